@@ -1,0 +1,1 @@
+"""Agents: who acts and learns. They know worldmodels, not data."""

@@ -1,0 +1,152 @@
+"""Checkpoints: everything an agent is, complete or absent.
+
+One directory per checkpoint, named by the count of updates: variables.npz
+(no pickles, checksums in the archive) and counters.json. It is written beside
+under a temporary name, flushed to disk and renamed, so that a kill, a full
+disk or a power cut leaves the one before.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import zipfile
+import zlib
+
+import numpy as np
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError,
+           OSError)
+
+
+class CheckpointError(ValueError):
+  """No checkpoint that can be restored; the message is one line."""
+
+
+def save(directory, variables, counters, keep=3):
+  """Writes a checkpoint and removes all but the last `keep`.
+
+  Args:
+    directory: of all checkpoints.
+    variables: list of variables with distinct `path`s.
+    counters: dict of JSON values; `updates` names the checkpoint.
+    keep: how many stay.
+
+  Raises:
+    OSError: it could not be written; the ones before are untouched.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  clean(directory)
+  final = directory / f'{counters["updates"]:08d}'
+  partial = directory / f'{final.name}.partial'
+  try:
+    partial.mkdir()
+    with open(partial / 'variables.npz', 'wb') as file:
+      np.savez(file, **named(variables))
+      _flush(file)
+    with open(partial / 'counters.json', 'w') as file:
+      json.dump(counters, file)
+      _flush(file)
+    if final.exists():  # The same counters: it is the same checkpoint.
+      shutil.rmtree(final)
+    partial.rename(final)
+    _flush_directory(directory)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    raise
+  for old in listing(directory)[:-keep]:
+    shutil.rmtree(old)
+
+
+def restore(directory, variables, log=print):
+  """Restores the newest checkpoint that is whole; returns its counters.
+
+  A damaged one is said so in one line and the one before is taken.
+
+  Args:
+    directory: of all checkpoints.
+    variables: list of variables to be set, all of them or none.
+    log: called with a line for each damaged checkpoint.
+
+  Returns:
+    the counters, or None where there has never been a checkpoint.
+
+  Raises:
+    CheckpointError: there are checkpoints and none can be restored, or the
+      variables have other names or shapes.
+  """
+  found = listing(directory)
+  for path in reversed(found):
+    try:
+      values, counters = _read(path)
+    except _DAMAGE as error:
+      log(f'checkpoint {path} is damaged ({type(error).__name__}: {error}); '
+          'trying the one before')
+      continue
+    _assign(variables, values, path)
+    return counters
+  if found:
+    raise CheckpointError(
+        f'no checkpoint in {directory} can be restored: all '
+        f'{len(found)} are damaged')
+  return None
+
+
+def named(variables):
+  """Returns {path: value}; distinct paths or ValueError."""
+  values = {variable.path.replace('/', '.'): variable.numpy()
+            for variable in variables}
+  if len(values) != len(variables):
+    raise ValueError('variables share a name')
+  return values
+
+
+def listing(directory):
+  """The directories of complete checkpoints, oldest first."""
+  directory = pathlib.Path(directory)
+  if not directory.is_dir():
+    return []
+  return sorted(path for path in directory.iterdir()
+                if re.fullmatch(r'\d{8,}', path.name))
+
+
+def clean(directory):
+  """Removes what a kill in the middle of `save` left behind."""
+  for path in pathlib.Path(directory).glob('*.partial'):
+    shutil.rmtree(path)
+
+
+def _read(path):
+  with open(path / 'counters.json') as file:
+    counters = json.load(file)
+  with np.load(path / 'variables.npz', allow_pickle=False) as file:
+    return {key: file[key] for key in file.files}, counters
+
+
+def _assign(variables, values, path):
+  """Sets all variables, after every name and shape was found to match."""
+  wanted = {key: value.shape for key, value in named(variables).items()}
+  stored = {key: value.shape for key, value in values.items()}
+  for key in sorted(wanted.keys() | stored.keys()):
+    if wanted.get(key) != stored.get(key):
+      raise CheckpointError(
+          f'checkpoint {path} does not match this agent: {key} is '
+          f'{stored.get(key, "absent")} in the checkpoint and '
+          f'{wanted.get(key, "absent")} in the agent')
+  for variable in variables:
+    variable.assign(values[variable.path.replace('/', '.')])
+
+
+def _flush(file):
+  file.flush()
+  os.fsync(file.fileno())
+
+
+def _flush_directory(directory):
+  descriptor = os.open(directory, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The programs: flags, and the wiring of agents to data."""

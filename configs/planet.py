@@ -1,0 +1,185 @@
+"""PlaNet (Hafner et al., 2019): what each preset trains, plans and stores.
+
+  --config=configs/planet.py:paper   faithful to PlaNet's code; a GPU and a day
+  --config=configs/planet.py:cpu     learns on two cores within 45 minutes
+  --config=configs/planet.py:debug   every part of the program in a minute
+
+[P] is the paper, [C] its code (google-research/planet), [X] our experiments
+(docs/experiments.md). Any key can be set as --config.rssm.deter=64.
+"""
+
+import ml_collections
+
+
+def get_config(preset='cpu'):
+  """Returns the config of `preset`."""
+  if preset not in PRESETS:
+    raise ValueError(
+        f'no preset {preset!r} in configs/planet.py; there are '
+        f'{", ".join(PRESETS)}')
+  return PRESETS[preset]()
+
+
+def paper():
+  """PlaNet as its code runs it; where the paper says otherwise: [P]."""
+  config = ml_collections.ConfigDict()
+  config.preset = 'paper'
+  config.agent = 'planet'  # a module in agents/
+  config.task = 'cartpole_swingup'  # see data/resolve.py for the kinds of name
+  config.seed = 0  # of everything that is random
+
+  config.environment = ml_collections.ConfigDict(dict(
+      action_repeat=0,  # env_steps per agent_step; 0: PlaNet's table, else 2
+      size=64,  # pixels, height and width [P]
+      quality='exact',  # of the rendering: exact, near or fast
+      vectors=(),  # names of observations to have beside the image
+      workers=1,  # processes that run episodes side by side in evaluation
+  ))
+  config.store = ml_collections.ConfigDict(dict(
+      capacity=0,  # env_steps kept on disk; 0 keeps all [C]
+      memory_mb=1024,  # MB of memory that compressed episodes may use
+  ))
+  config.train = ml_collections.ConfigDict(dict(
+      episodes=1000,  # in all, the seed episodes included [P]
+      seed_episodes=5,  # of random actions [P]
+      updates=100,  # gradient steps per episode [P: C = 100]
+      first_updates=0,  # further gradient steps before the first episode
+      batch=50,  # chunks [P]
+      length=50,  # agent_steps per chunk [P]
+  ))
+  config.evaluate = ml_collections.ConfigDict(dict(
+      every=10,  # episodes between evaluations [C: 10]
+      episodes=1,  # per evaluation during training [C]
+      context=5,  # observed agent_steps before open-loop prediction
+      horizon=45,  # predicted agent_steps
+  ))
+  config.encoder = ml_collections.ConfigDict(dict(
+      image='convolutional',
+      bits=5,  # color depth [P]
+      center=False,  # subtract the mean image of the seed episodes
+      channels=(32, 64, 128, 256),  # [P]
+      kernel=4,
+      padding='valid',
+      activation='relu',
+      initializer='glorot_uniform',
+      precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
+  ))
+  config.rssm = ml_collections.ConfigDict(dict(
+      kind='recurrent',  # or deterministic, stochastic: PlaNet's figure 4
+      deter=200,  # [P]
+      stoch=30,  # [P]
+      hidden=200,  # [P]
+      cell='gru',
+      min_std=0.1,  # [C; not in P]
+      activation='relu',
+      initializer='glorot_uniform',
+  ))
+  config.heads = ml_collections.ConfigDict(dict(
+      image=dict(
+          kind='image',
+          scale=1.0,
+          share=1.0,  # of the frames reconstructed at each update
+          start=1,  # side of the decoder's first map: 1 [P] or 4
+          linear=1024,  # units of the dense layer before it [P]; 0: none
+          channels=(128, 64, 32),  # [P]
+          activation='relu',
+          initializer='glorot_uniform',
+          precision='float32',
+      ),
+      reward=dict(
+          kind='normal',
+          scale=10.0,  # [C; P: 1]
+          units=300,  # [C; P: 200]
+          layers=3,  # [C; P: 2]
+          std=1.0,
+          activation='relu',
+          initializer='glorot_uniform',
+          normalization='none',
+      ),
+  ))
+  config.kl = ml_collections.ConfigDict(dict(
+      scale=1.0,  # [P]
+      free_nats=3.0,  # [P]
+      free='step',  # which of the published forms: step, mean or side
+      prior_scale=1.0,  # balance (DreamerV2): the prior's share
+      posterior_scale=1.0,  # and the posterior's; 1 and 1 is the plain KL
+  ))
+  config.overshooting = ml_collections.ConfigDict(dict(
+      steps=0,  # distance predicted from every state; 0: none [C]
+      kl=0.0,  # weight of the KL of those predictions
+      reward=0.0,  # weight of their reward likelihood
+  ))
+  config.optimizer = ml_collections.ConfigDict(dict(
+      rate=1e-3,  # [P]
+      epsilon=1e-4,  # [P]
+      clip=1000.0,  # global norm of the gradient [P]
+      warmup=0,  # updates over which the rate rises from zero
+  ))
+  config.planner = ml_collections.ConfigDict(dict(
+      name='cem',  # a module in agents/planners/
+      horizon=12,  # agent_steps [P]
+      iterations=10,  # [P]
+      candidates=1000,  # [P]
+      elites=100,  # [P]
+      spread=1.0,  # standard deviation of the first candidates [P]
+      min_std=0.0,  # of later ones
+      sample=True,  # states are sampled in planning; else the means [C: True]
+  ))
+  config.exploration = 0.3  # standard deviation of the noise on actions [P]
+  return config
+
+
+def cpu():
+  """The recipe for two cores: docs/experiments.md says why."""
+  config = paper()
+  config.preset = 'cpu'
+  config.task = 'cartpole_balance'
+  config.environment.quality = 'fast'
+  config.train.update(episodes=100, updates=100, batch=8, length=32)
+  config.evaluate.update(every=10, episodes=2, context=5, horizon=20)
+  config.encoder = ml_collections.ConfigDict(dict(
+      image='spatial_softmax',  # [X]
+      bits=8,
+      center=True,  # [X]
+      channels=(16, 32),
+      kernel=4,
+      points=32,
+      coordinates=False,
+      presence=False,
+      activation='elu',
+      initializer='he_normal',
+      precision='mixed_bfloat16',
+  ))
+  config.rssm.update(
+      cell='layer_norm_gru', activation='elu', initializer='he_normal')
+  config.heads.image.update(
+      scale=4.0, share=0.25, start=4, linear=0, channels=(128, 64, 32, 16),
+      activation='elu', initializer='he_normal', precision='mixed_bfloat16')
+  config.heads.reward.update(
+      scale=10.0, units=200, layers=2, activation='elu',
+      initializer='he_normal')
+  config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.1)
+  config.overshooting.update(steps=8, kl=0.5, reward=5.0)
+  config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0)
+  config.planner.update(
+      horizon=10, iterations=4, candidates=200, elites=20, sample=False)
+  return config
+
+
+def debug():
+  """Tiny: it runs every part and learns nothing worth having."""
+  config = cpu()
+  config.preset = 'debug'
+  config.train.update(
+      episodes=5, seed_episodes=2, updates=5, batch=3, length=12)
+  config.evaluate.update(every=2, episodes=1, context=3, horizon=6)
+  config.encoder.update(channels=(4, 8), points=8)
+  config.rssm.update(deter=24, stoch=8, hidden=24)
+  config.heads.image.update(channels=(16, 8, 8, 8))
+  config.heads.reward.update(units=24)
+  config.overshooting.update(steps=3)
+  config.planner.update(horizon=4, iterations=2, candidates=12, elites=4)
+  return config
+
+
+PRESETS = {'paper': paper, 'cpu': cpu, 'debug': debug}

@@ -1,0 +1,1 @@
+"""Where experience comes from and where it is kept; no model, no TensorFlow."""

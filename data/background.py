@@ -1,0 +1,72 @@
+"""Runs a function ahead of its consumer in a thread."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_POLL_SECONDS = 0.1
+
+
+class Prefetch(Iterator):
+  """Yields function(start), function(start + 1), ... computed ahead.
+
+  An exception of the function is raised to the consumer in its turn. Close it,
+  or use it in a `with` statement, to end the thread.
+
+  Attributes:
+    function: from a counter to an item.
+    start: of the counter.
+    size: items to keep ready.
+  """
+
+  def __init__(self, function: Callable[[int], Any], start: int, size: int):
+    self._items = queue.Queue(size)
+    self._closed = threading.Event()
+    self._thread = threading.Thread(
+        target=_produce,
+        args=(function, start, self._items, self._closed),
+        daemon=True,
+    )
+    self._thread.start()
+
+  def __next__(self):
+    if self._closed.is_set():
+      raise StopIteration
+    item, error = self._items.get()
+    if error is not None:
+      self.close()
+      raise error
+    return item
+
+  def close(self) -> None:
+    """Ends the thread; may be called twice."""
+    self._closed.set()
+    self._thread.join()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+  def __del__(self):
+    self._closed.set()
+
+
+def _produce(function, counter, items, closed) -> None:
+  # No reference to the iterator, so that a forgotten one is collected.
+  while not closed.is_set():
+    try:
+      result = function(counter), None
+    except Exception as error:  # Raised where the item is asked for.
+      result = None, error
+    while not closed.is_set():
+      try:
+        items.put(result, timeout=_POLL_SECONDS)
+        break
+      except queue.Full:
+        continue
+    counter += 1
+    if result[1] is not None:
+      return

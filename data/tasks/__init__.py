@@ -1,0 +1,1 @@
+"""Tasks of our own: one file each, `load(seed) -> dm_env.Environment`."""

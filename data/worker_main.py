@@ -1,0 +1,110 @@
+"""The program of a worker: one environment behind a pair of pipes.
+
+Started by workers.py as `python -m data.worker_main PARENT`, where PARENT is
+the process id of who started it and whose end is this process's end as well.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+
+import dm_env
+
+from . import channel, environments, graphics
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+  """Serves one environment until the channel closes or the task fails."""
+  _die_with_parent(int(sys.argv[1]))
+  connection = _take_over_pipes()
+  environment = None
+  try:
+    fields, _ = connection.receive()
+    environment = environments.make(fields.pop('task'), **fields)
+    if 'tensorflow' in sys.modules:
+      raise environments.TaskError(
+          f'task {environment.task!r}: it imports TensorFlow, which crashes '
+          'OpenGL in software; keep TensorFlow out of environments'
+      )
+    connection.send(_description(environment))
+    while True:
+      _serve(connection, environment)
+  except EOFError:
+    pass  # The parent closed the channel or is gone.
+  except Exception as error:  # Whatever the task raises goes to the parent.
+    traceback.print_exc()
+    connection.send(_failure(error))
+  if environment is not None:
+    environment.close()
+
+
+def _die_with_parent(parent: int) -> None:
+  """Has the kernel kill this process when its parent ends (Linux)."""
+  if sys.platform == 'linux':
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+  if os.getppid() != parent:  # It ended before that.
+    sys.exit(0)
+
+
+def _take_over_pipes() -> channel.Channel:
+  """Keeps stdin and stdout for messages, out of reach of what a task prints."""
+  connection = channel.Channel(os.dup(0), os.dup(1))
+  null = os.open(os.devnull, os.O_RDONLY)
+  os.dup2(null, 0)
+  os.close(null)
+  os.dup2(2, 1)
+  return connection
+
+
+def _description(environment) -> dict:
+  specs = environment.observation_spec()
+  return {
+      'shapes': {key: spec.shape for key, spec in specs.items()},
+      'action_size': environment.action_size,
+      'action_repeat': environment.action_repeat,
+      'step_limit': environment.step_limit,
+      'quality': environment.quality,
+  }
+
+
+def _serve(connection: channel.Channel, environment) -> None:
+  fields, arrays = connection.receive()
+  if 'action' in arrays:
+    timestep = environment.step(arrays['action'])
+  else:
+    if fields['seed'] is not None:
+      environment.reseed(fields['seed'])
+    timestep = environment.reset()
+  _send_timestep(connection, timestep)
+
+
+def _send_timestep(
+    connection: channel.Channel, timestep: dm_env.TimeStep
+) -> None:
+  fields = {
+      'step_type': int(timestep.step_type),
+      'reward': timestep.reward,
+      'discount': timestep.discount,
+  }
+  connection.send(fields, timestep.observation)
+
+
+def _failure(error: Exception) -> dict:
+  """What went wrong as the parent will report it."""
+  place = traceback.extract_tb(error.__traceback__)[-1]
+  lines = str(error).strip().splitlines() or ['no message']
+  kinds = (environments.TaskError, graphics.GraphicsError)
+  return {
+      'error': type(error).__name__,
+      'message': lines[0],
+      'place': f'{place.filename}:{place.lineno}',
+      'is_task_error': isinstance(error, kinds),
+  }
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,1 @@
+"""The learned simulator: it knows no environment, planner or file format."""

@@ -1,0 +1,187 @@
+"""Encoders: what the model sees becomes what the dynamics are told.
+
+image uint8 [..., 64, 64, 3] (and vectors float32 [..., V]) -> embed [..., E].
+This is the one place where pixels become floats.
+
+`convolutional`: four convolutions of stride 2, as in World Models (Ha and
+Schmidhuber, 2018, appendix A.1), PlaNet (Hafner et al., 2019, appendix A).
+`spatial_softmax`: the expected place of each of `points` feature maps (Deep
+spatial autoencoders, Finn et al., 2016; Levine et al., 2016, section 5): what
+a pixel shows is lost, where it is remains, and dynamics on places are easy.
+"""
+
+import keras
+import tensorflow as tf
+
+from worldmodels import layers as nets
+
+
+def pixels(image, bits=8):
+  """Returns float32 pixels in [-0.5, 0.5) of uint8 `image` [...].
+
+  With fewer than 8 `bits` the low ones are dropped (PlaNet keeps 5, as Glow
+  does). The dequantization noise that PlaNet's code then adds belongs to
+  training alone and is `dequantize`.
+  """
+  image = tf.cast(image, tf.float32)
+  if bits < 8:
+    bins = 2.0 ** bits
+    return tf.floor(image / 2.0 ** (8 - bits)) / bins - 0.5
+  return image / 255.0 - 0.5
+
+
+def dequantize(image, seed, bits):
+  """Adds uniform noise of one bin to `pixels(image, bits)` (PlaNet's code)."""
+  noise = tf.random.stateless_uniform(tf.shape(image), seed)
+  return image + noise / 2.0 ** bits
+
+
+class Convolutional(keras.layers.Layer):
+  """Convolutions of stride 2 over images, flattened."""
+
+  def __init__(self, *, size=64, channels=(32, 64, 128, 256), kernel=4,
+               padding='valid', activation='relu',
+               initializer='glorot_uniform', precision='float32', **kwargs):
+    super().__init__(**kwargs)
+    self._convolutions = []
+    depth = 3
+    for index, units in enumerate(channels):
+      layer = keras.layers.Conv2D(
+          units, kernel, 2, padding, activation=activation,
+          kernel_initializer=initializer, dtype=precision,
+          name=f'conv{index}')
+      layer.build((None, size, size, depth))
+      _, size, _, depth = layer.compute_output_shape(
+          (None, size, size, depth))
+      self._convolutions.append(layer)
+    self.embed = size * size * depth
+    self.built = True
+
+  def call(self, image):
+    """Maps float pixels [N, 64, 64, 3] -> embed [N, E]."""
+    x = image
+    for layer in self._convolutions:
+      x = layer(x)
+    return tf.cast(tf.reshape(x, [-1, self.embed]), tf.float32)
+
+
+class SpatialSoftmax(keras.layers.Layer):
+  """Convolutions, then the expected place of each feature: [N, 2 * points].
+
+  Also, with `presence`, how strongly the feature is there (the log of the
+  softmax's normalizer, squashed): an object may be hidden.
+  """
+
+  def __init__(self, *, size=64, channels=(16, 32), kernel=4, points=32,
+               activation='elu', initializer='he_normal', coordinates=False,
+               presence=False, precision='float32', **kwargs):
+    super().__init__(**kwargs)
+    self._convolutions = []
+    self._coordinates = _grid(size) if coordinates else None
+    depth = 5 if coordinates else 3
+    for index, units in enumerate(channels):
+      layer = keras.layers.Conv2D(
+          units, kernel, 2, 'same', activation=activation,
+          kernel_initializer=initializer, dtype=precision,
+          name=f'conv{index}')
+      layer.build((None, size, size, depth))
+      size, depth = size // 2, units
+      self._convolutions.append(layer)
+    self._maps = keras.layers.Conv2D(
+        points, 3, 1, 'same', dtype=precision, name='maps')
+    self._maps.build((None, size, size, depth))
+    self._points = points
+    self._presence = presence
+    self._places = tf.reshape(_grid(size), [size * size, 2])  # [P, 2]
+    # One temperature per map, learned: sharp for an edge, soft for a body.
+    self._sharpness = self.add_weight(
+        shape=(points, 1), initializer='ones', name='sharpness')
+    self.embed = points * (3 if presence else 2)
+    self.built = True
+
+  def call(self, image):
+    """Maps float pixels [N, 64, 64, 3] -> embed [N, E]."""
+    x = image
+    if self._coordinates is not None:
+      grid = tf.broadcast_to(
+          self._coordinates, tf.concat([tf.shape(x)[:-1], [2]], 0))
+      x = tf.concat([x, tf.cast(grid, x.dtype)], -1)
+    for layer in self._convolutions:
+      x = layer(x)
+    maps = tf.cast(self._maps(x), tf.float32)
+    shape = [-1, self._places.shape[0], self._points]
+    logits = tf.transpose(tf.reshape(maps, shape), [0, 2, 1])  # [N, K, P]
+    logits *= self._sharpness
+    places = tf.linalg.matmul(tf.nn.softmax(logits), self._places)
+    parts = [tf.reshape(places, [-1, 2 * self._points])]
+    if self._presence:
+      parts.append(tf.tanh(tf.reduce_max(logits, -1) * 0.1))
+    return tf.concat(parts, -1)
+
+
+def _grid(size):
+  """Returns coordinates in [-1, 1], [size, size, 2]."""
+  line = tf.linspace(-1.0, 1.0, size)
+  return tf.stack(tf.meshgrid(line, line, indexing='xy'), -1)
+
+
+IMAGE_ENCODERS = {
+    'convolutional': Convolutional,
+    'spatial_softmax': SpatialSoftmax,
+}
+
+
+class Encoder(keras.layers.Layer):
+  """Encodes what is observed: an image and, beside it, named vectors.
+
+  Args:
+    name: which image encoder, a key of IMAGE_ENCODERS.
+    bits: color depth that is kept, 1 to 8.
+    center: subtract `mean_image`, set from the seed episodes.
+    vectors: {key: size} of float32 vectors encoded beside the image.
+    vector_units: width of the two layers over the vectors.
+    size: image height and width.
+    **options: of the image encoder.
+  """
+
+  def __init__(self, *, image='convolutional', bits=8, center=False,
+               vectors=None, vector_units=64, size=64, **options):
+    super().__init__(name='encoder')
+    if image not in IMAGE_ENCODERS:
+      raise ValueError(
+          f'encoder.image is {image!r}; it is one of '
+          f'{", ".join(sorted(IMAGE_ENCODERS))}')
+    self.bits = bits
+    self._image = IMAGE_ENCODERS[image](size=size, name='image', **options)
+    self.mean_image = self.add_weight(
+        shape=(size, size, 3), initializer='zeros', trainable=False,
+        name='mean_image')
+    self._center = center
+    self.vectors = dict(vectors or {})
+    self._vector = None
+    if self.vectors:
+      self._vector = nets.MLP(
+          sum(self.vectors.values()), units=vector_units, layers=2,
+          activation='elu', name='vectors')
+    self.embed = self._image.embed + (vector_units if self.vectors else 0)
+    self.built = True
+
+  def center(self, image):
+    """Sets `mean_image` to the mean of uint8 images [N, 64, 64, 3]."""
+    if self._center:
+      self.mean_image.assign(
+          tf.reduce_mean(pixels(image, self.bits), axis=0))
+
+  def call(self, observation):
+    """Maps {image uint8 [..., 64, 64, 3], ...} -> embed float32 [..., E]."""
+    image = observation['image']
+    lead = tf.shape(image)[:-3]
+    flat = tf.reshape(image, tf.concat([[-1], image.shape[-3:]], 0))
+    parts = [self._image(pixels(flat, self.bits) - self.mean_image)]
+    if self._vector is not None:
+      vectors = tf.concat(
+          [observation[key] for key in sorted(self.vectors)], -1)
+      parts.append(
+          self._vector(tf.reshape(vectors, [-1, vectors.shape[-1]])))
+    embed = tf.concat(parts, -1)
+    return tf.reshape(embed, tf.concat([lead, [self.embed]], 0))

@@ -1,0 +1,175 @@
+"""Heads: features [..., F] become a distribution over one step of a key.
+
+`image` is PlaNet's decoder (Hafner et al., 2019, appendix A; the transposed
+convolutions of Ha and Schmidhuber, 2018); `normal` an MLP to a unit-variance
+Gaussian (rewards, vectors); `bernoulli` an MLP to a probability (discount).
+
+Keras layers hand on tensors only; distributions are built outside of them.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from worldmodels import layers as nets
+
+tfd = tfp.distributions
+
+
+class Normal(keras.layers.Layer):
+  """An MLP to the mean of a Gaussian of fixed standard deviation."""
+
+  def __init__(self, features, *, shape=(), units=200, layers=2, std=1.0,
+               activation='relu', initializer='glorot_uniform',
+               normalization='none', **kwargs):
+    super().__init__(**kwargs)
+    self._shape = tuple(shape)
+    self._std = std
+    self._mlp = nets.MLP(
+        features, units=units, layers=layers,
+        outputs=math.prod(self._shape), activation=activation,
+        initializer=initializer, normalization=normalization, name='mlp')
+    # The log density at the mean, in nats: `loss` counts from there, so that
+    # a perfect prediction costs nothing whatever the size of the event.
+    self.peak = -math.prod(self._shape) * math.log(
+        std * math.sqrt(2 * math.pi))
+    self.built = True
+
+  def mean(self, features):
+    """Maps [..., F] -> [..., *shape]."""
+    mean = self._mlp(features)
+    return tf.reshape(mean, tf.concat([tf.shape(features)[:-1],
+                                       list(self._shape)], 0))
+
+  def call(self, features):
+    """Maps [..., F] -> the parameters of the distribution."""
+    return self.mean(features)
+
+  def distribution(self, features):
+    """Maps [..., F] -> tfd.Distribution, batch [...], event `shape`."""
+    return tfd.Independent(
+        tfd.Normal(self(features), self._std), len(self._shape))
+
+
+class Bernoulli(keras.layers.Layer):
+  """An MLP to the probability that a number in [0, 1] is a 1 (discount)."""
+
+  peak = 0.0
+
+  def __init__(self, features, *, shape=(), units=200, layers=2,
+               activation='relu', initializer='glorot_uniform',
+               normalization='none', **kwargs):
+    super().__init__(**kwargs)
+    if shape:
+      raise ValueError(f'a bernoulli head predicts one number, not {shape}')
+    self._mlp = nets.MLP(
+        features, units=units, layers=layers, outputs=1,
+        activation=activation, initializer=initializer,
+        normalization=normalization, name='mlp')
+    self.built = True
+
+  def call(self, features):
+    """Maps [..., F] -> logits [...]."""
+    return self._mlp(features)[..., 0]
+
+  def mean(self, features):
+    """Maps [..., F] -> probabilities [...]."""
+    return tf.nn.sigmoid(self(features))
+
+  def distribution(self, features):
+    """Maps [..., F] -> tfd.Bernoulli, batch [...]."""
+    return tfd.Bernoulli(logits=self(features), dtype=tf.float32)
+
+
+class Image(keras.layers.Layer):
+  """Transposed convolutions from features to a unit-variance Gaussian.
+
+  Args:
+    features: F.
+    start: side of the map that a dense layer makes of the features. PlaNet
+      starts from 1; its first transposed convolution (kernel 5, on a 1x1
+      map) is here the matrix product that it is, which is pathological as a
+      convolution on a CPU. From 4 every layer has kernel 4 and doubles.
+    channels: of all layers but the last, from the small map to the large.
+    linear: width of PlaNet's dense layer before the 1x1 map; 0 leaves it out.
+  """
+
+  def __init__(self, features, *, shape=(64, 64, 3), start=1,
+               channels=(128, 64, 32), linear=1024, activation='relu',
+               initializer='glorot_uniform', precision='float32', **kwargs):
+    super().__init__(**kwargs)
+    if start not in (1, 4):
+      raise ValueError(f'heads.image.start is {start}; it is 1 or 4')
+    self._activation = keras.activations.get(activation)
+    self._precision = keras.DTypePolicy(precision).compute_dtype
+    make = dict(initializer=initializer, dtype=precision)
+    self._linear = (
+        nets.dense(linear, features, dtype=precision, name='linear')
+        if linear else None)
+    self._side = 5 if start == 1 else 4
+    self._depth = channels[0]
+    self._map = nets.dense(
+        self._side * self._side * self._depth, linear or features,
+        name='map', **make)
+    kernels = (5, 6, 6) if start == 1 else (4, 4, 4, 4)
+    padding = 'valid' if start == 1 else 'same'
+    depths = list(channels[1:]) + [shape[-1]]
+    if len(depths) < len(kernels):
+      depths.insert(0, channels[0])
+    if len(depths) != len(kernels):
+      raise ValueError(
+          f'heads.image.channels has {len(channels)} entries; a decoder from '
+          f'a {start}x{start} map takes {len(kernels)}')
+    self._layers = []
+    side, depth = self._side, self._depth
+    for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
+      last = index == len(kernels) - 1
+      layer = keras.layers.Conv2DTranspose(
+          units, kernel, 2, padding,
+          activation=None if last else activation,
+          kernel_initializer='glorot_uniform' if last else initializer,
+          dtype=precision, name=f'deconv{index}')
+      layer.build((None, side, side, depth))
+      side = layer.compute_output_shape((None, side, side, depth))[1]
+      depth = units
+      self._layers.append(layer)
+    if (side, side, depth) != tuple(shape):
+      raise ValueError(
+          f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
+    self._shape = tuple(shape)
+    self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
+    self.built = True
+
+  def call(self, features):
+    """Maps [..., F] -> mean image float32 [..., 64, 64, 3]."""
+    lead = tf.shape(features)[:-1]
+    x = tf.reshape(features, [-1, features.shape[-1]])
+    if self._linear is not None:
+      x = self._linear(x)
+    x = self._activation(self._map(x))
+    x = tf.reshape(x, [-1, self._side, self._side, self._depth])
+    for layer in self._layers:
+      x = layer(x)
+    return tf.reshape(
+        tf.cast(x, tf.float32), tf.concat([lead, list(self._shape)], 0))
+
+  def mean(self, features):
+    """Maps [..., F] -> mean image, pixels as `encoder.pixels` makes them."""
+    return self(features)
+
+  def distribution(self, features):
+    """Maps [..., F] -> tfd.Distribution, event [64, 64, 3]."""
+    return tfd.Independent(tfd.Normal(self(features), 1.0), 3)
+
+
+HEADS = {'image': Image, 'normal': Normal, 'bernoulli': Bernoulli}
+
+
+def load(kind, features, **options):
+  """Returns the head called `kind`, built for features of size F."""
+  if kind not in HEADS:
+    raise ValueError(
+        f'head kind is {kind!r}; it is one of {", ".join(sorted(HEADS))}')
+  return HEADS[kind](features, **options)

@@ -1,0 +1,83 @@
+"""Layers that encoder, dynamics and heads share: how a network is built.
+
+Activation, initialization and normalization are values, because they decide
+how fast a world model learns from few images: ReLU and Glorot, which every
+reference system uses, stall where ELU and He do not (docs/experiments.md).
+"""
+
+import keras
+import tensorflow as tf
+
+
+def activation(name):
+  """Returns the activation function called `name` (a Keras name)."""
+  return keras.activations.get(name)
+
+
+def dense(units, inputs, *, initializer='glorot_uniform', dtype='float32',
+          use_bias=True, name=None):
+  """Returns a built linear layer [..., inputs] -> [..., units].
+
+  Built at once, so that every variable exists before the first call: an
+  optimizer or a checkpoint made before it would miss the late ones.
+  """
+  layer = keras.layers.Dense(
+      units, kernel_initializer=initializer, use_bias=use_bias, dtype=dtype,
+      name=name)
+  layer.build((None, inputs))
+  return layer
+
+
+class Norm(keras.layers.Layer):
+  """Layer norm over the last axis; `none` is the identity."""
+
+  def __init__(self, size, kind='layer', epsilon=1e-3, **kwargs):
+    super().__init__(**kwargs)
+    if kind not in ('none', 'layer'):
+      raise ValueError(f'normalization is {kind!r}; it is none or layer')
+    self._kind = kind
+    self._epsilon = epsilon
+    if kind == 'layer':
+      self._scale = self.add_weight(
+          shape=(size,), initializer='ones', name='scale')
+      self._offset = self.add_weight(
+          shape=(size,), initializer='zeros', name='offset')
+    self.built = True
+
+  def call(self, inputs):
+    """Normalizes [..., size]; statistics in float32."""
+    if self._kind == 'none':
+      return inputs
+    mean, variance = tf.nn.moments(
+        tf.cast(inputs, tf.float32), [-1], keepdims=True)
+    # One scale and one offset: (x - mean) * s / std + offset.
+    scale = tf.math.rsqrt(variance + self._epsilon) * self._scale
+    return tf.cast(
+        tf.cast(inputs, tf.float32) * scale + (self._offset - mean * scale),
+        inputs.dtype)
+
+
+class MLP(keras.layers.Layer):
+  """Layers of equal width [..., inputs] -> [..., units], then `outputs`."""
+
+  def __init__(self, inputs, *, units, layers, outputs=None,
+               activation='relu', initializer='glorot_uniform',
+               normalization='none', **kwargs):
+    super().__init__(**kwargs)
+    self._activation = keras.activations.get(activation)
+    self._hidden, self._norms = [], []
+    for index in range(layers):
+      self._hidden.append(
+          dense(units, inputs, initializer=initializer, name=f'dense{index}'))
+      self._norms.append(Norm(units, normalization, name=f'norm{index}'))
+      inputs = units
+    self._out = dense(outputs, inputs, name='out') if outputs else None
+    self.size = outputs or inputs
+    self.built = True
+
+  def call(self, inputs):
+    """Maps [..., inputs] -> [..., outputs or units]."""
+    x = inputs
+    for linear, norm in zip(self._hidden, self._norms, strict=True):
+      x = self._activation(norm(linear(x)))
+    return self._out(x) if self._out is not None else x

@@ -1,0 +1,80 @@
+"""Losses of a world model: pure functions of tensors, in nats.
+
+PlaNet (Hafner et al., 2019, equation 3 and section 4), Dreamer (Hafner et
+al., 2020), DreamerV2 (2021, section 2.1, KL balancing).
+"""
+
+import tensorflow as tf
+
+FREE_FORMS = ('step', 'mean', 'side')
+
+
+def gaussian_kl(mean_a, std_a, mean_b, std_b):
+  """KL(a || b) of diagonal Gaussians [..., S], summed over S: [...]."""
+  ratio = tf.square(std_a / std_b)
+  distance = tf.square((mean_a - mean_b) / std_b)
+  return 0.5 * tf.reduce_sum(
+      ratio + distance - 1.0 - tf.math.log(ratio), -1)
+
+
+def state_kl(posterior, prior):
+  """KL(posterior || prior) of two states with mean and std: [...]."""
+  return gaussian_kl(
+      posterior['mean'], posterior['std'], prior['mean'], prior['std'])
+
+
+def stop(state):
+  """Returns the state with every gradient stopped."""
+  return {key: tf.stop_gradient(value) for key, value in state.items()}
+
+
+def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
+            posterior_scale=1.0):
+  """KL with free nats and balance.
+
+  The published forms of free nats differ, and so do their gradients:
+    step: max(KL - free, 0) at each step (PlaNet's code; the gradient of the
+      paper's max(free, KL));
+    mean: max(mean over batch and time, free) (Dreamer's code);
+    side: each side of the balance clipped below at each step (DreamerV3).
+
+  Balance: prior_scale trains the prior towards the posterior, and
+  posterior_scale the posterior towards the prior. With 1 and 1 and `step` the
+  gradient is that of the plain KL. The value is the KL times the larger.
+
+  Args:
+    posterior: state with mean, std [B, T, S].
+    prior: the same.
+    free_nats: nats that cost nothing.
+    free: one of FREE_FORMS.
+    prior_scale: weight of KL(stop(posterior) || prior).
+    posterior_scale: weight of KL(posterior || stop(prior)).
+
+  Returns:
+    (loss [B, T], kl [B, T]), the second plain.
+  """
+  if free not in FREE_FORMS:
+    raise ValueError(f'free nats are {free!r}; one of {", ".join(FREE_FORMS)}')
+  kl = state_kl(posterior, prior)
+  to_prior = state_kl(stop(posterior), prior)
+  to_posterior = state_kl(posterior, stop(prior))
+  if free == 'side':
+    loss = (prior_scale * tf.maximum(to_prior, free_nats)
+            + posterior_scale * tf.maximum(to_posterior, free_nats))
+    return loss, kl
+  loss = prior_scale * to_prior + posterior_scale * to_posterior
+  if free == 'step':
+    active = tf.cast(kl > free_nats, kl.dtype)
+    value = max(prior_scale, posterior_scale) * tf.maximum(kl - free_nats, 0.0)
+  else:
+    active = tf.cast(tf.reduce_mean(kl) > free_nats, kl.dtype)
+    value = max(prior_scale, posterior_scale) * tf.broadcast_to(
+        tf.maximum(tf.reduce_mean(kl), free_nats), tf.shape(kl))
+  loss *= active
+  # The gradient is the balanced one; the value shown is the KL's.
+  return tf.stop_gradient(value - loss) + loss, kl
+
+
+def masked_mean(values, mask):
+  """Mean of [B, T] values over the steps with mask 1: scalar."""
+  return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)

@@ -1,0 +1,65 @@
+"""Open-loop error: what the model predicts when it no longer sees.
+
+Observe `context` steps of a chunk, imagine the rest with the true actions,
+and compare step by step. Planning lives on this, not on reconstructions.
+"""
+
+import tensorflow as tf
+
+from worldmodels import losses
+
+
+def predict(model, batch, context):
+  """Observes, then imagines: states [B, T, ...], posterior and then prior.
+
+  No sampling: the mean is what is shown and scored.
+  """
+  seen = {key: value[:, :context] for key, value in batch.items()}
+  posterior, _ = model.observe(seen)
+  last = {key: value[:, -1] for key, value in posterior.items()}
+  prior = model.imagine(last, batch['action'][:, context:])
+  return {key: tf.concat([posterior[key], prior[key]], 1) for key in prior}
+
+
+def errors(model, batch, context):
+  """Errors by horizon (1 .. T - context steps after the last seen image).
+
+  Args:
+    model: a WorldModel with image and reward heads.
+    batch: a batch [B, T, ...] of whole chunks.
+    context: observed steps.
+
+  Returns:
+    dict of float32 [T - context]:
+      image: half the squared error, summed over pixels and channels, in nats;
+      copy_image: the same for a copy of the last seen image;
+      mean_image: the same for the mean image of the training episodes
+        (of the batch, if the model was not centered);
+      reward: squared error; reward_variance: of the rewards compared with.
+  """
+  states = predict(model, batch, context)
+  future = {key: value[:, context:] for key, value in states.items()}
+  truth = model.target(batch, 'image') + model.encoder.mean_image
+  after, mask = truth[:, context:], batch['mask'][:, context:]
+  mean = model.encoder.mean_image
+  mean = tf.cond(
+      tf.reduce_any(mean != 0.0), lambda: mean + 0.0,
+      lambda: tf.reduce_mean(truth, [0, 1]))
+
+  def by_step(value):
+    return tf.reduce_sum(value * mask, 0) / tf.maximum(
+        tf.reduce_sum(mask, 0), 1.0)
+
+  def nats(image):
+    return by_step(0.5 * tf.reduce_sum(tf.square(image - after), [2, 3, 4]))
+
+  reward = batch['reward'][:, context:]
+  center = losses.masked_mean(reward, mask)
+  variance = losses.masked_mean(tf.square(reward - center), mask)
+  return {
+      'image': nats(model.image(future)),
+      'copy_image': nats(truth[:, context - 1:context]),
+      'mean_image': nats(mean[None, None]),
+      'reward': by_step(tf.square(model.reward(future) - reward)),
+      'reward_variance': tf.fill(tf.shape(mask)[1:], variance),
+  }
