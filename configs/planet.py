@@ -108,6 +108,7 @@ def paper():
       steps=0,  # distance predicted from every state; 0: none [C]
       kl=0.0,  # weight of the KL of those predictions
       reward=0.0,  # weight of their reward likelihood
+      image=0.0,  # weight of their image likelihood, on a few of the frames
   ))
   config.optimizer = ml_collections.ConfigDict(dict(
       rate=1e-3,  # [P]

@@ -26,8 +26,8 @@ class WorldModel(keras.layers.Layer):
       `share` of the image head is the share of frames that are reconstructed
       at each update (a random quarter teaches as much as all).
     kl: keyword values of `losses.kl_loss`, and `scale`.
-    overshooting: {steps, kl, reward}: distance, and the two weights; 0 steps
-      leave it out.
+    overshooting: {steps, kl, reward, image}: distance, and the weights; 0
+      steps leave it out.
   """
 
   def __init__(self, *, actions, encoder, rssm, heads, kl, overshooting,
@@ -123,40 +123,46 @@ class WorldModel(keras.layers.Layer):
     terms['kl'], terms['divergence'] = losses.kl_loss(
         posterior, prior, **self._kl)
     if self._overshooting['steps']:
-      terms.update(self._overshoot(batch, posterior, seeds[3]))
+      terms.update(self._overshoot(batch, posterior, *tf.unstack(
+          tf.random.split(seeds[3], 2))))
     return terms, posterior
 
   def total(self, terms, mask):
     """The scalar that is minimized: the scaled sum of masked means."""
     scales = dict(self._scales, kl=self._kl_scale, divergence=0.0,
-                  overshoot_kl=self._overshooting['kl'],
-                  overshoot_reward=self._overshooting['reward'])
+                  **{f'overshoot_{key}': self._overshooting[key]
+                     for key in ('kl', 'reward', 'image')})
     return sum(scales[name] * losses.masked_mean(value, mask)
                for name, value in terms.items() if scales[name])
 
   def _head_loss(self, key, features, batch, noise_seed, share_seed):
     """Negative log likelihood above its least value, [B, T]."""
     head, share = self.head(key), self._share[key]
-    shape = tf.shape(features)[:2]
     if share >= 1.0:
       target = self.target(batch, key, noise_seed)
       return head.peak - head.distribution(features).log_prob(target)
-    count = shape[0] * shape[1]
+    shape = tf.shape(features)[:2]
+    return self._some_loss(
+        key, flatten(features), flatten(batch[key]), shape[0] * shape[1],
+        share, shape, noise_seed, share_seed)
+
+  def _some_loss(self, key, features, values, count, share, shape, noise_seed,
+                 share_seed):
+    """The loss of a random share of flat features; zero for the others."""
+    head = self.head(key)
     chosen = tf.cast(tf.math.ceil(tf.cast(count, tf.float32) * share),
                      tf.int32)
     order = tf.argsort(
         tf.random.stateless_uniform(count[None], share_seed))[:chosen]
-    some = tf.gather(tf.reshape(features, [count, features.shape[-1]]), order)
-    values = batch[key]
-    flat = tf.reshape(values, tf.concat([[count], tf.shape(values)[2:]], 0))
-    target = self.target({key: tf.gather(flat, order)}, key, noise_seed)
-    loss = head.peak - head.distribution(some).log_prob(target)
-    # Zero for the others, and scaled so that the mean stays the same.
+    target = self.target({key: tf.gather(values, order)}, key, noise_seed)
+    loss = head.peak - head.distribution(
+        tf.gather(features, order)).log_prob(target)
+    # Scaled so that the mean over all stays the same.
     loss *= tf.cast(count, tf.float32) / tf.cast(chosen, tf.float32)
     return tf.reshape(
         tf.scatter_nd(order[:, None], loss, count[None]), shape)
 
-  def _overshoot(self, batch, posterior, seed):
+  def _overshoot(self, batch, posterior, seed, share_seed):
     """Predicts `steps` ahead from every state; means over the distances.
 
     KL(stop(posterior) || prediction), and the reward's likelihood. PlaNet
@@ -190,5 +196,18 @@ class WorldModel(keras.layers.Layer):
       value = tf.reduce_mean(value * valid, 1) * (length / starts)
       return tf.pad(tf.reshape(value, [size, starts]), [[0, 0], [0, steps]])
 
-    return {'overshoot_kl': spread(divergence),
-            'overshoot_reward': spread(reward)}
+    terms = {'overshoot_kl': spread(divergence),
+             'overshoot_reward': spread(reward)}
+    if self._overshooting['image']:
+      shape = tf.shape(divergence)
+      image = self._some_loss(
+          'image', flatten(self.rssm.features(imagined)),
+          flatten(windows(batch['image'])), shape[0] * shape[1],
+          self._share['image'] / steps, shape, None, share_seed)
+      terms['overshoot_image'] = spread(image)
+    return terms
+
+
+def flatten(value):
+  """[B, T, ...] -> [B * T, ...]."""
+  return tf.reshape(value, tf.concat([[-1], tf.shape(value)[2:]], 0))
