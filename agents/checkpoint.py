@@ -60,7 +60,7 @@ def save(directory, variables, counters, keep=3):
     shutil.rmtree(old)
 
 
-def restore(directory, variables, log=print):
+def restore(directory, variables, log=print, updates=None):
   """Restores the newest checkpoint that is whole; returns its counters.
 
   A damaged one is said so in one line and the one before is taken.
@@ -69,15 +69,16 @@ def restore(directory, variables, log=print):
     directory: of all checkpoints.
     variables: list of variables to be set, all of them or none.
     log: called with a line for each damaged checkpoint.
+    updates: takes the checkpoint of so many updates and no other.
 
   Returns:
     the counters, or None where there has never been a checkpoint.
 
   Raises:
-    CheckpointError: there are checkpoints and none can be restored, or the
-      variables have other names or shapes.
+    CheckpointError: there are checkpoints and none can be restored, the one
+      that is asked for is absent, or the variables have other names or shapes.
   """
-  found = listing(directory)
+  found = candidates(directory, updates)
   for path in reversed(found):
     try:
       values, counters = _read(path)
@@ -92,6 +93,27 @@ def restore(directory, variables, log=print):
         f'no checkpoint in {directory} can be restored: all '
         f'{len(found)} are damaged')
   return None
+
+
+def candidates(directory, updates=None):
+  """The checkpoints to restore from, the best last.
+
+  Args:
+    directory: of all checkpoints.
+    updates: names one of them; None for any.
+
+  Raises:
+    CheckpointError: the one that is asked for is absent.
+  """
+  found = listing(directory)
+  if updates is None:
+    return found
+  chosen = [path for path in found if int(path.name) == updates]
+  if not chosen:
+    there = ', '.join(str(int(path.name)) for path in found) or 'none'
+    raise CheckpointError(
+        f'{directory} has no checkpoint of {updates} updates; there: {there}')
+  return chosen
 
 
 def named(variables):

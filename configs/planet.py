@@ -33,7 +33,6 @@ def paper():
       size=64,  # pixels, height and width [P]
       quality='exact',  # of the rendering: exact, near or fast
       vectors=(),  # names of observations to have beside the image
-      workers=1,  # processes that run episodes side by side in evaluation
   ))
   config.store = ml_collections.ConfigDict(dict(
       capacity=0,  # env_steps kept on disk; 0 keeps all [C]
@@ -46,10 +45,13 @@ def paper():
       first_updates=0,  # further gradient steps before the first episode
       batch=50,  # chunks [P]
       length=50,  # agent_steps per chunk [P]
+      overlap=False,  # collect an episode while learning from those before it
+      checkpoints=3,  # kept
   ))
   config.evaluate = ml_collections.ConfigDict(dict(
       every=10,  # episodes between evaluations [C: 10]
       episodes=1,  # per evaluation during training [C]
+      last_episodes=10,  # of the evaluation at the end [P]
       context=5,  # observed agent_steps before open-loop prediction
       horizon=45,  # predicted agent_steps
   ))
@@ -136,7 +138,8 @@ def cpu():
   config.preset = 'cpu'
   config.task = 'cartpole_balance'
   config.environment.quality = 'fast'
-  config.train.update(episodes=100, updates=100, batch=8, length=32)
+  config.train.update(
+      episodes=100, updates=100, batch=8, length=32, overlap=True)
   config.evaluate.update(every=10, episodes=2, context=5, horizon=20)
   config.encoder = ml_collections.ConfigDict(dict(
       image='spatial_softmax',  # [X]
@@ -173,7 +176,8 @@ def debug():
   config.preset = 'debug'
   config.train.update(
       episodes=5, seed_episodes=2, updates=5, batch=3, length=12)
-  config.evaluate.update(every=2, episodes=1, context=3, horizon=6)
+  config.evaluate.update(
+      every=2, episodes=1, last_episodes=2, context=3, horizon=6)
   config.encoder.update(channels=(4, 8), points=8)
   config.rssm.update(deter=24, stoch=8, hidden=24)
   config.heads.image.update(channels=(16, 8, 8, 8))

@@ -24,9 +24,9 @@ class Prefetch(Iterator):
     self._items = queue.Queue(size)
     self._closed = threading.Event()
     self._thread = threading.Thread(
-        target=_produce,
-        args=(function, start, self._items, self._closed),
-        daemon=True,
+      target=_produce,
+      args=(function, start, self._items, self._closed),
+      daemon=True,
     )
     self._thread.start()
 
@@ -59,7 +59,7 @@ def _produce(function, counter, items, closed) -> None:
   while not closed.is_set():
     try:
       result = function(counter), None
-    except Exception as error:  # Raised where the item is asked for.
+    except Exception as error:  # noqa: BLE001 (raised to the consumer)
       result = None, error
     while not closed.is_set():
       try:

@@ -18,7 +18,7 @@ _HEADER = struct.Struct('<II')
 
 
 class Channel:
-  """Sends and receives messages over two file descriptors, which it owns.
+  """Sends and receives messages over two file descriptors.
 
   Attributes:
     reading, writing: the file descriptors.
@@ -39,8 +39,8 @@ class Channel:
     text = json.dumps([fields, layout]).encode()
     size = sum(value.nbytes for value in arrays.values())
     message = b''.join(
-        [_HEADER.pack(len(text), size), text]
-        + [value.tobytes() for value in arrays.values()]
+      [_HEADER.pack(len(text), size), text]
+      + [value.tobytes() for value in arrays.values()]
     )
     view = memoryview(message)
     while view:
@@ -69,11 +69,6 @@ class Channel:
       arrays[name] = flat.reshape(shape)
       start += count * dtype.itemsize
     return fields, arrays
-
-  def close(self) -> None:
-    """Closes both descriptors."""
-    os.close(self.reading)
-    os.close(self.writing)
 
   def _read(self, size: int, deadline: float | None) -> bytearray:
     # A bytearray, so that the arrays upon it can be written to.

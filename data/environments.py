@@ -15,7 +15,8 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
-from . import rendering, resolve
+from . import rendering
+from . import resolve
 
 TaskError = resolve.TaskError
 
@@ -23,13 +24,13 @@ _TOLERANCE = 1e-6  # of an action's bounds, for sums in float32
 
 
 def make(
-    task: str,
-    seed: int = 0,
-    *,
-    size: int = 64,
-    action_repeat: int = 0,
-    quality: str = 'near',
-    vectors: Sequence[str] = (),
+  task: str,
+  seed: int = 0,
+  *,
+  size: int = 64,
+  action_repeat: int = 0,
+  quality: str = 'near',
+  vectors: Sequence[str] = (),
 ) -> 'Environment':
   """Makes an environment with image observations.
 
@@ -47,7 +48,7 @@ def make(
 
   Returns:
     An environment whose observation has `image` uint8 [size, size, 3] and each
-    name of `vectors` as float32 [N], and whose action is float32 [A] in [-1, 1].
+    name of `vectors` as float32 [N], and whose action is [A] in [-1, 1].
 
   Raises:
     TaskError: the task does not exist or breaks a rule.
@@ -55,18 +56,20 @@ def make(
   """
   if quality not in rendering.QUALITIES:
     raise TaskError(
-        f'unknown quality {quality!r}: one of {", ".join(rendering.QUALITIES)}'
+      f'unknown quality {quality!r}: one of {", ".join(rendering.QUALITIES)}'
     )
   if size < 1 or action_repeat < 0:
-    raise TaskError(f'size {size} or action_repeat {action_repeat} is too small')
+    raise TaskError(
+      f'size {size} or action_repeat {action_repeat} is too small'
+    )
   return Environment(
-      task,
-      resolve.resolve(task),
-      seed,
-      size=size,
-      action_repeat=action_repeat,
-      quality=quality,
-      vectors=tuple(vectors),
+    task,
+    resolve.resolve(task),
+    seed,
+    size=size,
+    action_repeat=action_repeat,
+    quality=quality,
+    vectors=tuple(vectors),
   )
 
 
@@ -78,11 +81,16 @@ def action_spec(action_size: int) -> specs.BoundedArray:
 def observation_spec(shapes: dict) -> dict[str, specs.Array]:
   """From the shape of the image and of each vector to their specs."""
   return {
-      key: specs.BoundedArray(shape, np.uint8, 0, 255, key)
-      if key == 'image'
-      else specs.Array(shape, np.float32, key)
-      for key, shape in shapes.items()
+    key: specs.BoundedArray(shape, np.uint8, 0, 255, key)
+    if key == 'image'
+    else specs.Array(shape, np.float32, key)
+    for key, shape in shapes.items()
   }
+
+
+def reward_spec() -> specs.Array:
+  """The spec of a reward, summed over the action repeat."""
+  return specs.Array((), np.float64, 'reward')
 
 
 def check_action(action, action_size: int) -> np.ndarray:
@@ -94,7 +102,7 @@ def check_action(action, action_size: int) -> np.ndarray:
   action = np.asarray(action, np.float64)
   if action.shape != (action_size,):
     raise ValueError(
-        f'action has shape {list(action.shape)}, expected [{action_size}]'
+      f'action has shape {list(action.shape)}, expected [{action_size}]'
     )
   if not np.abs(action).max(initial=0) <= 1 + _TOLERANCE:  # NaN fails too
     raise ValueError(f'action {action.tolist()} is not within [-1, 1]')
@@ -113,7 +121,7 @@ class Environment(dm_env.Environment):
   """
 
   def __init__(
-      self, task, source, seed, *, size, action_repeat, quality, vectors
+    self, task, source, seed, *, size, action_repeat, quality, vectors
   ):
     self.task = task
     self.quality = quality
@@ -128,16 +136,19 @@ class Environment(dm_env.Environment):
     """Makes the episodes from the next reset on a pure function of `seed`."""
     self._over = True
     own = getattr(self._env, 'reseed', None) or getattr(self._env, 'seed', None)
-    task = getattr(self._env, 'task', None)
+    random = getattr(getattr(self._env, 'task', None), 'random', None)
     if callable(own):
       own(seed)
-    elif isinstance(getattr(task, 'random', None), np.random.RandomState):
-      task.random.seed(seed)
-    else:
+    elif self._source.random_model or not hasattr(random, 'seed'):
       self.close()
       self._load(seed)
+    else:
+      random.seed(seed)
 
-  def reset(self) -> dm_env.TimeStep:
+  def reset(self, seed: int | None = None) -> dm_env.TimeStep:
+    """Starts an episode, after `reseed` if there is a seed."""
+    if seed is not None:
+      self.reseed(seed)
     timestep = self._env.reset()
     self._over = False
     self._env_steps = 0
@@ -167,7 +178,7 @@ class Environment(dm_env.Environment):
     return observation_spec(self._shapes)
 
   def reward_spec(self) -> specs.Array:
-    return specs.Array((), np.float64, 'reward')
+    return reward_spec()
 
   @property
   def step_limit(self) -> int | None:
@@ -188,8 +199,8 @@ class Environment(dm_env.Environment):
     for name in ('reset', 'step', 'action_spec', 'observation_spec', 'close'):
       if not callable(getattr(self._env, name, None)):
         raise self._error(
-            f'load({seed}) returned a {type(self._env).__name__}, which has no '
-            f'method {name!r}: expected a dm_env.Environment'
+          f'load({seed}) returned a {type(self._env).__name__}, which has no '
+          f'method {name!r}: expected a dm_env.Environment'
         )
     self._set_limit()
     self._set_action()
@@ -199,7 +210,7 @@ class Environment(dm_env.Environment):
     """The length of an episode in env_steps, 0 if the task does not say."""
     # dm_control has the limit of its environments nowhere in public.
     limit = getattr(
-        self._env, 'step_limit', getattr(self._env, '_step_limit', 0)
+      self._env, 'step_limit', getattr(self._env, '_step_limit', 0)
     )
     finite = limit and math.isfinite(limit)
     self._limit = math.ceil(limit) if finite else self._source.step_limit
@@ -207,12 +218,10 @@ class Environment(dm_env.Environment):
   def _set_action(self) -> None:
     spec = self._env.action_spec()
     floats = isinstance(spec, specs.Array) and np.issubdtype(
-        spec.dtype, np.floating
+      spec.dtype, np.floating
     )
     if not floats or not math.prod(spec.shape):
-      raise self._error(
-          f'its action is {spec!r}: expected one array of floats'
-      )
+      raise self._error(f'its action is {spec!r}: expected one array of floats')
     low = np.broadcast_to(getattr(spec, 'minimum', -np.inf), spec.shape)
     high = np.broadcast_to(getattr(spec, 'maximum', np.inf), spec.shape)
     bounded = np.isfinite(low) & np.isfinite(high)
@@ -225,7 +234,7 @@ class Environment(dm_env.Environment):
     available = self._env.observation_spec()
     if not isinstance(available, collections.abc.Mapping):
       raise self._error(
-          f"its observation is no dict with the key 'image': {available!r}"
+        f"its observation is no dict with the key 'image': {available!r}"
       )
     if 'image' in available:
       spec = available['image']
@@ -233,11 +242,11 @@ class Environment(dm_env.Environment):
     elif hasattr(getattr(self._env, 'physics', None), 'render'):
       camera = self._source.camera
       self._render = rendering.Renderer(
-          self._env, camera, self._size, self.quality
+        self._env, camera, self._size, self.quality
       )
     else:
       raise self._error(
-          "its observation has no 'image' and it has no physics to render"
+        "its observation has no 'image' and it has no physics to render"
       )
     self._shapes = {'image': (self._size, self._size, 3)}
     for name in self._vectors:
@@ -250,13 +259,14 @@ class Environment(dm_env.Environment):
     """From [A] in [-1, 1] to the task's own shape and bounds."""
     action = action.reshape(self._action.shape)
     action = self._low + (action + 1) / 2 * (self._high - self._low)
-    return action.astype(self._action.dtype)
+    # Rounding may lead out of bounds that a task insists on.
+    return np.clip(action, self._low, self._high).astype(self._action.dtype)
 
   def _observe(self, observation) -> dict[str, np.ndarray]:
     wanted = self._vectors if self._render else ('image', *self._vectors)
     if any(name not in observation for name in wanted):
       raise self._error(
-          f'it observes {list(observation)} but promised {list(wanted)}'
+        f'it observes {list(observation)} but promised {list(wanted)}'
       )
     if self._render:
       image = self._render()
@@ -277,8 +287,8 @@ class Environment(dm_env.Environment):
       square = len(shape) == 3 and shape[0] == shape[1] > self._size
       hint = f'; draw it smaller, or ask for size {shape[0]}' if square else ''
       raise self._error(
-          f'its image is {np.dtype(dtype).name} {list(shape)}, expected uint8 '
-          f'{list(expected)}{hint}'
+        f'its image is {np.dtype(dtype).name} {list(shape)}, expected uint8 '
+        f'{list(expected)}{hint}'
       )
 
   def _number(self, name: str, value) -> float:

@@ -1,172 +1,116 @@
-"""One finished episode in one .npz file, in the row convention of PlaNet.
+"""One finished episode in one .npz file.
 
-Row t holds what came of action t: `action[t]` led to `image[t]`, `reward[t]`
-and `discount[t]`. Row 0 is the reset, its action and reward are zero. PlaNet's
-and Dreamer's episodes have the same rows and can be read, and their loaders
-read ours. Files are plain zip archives without compression, so rows can be read
-from the middle of one; foreign files with compression are read whole.
+Files are plain zip archives without compression, so that rows can be read from
+the middle of one and np.load reads them, as the loaders of PlaNet and Dreamer
+do. Their files can be read too; compressed ones have to be read whole, and are
+kept in a bounded cache.
 """
 
 import collections
 import dataclasses
-import fcntl
 import os
 import pathlib
+import re
 import struct
 import threading
+import uuid
 import zipfile
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO
 
 import numpy as np
 
-FLAGS = ('is_first', 'is_last', 'is_terminal')
-REQUIRED = ('image', 'action', 'reward')
+from . import atomic
+from . import rows
 
 # All that reading a damaged archive has been seen to raise.
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
+_DAMAGE = (
+  zipfile.BadZipFile,
+  zlib.error,
+  struct.error,
+  EOFError,
+  KeyError,
+  NotImplementedError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  ValueError,
 )
-_TEMPORARY = '.tmp'
+_OWN_NAME = re.compile(r'(\d{6,})-[0-9a-f]{32}-\d+\.npz')
+_END = struct.Struct('<4s6sH10s')  # of an archive
 _LOCAL_HEADER = 30  # bytes before the name of a member
 
 
-def stack(timesteps: list, actions: list) -> dict[str, np.ndarray]:
-  """Builds an episode from what an environment returned.
-
-  Args:
-    timesteps: L timesteps from reset to the last one.
-    actions: the L - 1 actions [A] between them.
-
-  Returns:
-    {key: [L, ...]} in the row convention.
-  """
-  action = np.asarray(actions, np.float32)  # [L - 1, A]
-  last = timesteps[-1]
-  episode = {
-      'action': np.concatenate([np.zeros_like(action[:1]), action]),
-      'reward': np.array([t.reward or 0 for t in timesteps], np.float32),
-      'discount': np.array(
-          [1 if t.discount is None else t.discount for t in timesteps],
-          np.float32,
-      ),
-      'is_first': np.arange(len(timesteps)) == 0,
-      'is_last': np.array([t.last() for t in timesteps]),
-      'is_terminal': np.array([t.last() and not t.discount for t in timesteps]),
-  }
-  for key in last.observation:
-    episode[key] = np.stack([t.observation[key] for t in timesteps])
-  return episode
-
-
-def complete(episode: dict) -> dict[str, np.ndarray]:
-  """Returns the episode with the dtypes of the store and no key missing.
-
-  Raises:
-    ValueError: a key, shape or value breaks the row convention.
-  """
-  episode = {key: np.asarray(value) for key, value in episode.items()}
-  length = _check_shapes({k: (v.dtype, v.shape) for k, v in episode.items()})
-  result = {k: v.astype(_dtype(k), copy=False) for k, v in episode.items()}
-  for key in ('action', 'reward', 'discount'):
-    if key in result and not np.isfinite(result[key]).all():
-      raise ValueError(f'{key} is not finite')
-  if result['action'][0].any() or result['reward'][0]:
-    raise ValueError('row 0 is the reset: its action and reward must be zero')
-  return _derive(result, 0, length, length)
-
-
-def write_atomically(path: pathlib.Path, fill: Callable[[BinaryIO], None]):
-  """Writes a file that is there as a whole or, after a crash, not at all.
-
-  Raises:
-    OSError: the disk is full or cannot be written; nothing is left behind.
-  """
-  temporary = path.with_name(path.name + _TEMPORARY)
-  with open(temporary, 'wb') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX)  # Says that someone is writing.
-      fill(file)
-      file.flush()
-      os.fsync(file.fileno())
-      os.replace(temporary, path)
-    except BaseException:
-      temporary.unlink(missing_ok=True)
-      raise
-  directory = os.open(path.parent, os.O_RDONLY)
-  try:
-    os.fsync(directory)
-  finally:
-    os.close(directory)
-
-
-def write(path: pathlib.Path, episode: dict[str, np.ndarray]) -> None:
-  """Writes an episode as `complete` returns it.
-
-  Raises:
-    OSError: the disk is full or cannot be written; nothing is left behind.
-  """
-  write_atomically(path, lambda file: np.savez(file, **episode))
-
-
-def remove_leftovers(directory: pathlib.Path) -> None:
-  """Removes the temporary files of programs that were killed."""
-  for path in directory.glob(f'*{_TEMPORARY}'):
-    with open(path, 'rb') as file:
-      try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError:
-        continue  # Someone is writing it.
-      path.unlink(missing_ok=True)
+class DamagedError(Exception):
+  """The file is not what was once written."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Member:
-  """Where the rows of one array lie in a file; offset -1 if compressed."""
+  """Where the rows of one array lie in a file; no offset if compressed."""
 
-  offset: int
+  offset: int | None
   dtype: np.dtype
   shape: tuple[int, ...]
 
 
+def new_name(index: int, length: int) -> str:
+  """A file name for episode number `index` of `length` rows."""
+  return f'{index:06d}-{uuid.uuid4().hex}-{length}.npz'
+
+
+def index_of(path: pathlib.Path) -> int | None:
+  """The number of an episode of ours, None for a foreign name."""
+  match = _OWN_NAME.fullmatch(path.name)
+  return int(match[1]) if match else None
+
+
+def order(path: pathlib.Path) -> tuple:
+  """Sorts foreign files first, by name, then ours by number."""
+  index = index_of(path)
+  return (index is not None, index or 0, path.name)
+
+
+def write(path: pathlib.Path, episode: dict[str, np.ndarray]) -> None:
+  """Writes an episode {key: [L, ...]}, whole or not at all.
+
+  Raises:
+    OSError: the disk is full or cannot be written; nothing is left behind.
+  """
+  atomic.write(path, lambda file: np.savez(file, **episode))
+
+
 class EpisodeFile:
-  """A verified episode on disk.
+  """An episode on disk, verified when it is opened.
 
   Attributes:
     path: of the file.
+    index: number of the episode, None for a foreign file.
     length: L, rows.
     total_reward: sum of the rewards.
     nbytes: of the file.
     shapes: for each key the shape of one row.
 
   Raises:
-    one of DAMAGE: the file is damaged or no episode.
+    DamagedError: the archive is damaged.
+    ValueError: it holds no episode.
   """
 
   def __init__(self, path: pathlib.Path, cache: 'Cache'):
     self.path = path
+    self.index = index_of(path)
+    self.nbytes = path.stat().st_size
     self._cache = cache
     self._members = _index(path)
-    self.length = _check_shapes(
-        {k: (m.dtype, m.shape) for k, m in self._members.items()}
+    self._derived = {}
+    self.length = rows.check_shapes(
+      {k: (m.dtype, m.shape) for k, m in self._members.items()}
     )
-    self.nbytes = path.stat().st_size
-    keys = dict.fromkeys([*self._members, 'discount', *FLAGS])
-    self.shapes = {
-        key: self._members[key].shape[1:] if key in self._members else ()
-        for key in keys
-    }
-    reward = self.read(0, self.length, ['reward'])['reward']
-    self.total_reward = float(reward.sum(dtype=np.float64))
+    self.shapes = {k: m.shape[1:] for k, m in self._members.items()}
+    stored = [key for key in rows.COLUMNS if key in self._members]
+    columns = rows.derive(self.read(0, self.length, stored), self.length)
+    self._derived = {k: v for k, v in columns.items() if k not in stored}
+    self.shapes |= dict.fromkeys(self._derived, ())
+    self.total_reward = float(columns['reward'].sum(dtype=np.float64))
 
   def read(self, start: int, stop: int, keys=None) -> dict[str, np.ndarray]:
     """Reads rows from start to stop of the given keys, or of all.
@@ -174,93 +118,111 @@ class EpisodeFile:
     Returns:
       {key: [stop - start, ...]}: uint8 images, bool flags, float32 otherwise.
     """
-    wanted = list(self.shapes) if keys is None else list(keys)
-    stored = [key for key in wanted if key in self._members]
-    if not set(wanted) <= set(stored):  # What they are derived from.
-      sources = ('discount', 'is_last', 'is_terminal')
-      stored += [k for k in sources if k in self._members and k not in stored]
-    if all(self._members[key].offset >= 0 for key in stored):
-      rows = self._read_rows(stored, start, stop)
-    else:
-      episode = self._cache.load(self.path, stored)
-      rows = {key: episode[key][start:stop] for key in stored}
-    rows = {k: v.astype(_dtype(k), copy=False) for k, v in rows.items()}
-    rows = _derive(rows, start, stop, self.length)
-    return {key: rows[key] for key in wanted}
+    keys = self.shapes if keys is None else keys
+    result = {
+      key: np.empty((stop - start, *self.shapes[key]), rows.dtype_of(key))
+      for key in keys
+    }
+    self.read_into(result, start)
+    return result
 
-  def _read_rows(self, keys, start: int, stop: int) -> dict[str, np.ndarray]:
-    rows = {}
+  def read_into(self, arrays: dict[str, np.ndarray], start: int) -> None:
+    """Fills contiguous arrays {key: [N, ...]} with N rows from start on."""
     with open(self.path, 'rb', buffering=0) as file:
-      for key in keys:
-        member = self._members[key]
-        rows[key] = np.empty((stop - start, *member.shape[1:]), member.dtype)
-        stride = rows[key].nbytes // max(1, stop - start)
-        view = memoryview(rows[key].reshape(-1).view(np.uint8))
-        place = member.offset + start * stride
-        if os.preadv(file.fileno(), [view], place) != len(view):
-          raise OSError(f'{self.path} has become shorter')
-    return rows
+      for key, out in arrays.items():
+        member = self._members.get(key)
+        span = slice(start, start + len(out))
+        if member is None:
+          out[:] = self._derived[key][span]
+        elif member.offset is None:
+          out[:] = self._cache.load(self.path, key)[span]
+        elif member.dtype == out.dtype:
+          _read_member(file, member, start, out)
+        else:
+          stored = np.empty_like(out, member.dtype)
+          _read_member(file, member, start, stored)
+          out[:] = stored
 
 
 class Cache:
   """Arrays of compressed files, the least recently used dropped first.
 
   Attributes:
-    limit: bytes to keep at most; one episode is kept whatever its size.
+    limit: bytes to keep at most; one array is kept whatever its size.
+    nbytes: kept now.
   """
 
   def __init__(self, limit: int):
     self.limit = limit
-    self._arrays = collections.OrderedDict()  # path -> {key: array}
+    self.nbytes = 0
+    self._arrays = collections.OrderedDict()  # (path, key) -> array
     self._lock = threading.Lock()
 
-  def load(self, path: pathlib.Path, keys) -> dict[str, np.ndarray]:
-    """The arrays of a file, from memory if they are there."""
+  def load(self, path: pathlib.Path, key: str) -> np.ndarray:
+    """The array of a file, from memory if it is there."""
     with self._lock:
-      arrays = self._arrays.pop(path, {})
-      missing = [key for key in keys if key not in arrays]
-      if missing:
+      array = self._arrays.pop((path, key), None)
+      if array is None:
         with np.load(path, allow_pickle=False) as archive:
-          arrays |= {key: archive[key] for key in missing}
-      self._arrays[path] = arrays
-      while len(self._arrays) > 1 and self._nbytes() > self.limit:
-        self._arrays.popitem(last=False)
-      return arrays
+          array = archive[key]
+        self.nbytes += array.nbytes
+      self._arrays[path, key] = array
+      while len(self._arrays) > 1 and self.nbytes > self.limit:
+        self.nbytes -= self._arrays.popitem(last=False)[1].nbytes
+      return array
 
-  def _nbytes(self) -> int:
-    return sum(
-        array.nbytes
-        for arrays in self._arrays.values()
-        for array in arrays.values()
-    )
+
+def _read_member(file, member: _Member, start: int, out: np.ndarray) -> None:
+  """Reads rows from start on into a contiguous array [N, ...]."""
+  view = memoryview(out.reshape(-1).view(np.uint8))
+  place = member.offset + start * (len(view) // len(out))
+  if os.preadv(file.fileno(), [view], place) != len(view):
+    raise OSError(f'{file.name} has become shorter')
 
 
 def _index(path: pathlib.Path) -> dict[str, _Member]:
   """Verifies the checksums of a file and finds its arrays."""
-  members = {}
-  with zipfile.ZipFile(path) as archive:
-    bad = archive.testzip()
-    if bad:
-      raise zipfile.BadZipFile(f'the checksum of {bad} is wrong')
-    for info in archive.infolist():
-      with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read_header(file)
-        header = file.tell()
-      if dtype.kind not in 'biuf':
-        continue  # Names, objects and the like are nothing to learn from.
-      in_place = info.compress_type == zipfile.ZIP_STORED and (
-          not fortran or len(shape) < 2
-      )
-      offset = _data_offset(path, info) + header if in_place else -1
-      key = info.filename.removesuffix('.npy')
-      members[key] = _Member(offset, dtype, shape)
-  return members
+  try:
+    with zipfile.ZipFile(path) as archive:
+      bad = archive.testzip()
+      if bad:
+        raise DamagedError(f'the checksum of {bad} is wrong')
+      if len(archive.infolist()) != _count_members(path):
+        raise DamagedError('its directory has lost an array')
+      members = {
+        info.filename.removesuffix('.npy'): _find_member(path, archive, info)
+        for info in archive.infolist()
+      }
+  except (FileNotFoundError, PermissionError):
+    raise  # Nothing is known about the file.
+  except _DAMAGE as error:
+    raise DamagedError(str(error) or type(error).__name__) from error
+  # Names, objects and the like are nothing to learn from.
+  return {k: m for k, m in members.items() if m.dtype.kind in 'biuf'}
+
+
+def _count_members(path: pathlib.Path) -> int:
+  """How many arrays a file says it has, which zipfile does not look at."""
+  with open(path, 'rb') as file:
+    file.seek(-_END.size, os.SEEK_END)
+    signature, _, count, _ = _END.unpack(file.read())
+  return count if signature == b'PK\5\6' else -1
+
+
+def _find_member(path, archive, info: zipfile.ZipInfo) -> _Member:
+  with archive.open(info) as file:
+    version = np.lib.format.read_magic(file)
+    read_header = (
+      np.lib.format.read_array_header_1_0
+      if version == (1, 0)
+      else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, dtype = read_header(file)
+    header = file.tell()
+  in_place = info.compress_type == zipfile.ZIP_STORED
+  if not in_place or (fortran and len(shape) > 1):
+    return _Member(None, dtype, shape)
+  return _Member(_data_offset(path, info) + header, dtype, shape)
 
 
 def _data_offset(path: pathlib.Path, info: zipfile.ZipInfo) -> int:
@@ -269,36 +231,3 @@ def _data_offset(path: pathlib.Path, info: zipfile.ZipInfo) -> int:
     file.seek(info.header_offset)
     name, extra = struct.unpack('<HH', file.read(_LOCAL_HEADER)[26:])
   return info.header_offset + _LOCAL_HEADER + name + extra
-
-
-def _check_shapes(arrays: dict[str, tuple]) -> int:
-  """Checks {key: (dtype, shape)} and returns the length L of the episode."""
-  for key in REQUIRED:
-    if key not in arrays:
-      raise ValueError(f'it has no {key!r}')
-  dtype, shape = arrays['image']
-  if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3:
-    raise ValueError(f'image is {dtype} {list(shape)}, not uint8 [L, H, W, 3]')
-  if len(arrays['action'][1]) != 2 or len(arrays['reward'][1]) != 1:
-    raise ValueError('action is not [L, A] or reward is not [L]')
-  length = shape[0]
-  for key, (_, shape) in arrays.items():
-    if not shape or shape[0] != length or not length:
-      raise ValueError(f'{key} has shape {list(shape)}, image {length} rows')
-  return length
-
-
-def _derive(rows: dict, start: int, stop: int, length: int) -> dict:
-  """Adds the discount and flags that rows start to stop lack."""
-  row = np.arange(start, stop)
-  rows.setdefault('is_first', row == 0)
-  rows.setdefault('is_last', row == length - 1)
-  if 'is_terminal' not in rows:
-    ended = rows.get('discount', np.ones(len(row))) == 0
-    rows['is_terminal'] = rows['is_last'] & ended
-  rows.setdefault('discount', 1 - rows['is_terminal'].astype(np.float32))
-  return rows
-
-
-def _dtype(key: str):
-  return np.uint8 if key == 'image' else bool if key in FLAGS else np.float32

@@ -2,28 +2,26 @@
 
 What is on disk is the truth: counts come from the files, a file is whole or
 absent, a damaged one is set aside, and nothing is held in memory but an index.
-See episode_files.py for what a file holds.
+rows.py says what an episode is, episode_files.py what a file is.
 """
 
-import json
 import os
 import pathlib
-import re
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import background, episode_files
+from . import atomic
+from . import background
+from . import episode_files
+from . import metadata as metadata_files
+from . import rows
+from . import sampling
 
-_OWN_NAME = re.compile(r'(\d{6,})-[0-9a-f]{32}-\d+\.npz')
-_METADATA = 'metadata.json'
 _DAMAGED = 'damaged'
 
-
-class StoreError(ValueError):
-  """The store does not fit what is asked of it; the message says why."""
+StoreError = metadata_files.StoreError
 
 
 class Store:
@@ -33,11 +31,12 @@ class Store:
   index. All counts include only episodes that are there.
 
   Attributes:
-    directory: of the files, made if it does not exist.
-    metadata: what the episodes were made with, as stored beside them.
+    directory: of the files.
+    metadata: how the episodes were made, as stored beside them.
+    damaged: files that were set aside when the store was opened.
 
   Args:
-    directory: of the files.
+    directory: of the files, made if it does not exist.
     capacity: env_steps to keep; the oldest episodes beyond it are deleted, with
       a line in the log. 0 keeps everything.
     metadata: how the episodes are made (task, action_repeat, quality, ...).
@@ -51,13 +50,13 @@ class Store:
   """
 
   def __init__(
-      self,
-      directory,
-      *,
-      capacity: int = 0,
-      metadata: dict | None = None,
-      log: Callable[[str], None] = print,
-      memory_bytes: int = 1 << 30,
+    self,
+    directory,
+    *,
+    capacity: int = 0,
+    metadata: dict | None = None,
+    log: Callable[[str], None] = print,
+    memory_bytes: int = 1 << 30,
   ):
     self.directory = pathlib.Path(directory)
     self._capacity = capacity
@@ -65,12 +64,13 @@ class Store:
     self._lock = threading.RLock()
     self._cache = episode_files.Cache(memory_bytes)
     self.directory.mkdir(parents=True, exist_ok=True)
-    episode_files.remove_leftovers(self.directory)
-    self.metadata = self._match_metadata(metadata or {})
-    self._files = []
-    self._indices = {}  # own index -> file
+    atomic.remove_leftovers(self.directory)
+    self.metadata = metadata_files.match(self.directory, metadata or {})
+    self._deleted = metadata_files.Deleted(self.directory)
+    self._files = []  # in order
+    self._shapes = {}  # of one row, of the keys that all files have
     self.damaged = 0
-    for path in sorted(self.directory.glob('*.npz'), key=_order):
+    for path in sorted(self.directory.glob('*.npz'), key=episode_files.order):
       self._open(path)
 
   def append(self, episode: dict, index: int | None = None) -> int:
@@ -91,15 +91,17 @@ class Store:
     """
     with self._lock:
       index = self.next_index if index is None else index
-      if index in self._indices:
+      if any(file.index == index for file in self._files):
         return index
-      episode = episode_files.complete(episode)
-      self._check_shapes({k: v.shape[1:] for k, v in episode.items()}, 'new')
-      name = f'{index:06d}-{uuid.uuid4().hex}-{len(episode["reward"])}.npz'
+      episode = rows.complete(episode)
+      self._check_new({k: v.shape[1:] for k, v in episode.items()})
+      name = episode_files.new_name(index, len(episode['reward']))
       path = self.directory / name
       episode_files.write(path, episode)
       self._add(episode_files.EpisodeFile(path, self._cache))
-      self._files.sort(key=lambda file: _order(file.path))
+      self._files = sorted(
+        self._files, key=lambda file: episode_files.order(file.path)
+      )
       self._bound()
     return index
 
@@ -109,12 +111,12 @@ class Store:
     return file.read(0, file.length)
 
   def sample(
-      self,
-      batch: int,
-      length: int,
-      seed: int | Sequence[int],
-      limit: int | None = None,
-      short: str = 'pad',
+    self,
+    batch: int,
+    length: int,
+    seed: int | Sequence[int],
+    limit: int | None = None,
+    short: str = 'pad',
   ) -> dict[str, np.ndarray]:
     """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -126,9 +128,8 @@ class Store:
       length: T, rows of a chunk.
       seed: one or several integers from 0.
       limit: episodes to draw from, the first ones in order; None for all.
-      short: what to do with episodes of less than T rows. `pad`: each counts as
-        one place, and is continued with its last image, vectors and discount,
-        action and reward zero, flags false. `skip`: they are left out.
+      short: what becomes of episodes of less than T rows: `pad` continues them
+        (see sampling.py), `skip` leaves them out.
 
     Returns:
       {key: [B, T, ...]} of each key that all episodes have, and `mask` float32
@@ -137,34 +138,22 @@ class Store:
     Raises:
       StoreError: there is no episode to draw from.
     """
-    if short not in ('pad', 'skip'):
-      raise ValueError(f"short is {short!r}: 'pad' or 'skip'")
     with self._lock:
-      files, keys = self._files[:limit], list(self._shapes)
-    places = np.array([file.length for file in files], np.int64) - length + 1
-    places = np.maximum(places, 1 if short == 'pad' else 0)
-    ends = np.cumsum(places)
-    if not len(ends) or not ends[-1]:
-      raise StoreError(f'{self.directory} has no episode of {length} rows')
-    random = np.random.default_rng(np.random.SeedSequence(seed))
-    draws = random.integers(ends[-1], size=batch)
-    picks = np.searchsorted(ends, draws, side='right')
-    starts = draws - (ends - places)[picks]
-    chunks = [
-        _read_chunk(files[pick], start, length, keys)
-        for pick, start in zip(picks.tolist(), starts.tolist())
-    ]
-    return {key: np.stack([chunk[key] for chunk in chunks]) for key in chunks[0]}
+      files = self._files[:limit]
+      try:
+        return sampling.sample(files, self._shapes, batch, length, seed, short)
+      except LookupError as error:
+        raise StoreError(f'{self.directory}: {error}') from error
 
   def chunks(
-      self,
-      batch: int,
-      length: int,
-      seed: int | Sequence[int],
-      start: int = 0,
-      limit: int | None = None,
-      prefetch: int = 2,
-      short: str = 'pad',
+    self,
+    batch: int,
+    length: int,
+    seed: int | Sequence[int],
+    start: int = 0,
+    limit: int | None = None,
+    prefetch: int = 2,
+    short: str = 'pad',
   ) -> background.Prefetch:
     """Batches number start, start + 1, ... prepared in the background.
 
@@ -173,9 +162,9 @@ class Store:
     """
     seed = (seed,) if isinstance(seed, int) else tuple(seed)
     return background.Prefetch(
-        lambda i: self.sample(batch, length, (*seed, i), limit, short),
-        start,
-        prefetch,
+      lambda i: self.sample(batch, length, (*seed, i), limit, short),
+      start,
+      prefetch,
     )
 
   @property
@@ -186,8 +175,8 @@ class Store:
   @property
   def next_index(self) -> int:
     """The number of the next episode."""
-    foreign = len(self._files) - len(self._indices)
-    return max(self._indices, default=foreign - 1) + 1
+    own = [file.index for file in self._files if file.index is not None]
+    return max(own) + 1 if own else self.episodes
 
   @property
   def agent_steps(self) -> int:
@@ -197,7 +186,17 @@ class Store:
   @property
   def env_steps(self) -> int:
     """Simulator steps: agent_steps times the action repeat."""
-    return self.agent_steps * self.metadata.get('action_repeat', 1)
+    return self._env_steps(self.agent_steps)
+
+  @property
+  def collected_episodes(self) -> int:
+    """Episodes on disk and those that the capacity made way for."""
+    return self.episodes + self._deleted.episodes
+
+  @property
+  def collected_env_steps(self) -> int:
+    """Simulator steps of `collected_episodes`."""
+    return self._env_steps(self.agent_steps + self._deleted.agent_steps)
 
   @property
   def lengths(self) -> list[int]:
@@ -215,66 +214,37 @@ class Store:
     return sum(file.nbytes for file in self._files)
 
   def estimate(
-      self, env_steps: int, batch: int, length: int, prefetch: int = 2
+    self, env_steps: int, batch: int, length: int, prefetch: int = 2
   ) -> str:
-    """Text of what a run needs.
-
-    Args:
-      env_steps: of the whole run.
-      batch: B.
-      length: T.
-      prefetch: as for `chunks`.
-    """
+    """Text of what a run of `env_steps` with batches [B, T] needs."""
     size = self.metadata.get('size', 64)
     row = size * size * 3
     kept = min(env_steps, self._capacity) if self._capacity else env_steps
-    disk = kept / self.metadata.get('action_repeat', 1) * row
+    disk = kept / self._env_steps(1) * row
     # Those that wait, one in the making and one in use.
     memory = (prefetch + 2) * batch * length * row
     return (
-        f'{self.episodes} episodes, {_megabytes(self.bytes_on_disk)} on disk; '
-        f'{_megabytes(disk)} for {kept} env_steps; '
-        f'{_megabytes(memory)} of memory for batches'
+      f'{self.episodes} episodes, {_megabytes(self.bytes_on_disk)} on disk; '
+      f'{_megabytes(disk)} for {kept} env_steps; '
+      f'{_megabytes(memory)} of memory for batches'
     )
-
-  def _match_metadata(self, asked: dict) -> dict:
-    path = self.directory / _METADATA
-    asked = json.loads(json.dumps(asked))  # As it will be read again.
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    differences = [
-        f'{key}: stored {stored[key]}, asked {value}'
-        for key, value in asked.items()
-        if key in stored and stored[key] != value
-    ]
-    if differences:
-      raise StoreError(
-          f'{self.directory} was made otherwise:\n' + '\n'.join(differences)
-      )
-    merged = {**stored, **asked}
-    if merged != stored:
-      text = json.dumps(merged, indent=2, sort_keys=True) + '\n'
-      episode_files.write_atomically(
-          path, lambda file: file.write(text.encode())
-      )
-    return merged
 
   def _open(self, path: pathlib.Path) -> None:
     try:
       file = episode_files.EpisodeFile(path, self._cache)
-    except PermissionError:
-      raise
-    except episode_files.DAMAGE as error:
+    except episode_files.DamagedError as error:
       self._set_aside(path, error)
-      return
-    self._add(file)
+    except ValueError as error:
+      raise StoreError(f'{path} is no episode: {error}') from error
+    else:
+      self._add(file)
 
   def _set_aside(self, path: pathlib.Path, error: Exception) -> None:
     target = self.directory / _DAMAGED / path.name
     target.parent.mkdir(exist_ok=True)
     os.replace(path, target)
     self.damaged += 1
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    self._log(f'damaged episode set aside in {target}: {reason}')
+    self._log(f'damaged episode set aside in {target}: {error}')
 
   def _add(self, file: episode_files.EpisodeFile) -> None:
     self._check_shapes(file.shapes, file.path.name)
@@ -284,56 +254,41 @@ class Store:
     else:
       self._shapes = file.shapes
     self._files.append(file)
-    match = _OWN_NAME.fullmatch(file.path.name)
-    if match:
-      self._indices[int(match[1])] = file
+
+  def _check_new(self, shapes: dict) -> None:
+    missing = self._shapes.keys() - shapes.keys()
+    if missing:
+      raise StoreError(
+        f'{self.directory}: the new episode lacks {", ".join(sorted(missing))}'
+      )
+    self._check_shapes(shapes, 'new')
 
   def _check_shapes(self, shapes: dict, name: str) -> None:
-    if not self._files:
-      return
     for key, shape in shapes.items():
       if self._shapes.get(key, shape) != shape:
         raise StoreError(
-            f'{self.directory}: {key} of episode {name} has rows of shape '
-            f'{list(shape)}, the others {list(self._shapes[key])}'
+          f'{self.directory}: {key} of episode {name} has rows of shape '
+          f'{list(shape)}, the others {list(self._shapes[key])}'
         )
 
   def _bound(self) -> None:
     """Deletes the oldest episodes beyond the capacity."""
-    removed = 0
-    while self._capacity and self.env_steps > self._capacity:
-      if self.episodes == 1:
-        break
-      file = self._files.pop(0)
-      self._indices = {k: f for k, f in self._indices.items() if f is not file}
-      file.path.unlink()
-      removed += 1
-    if removed:
+    surplus = self.env_steps - self._capacity if self._capacity else 0
+    old = []
+    while surplus > 0 and len(old) < self.episodes - 1:
+      old.append(self._files[len(old)])
+      surplus -= self._env_steps(old[-1].length - 1)
+    if old:
+      steps = sum(file.length - 1 for file in old)
+      self._deleted.delete([file.path.name for file in old], steps)
+      self._files = self._files[len(old) :]
       self._log(
-          f'deleted {removed} oldest episodes beyond the capacity of '
-          f'{self._capacity} env_steps'
+        f'deleted the {len(old)} oldest episodes, beyond the capacity of '
+        f'{self._capacity} env_steps'
       )
 
-
-def _order(path: pathlib.Path) -> tuple:
-  match = _OWN_NAME.fullmatch(path.name)
-  return (1, int(match[1]), path.name) if match else (0, 0, path.name)
-
-
-def _read_chunk(file, start: int, length: int, keys) -> dict[str, np.ndarray]:
-  stop = min(start + length, file.length)
-  chunk = file.read(start, stop, keys)
-  real = stop - start
-  for key in chunk if real < length else ():
-    chunk[key] = _pad(key, chunk[key], length - real)
-  chunk['mask'] = (np.arange(length) < real).astype(np.float32)
-  return chunk
-
-
-def _pad(key: str, rows: np.ndarray, count: int) -> np.ndarray:
-  zero = key in ('action', 'reward', *episode_files.FLAGS)
-  row = np.zeros_like(rows[-1:]) if zero else rows[-1:]
-  return np.concatenate([rows, np.repeat(row, count, 0)])
+  def _env_steps(self, agent_steps: int) -> int:
+    return agent_steps * self.metadata.get('action_repeat', 1)
 
 
 def _megabytes(count: float) -> str:

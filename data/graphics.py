@@ -15,7 +15,7 @@ PACKAGES = {'egl': 'libegl1 libgl1', 'osmesa': 'libosmesa6'}
 
 _APT = 'apt-get install --no-install-recommends'
 _NAMES = ('egl', 'osmesa', 'glfw')
-_PROBE_SECONDS = 60
+PROBE_SECONDS = 60
 
 _PROBE_EGL = """
 import ctypes
@@ -48,7 +48,7 @@ create.restype = ctypes.c_void_p
 create.argtypes = [ctypes.c_int] * 4 + [ctypes.c_void_p]
 assert create(0x1908, 24, 8, 0, None), 'no OSMesa context'  # OSMESA_RGBA
 """
-_PROBES = {'egl': _PROBE_EGL, 'osmesa': _PROBE_OSMESA}
+PROBES = {'egl': _PROBE_EGL, 'osmesa': _PROBE_OSMESA}
 
 
 class GraphicsError(RuntimeError):
@@ -68,26 +68,26 @@ def backend() -> str:
   """
   wanted = os.environ.get('MUJOCO_GL', '').strip().lower()
   if not wanted:
-    for name in _PROBES:
+    for name in PROBES:
       if works(name):
         return name
     raise GraphicsError(
-        'no OpenGL that renders without a display: '
-        f'{_APT} {PACKAGES["egl"]}  (or {PACKAGES["osmesa"]})'
+      'no OpenGL that renders without a display: '
+      f'{_APT} {PACKAGES["egl"]}  (or {PACKAGES["osmesa"]})'
     )
   if wanted not in _NAMES:
     raise GraphicsError(
-        f'MUJOCO_GL={wanted} is none of {", ".join(_NAMES)}: unset it, or use '
-        'MUJOCO_GL=egl'
+      f'MUJOCO_GL={wanted} is none of {", ".join(_NAMES)}: unset it, or use '
+      'MUJOCO_GL=egl'
     )
   if wanted == 'glfw' and not _has_display():
     raise GraphicsError(
-        'MUJOCO_GL=glfw needs a display and there is none: unset it, or use '
-        'MUJOCO_GL=egl'
+      'MUJOCO_GL=glfw needs a display and there is none: unset it, or use '
+      'MUJOCO_GL=egl'
     )
-  if wanted in _PROBES and not works(wanted):
+  if wanted in PROBES and not works(wanted):
     raise GraphicsError(
-        f'MUJOCO_GL={wanted} does not work here: {_APT} {PACKAGES[wanted]}'
+      f'MUJOCO_GL={wanted} does not work here: {_APT} {PACKAGES[wanted]}'
     )
   return wanted
 
@@ -95,10 +95,10 @@ def backend() -> str:
 @functools.cache
 def works(name: str) -> bool:
   """Whether the backend `egl` or `osmesa` can be used, tried once."""
-  command = [sys.executable, '-I', '-S', '-c', _PROBES[name]]
+  command = [sys.executable, '-I', '-S', '-c', PROBES[name]]
   try:
     probe = subprocess.run(
-        command, capture_output=True, timeout=_PROBE_SECONDS, check=False
+      command, capture_output=True, timeout=PROBE_SECONDS, check=False
     )
   except subprocess.TimeoutExpired:
     return False
@@ -107,7 +107,7 @@ def works(name: str) -> bool:
 
 def _has_display() -> bool:
   return sys.platform == 'darwin' or any(
-      os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY')
+    os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY')
   )
 
 

@@ -3,11 +3,11 @@
 In software, nearly all the time of an environment step goes into shadows and
 finely divided spheres. Frames per second and mean difference from `exact` in
 grey levels of 255, for 64x64 frames on one core, cartpole / walker:
-  exact    70 / 60                   as dm_control comes
-  near    335 / 279   0.14 / 0.38    smaller buffers and shadow map, fewer slices
-  fast   2074 / 1963  1.53 / 8.92    also no shadow, reflection or multisampling
-Train and test on the same quality: `fast` looks different where a scene lies in
-shadow.
+  exact    70 / 60                  as dm_control comes
+  near    335 / 279   0.14 / 0.38   small buffers and shadow map, fewer slices
+  fast   2074 / 1963  1.53 / 8.92   also no shadow, reflection, multisampling
+Train and test on the same quality: `fast` looks different where a scene lies
+in shadow.
 """
 
 import sys
@@ -37,8 +37,8 @@ class Renderer:
   def __init__(self, environment, camera: int, size: int, quality: str):
     if 'tensorflow' in sys.modules:
       raise RuntimeError(
-          'TensorFlow is loaded in this process, and OpenGL in software '
-          'crashes beside it: start the environment with data.workers'
+        'TensorFlow is loaded in this process, and OpenGL in software '
+        'crashes beside it: start the environment with data.workers'
       )
     self._environment = environment
     self._index = camera

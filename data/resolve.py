@@ -25,16 +25,17 @@ import dm_env
 from . import graphics
 
 ACTION_REPEATS = {
-    'ball_in_cup': 4,
-    'cartpole': 8,
-    'cheetah': 4,
-    'finger': 2,
-    'reacher': 4,
-    'walker': 2,
+  'ball_in_cup': 4,
+  'cartpole': 8,
+  'cheetah': 4,
+  'finger': 2,
+  'reacher': 4,
+  'walker': 2,
 }
 OTHER_ACTION_REPEAT = 2
 CAMERAS = {'quadruped': 2}
 UNBOUNDED_LIMIT = 1000  # env_steps, for the suite's tasks without an end (lqr)
+RANDOM_MODELS = ('lqr',)
 
 _TASKS = pathlib.Path(__file__).parent / 'tasks'
 
@@ -53,18 +54,21 @@ class Source:
     camera: index of the camera, where the task is rendered.
     step_limit: env_steps after which an episode is cut if the task itself sets
       no limit; 0 for never.
+    random_model: whether the seed decides about more than the episodes, so that
+      another seed needs another environment.
   """
 
   load: Callable[[int], dm_env.Environment]
   action_repeat: int = 1
   camera: int = 0
   step_limit: int = 0
+  random_model: bool = False
 
 
 def own_tasks() -> list[str]:
   """The names of the files in data/tasks."""
   return sorted(
-      path.stem for path in _TASKS.glob('*.py') if path.stem != '__init__'
+    path.stem for path in _TASKS.glob('*.py') if path.stem != '__init__'
   )
 
 
@@ -90,10 +94,11 @@ def resolve(task: str) -> Source:
     raise TaskError(_unknown(task, [*own_tasks(), *pairs]))
   domain, name = pairs[task]
   return Source(
-      lambda seed: _import_suite().load(domain, name, {'random': seed}),
-      ACTION_REPEATS.get(domain, OTHER_ACTION_REPEAT),
-      CAMERAS.get(domain, 0),
-      UNBOUNDED_LIMIT,
+    lambda seed: _import_suite().load(domain, name, {'random': seed}),
+    ACTION_REPEATS.get(domain, OTHER_ACTION_REPEAT),
+    CAMERAS.get(domain, 0),
+    UNBOUNDED_LIMIT,
+    domain in RANDOM_MODELS,
   )
 
 
@@ -110,16 +115,20 @@ def _from_module(task: str, name: str, function: str) -> Source:
   load = getattr(module, function, None)
   if not callable(load):
     raise TaskError(
-        f'task {task!r}: {module.__file__} has no function {function!r}'
+      f'task {task!r}: {module.__file__} has no function {function!r}'
     )
   return Source(load, int(getattr(module, 'ACTION_REPEAT', 1)))
 
 
 def _unknown(task: str, names: list[str]) -> str:
   nearest = difflib.get_close_matches(task, names, n=3, cutoff=0.5)
-  hint = f'did you mean {" or ".join(nearest)}?' if nearest else (
+  hint = (
+    f'did you mean {" or ".join(nearest)}?'
+    if nearest
+    else (
       'a task is a file in data/tasks, a dm_control.suite task such as '
       'cartpole_swingup, or module.path:function'
+    )
   )
   return f'unknown task {task!r}: {hint}'
 
@@ -152,13 +161,13 @@ def check_versions() -> None:
     mujoco = importlib.metadata.version('mujoco')
   except importlib.metadata.PackageNotFoundError as error:
     raise TaskError(
-        f'{error.name} is not installed: pip install -r requirements.txt'
+      f'{error.name} is not installed: pip install -r requirements.txt'
     ) from error
   requirements = importlib.metadata.requires('dm_control') or []
   bounds = (re.fullmatch(r'mujoco\s*>=\s*([\d.]+)', r) for r in requirements)
   needed = next((bound[1] for bound in bounds if bound), mujoco)
   if needed.split('.')[:2] != mujoco.split('.')[:2]:
     raise TaskError(
-        f'mujoco {mujoco} is installed; dm_control {control} needs mujoco '
-        f'{needed}: pip install mujoco=={needed}'
+      f'mujoco {mujoco} is installed; dm_control {control} needs mujoco '
+      f'{needed}: pip install mujoco=={needed}'
     )

@@ -12,7 +12,8 @@ import traceback
 
 import dm_env
 
-from . import channel, environments, graphics
+from . import channel
+from . import environments
 
 _PR_SET_PDEATHSIG = 1
 
@@ -27,15 +28,15 @@ def main() -> None:
     environment = environments.make(fields.pop('task'), **fields)
     if 'tensorflow' in sys.modules:
       raise environments.TaskError(
-          f'task {environment.task!r}: it imports TensorFlow, which crashes '
-          'OpenGL in software; keep TensorFlow out of environments'
+        f'task {environment.task!r}: it imports TensorFlow, which crashes '
+        'OpenGL in software; keep TensorFlow out of environments'
       )
     connection.send(_description(environment))
     while True:
       _serve(connection, environment)
   except EOFError:
     pass  # The parent closed the channel or is gone.
-  except Exception as error:  # Whatever the task raises goes to the parent.
+  except Exception as error:  # noqa: BLE001 (raised in the parent)
     traceback.print_exc()
     connection.send(_failure(error))
   if environment is not None:
@@ -57,17 +58,18 @@ def _take_over_pipes() -> channel.Channel:
   os.dup2(null, 0)
   os.close(null)
   os.dup2(2, 1)
+  sys.stdout.reconfigure(line_buffering=True)
   return connection
 
 
 def _description(environment) -> dict:
   specs = environment.observation_spec()
   return {
-      'shapes': {key: spec.shape for key, spec in specs.items()},
-      'action_size': environment.action_size,
-      'action_repeat': environment.action_repeat,
-      'step_limit': environment.step_limit,
-      'quality': environment.quality,
+    'shapes': {key: spec.shape for key, spec in specs.items()},
+    'action_size': environment.action_size,
+    'action_repeat': environment.action_repeat,
+    'step_limit': environment.step_limit,
+    'quality': environment.quality,
   }
 
 
@@ -76,19 +78,17 @@ def _serve(connection: channel.Channel, environment) -> None:
   if 'action' in arrays:
     timestep = environment.step(arrays['action'])
   else:
-    if fields['seed'] is not None:
-      environment.reseed(fields['seed'])
-    timestep = environment.reset()
+    timestep = environment.reset(fields['seed'])
   _send_timestep(connection, timestep)
 
 
 def _send_timestep(
-    connection: channel.Channel, timestep: dm_env.TimeStep
+  connection: channel.Channel, timestep: dm_env.TimeStep
 ) -> None:
   fields = {
-      'step_type': int(timestep.step_type),
-      'reward': timestep.reward,
-      'discount': timestep.discount,
+    'step_type': int(timestep.step_type),
+    'reward': timestep.reward,
+    'discount': timestep.discount,
   }
   connection.send(fields, timestep.observation)
 
@@ -97,12 +97,10 @@ def _failure(error: Exception) -> dict:
   """What went wrong as the parent will report it."""
   place = traceback.extract_tb(error.__traceback__)[-1]
   lines = str(error).strip().splitlines() or ['no message']
-  kinds = (environments.TaskError, graphics.GraphicsError)
   return {
-      'error': type(error).__name__,
-      'message': lines[0],
-      'place': f'{place.filename}:{place.lineno}',
-      'is_task_error': isinstance(error, kinds),
+    'error': type(error).__name__,
+    'message': lines[0],
+    'place': f'{place.filename}:{place.lineno}',
   }
 
 

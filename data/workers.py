@@ -1,36 +1,19 @@
 """Environments in processes of their own.
 
 TensorFlow and OpenGL in software crash in one process, a simulator may crash or
-hang, and rendering should use a core of its own. So each environment runs in a
-process started with `python -m` (fork and spawn bring TensorFlow along), and
-dies with the one that started it. A worker that dies, hangs or raises is
-reported with its cause.
+hang, and rendering should have a core of its own. So each environment runs in a
+process started with `python -m` (fork and spawn would bring TensorFlow along),
+and ends with the one that started it. A worker that dies, hangs or raises is
+reported with its cause, and can be restarted.
 """
-
-import concurrent.futures
-import fcntl
-import functools
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import weakref
 
 import dm_env
 import numpy as np
 from dm_env import specs
 
-from . import channel, environments, graphics
-
-_TAIL = 2000  # bytes of a worker's output in an error
-_OUTPUT_LIMIT = 1 << 20  # bytes after which a worker's output starts anew
-_CLOSE_SECONDS = 5
-_THREADS = (
-    'OMP_NUM_THREADS',
-    'OPENBLAS_NUM_THREADS',
-    'MKL_NUM_THREADS',
-)
+from . import environments
+from . import graphics
+from . import worker_process
 
 
 class WorkerError(RuntimeError):
@@ -38,12 +21,12 @@ class WorkerError(RuntimeError):
 
 
 def start(
-    task: str,
-    seed: int = 0,
-    *,
-    timeout: float = 60,
-    start_timeout: float = 120,
-    **options,
+  task: str,
+  seed: int = 0,
+  *,
+  timeout: float = 60,
+  start_timeout: float = 120,
+  **options,
 ) -> 'Worker':
   """Starts an environment in a process of its own.
 
@@ -76,7 +59,7 @@ class Worker(dm_env.Environment):
 
   def __init__(self, task, seed, timeout, start_timeout, options):
     self.task = task
-    self._arguments = {'task': task, 'seed': seed, **options}
+    self._arguments = {'task': task, 'seed': int(seed), **options}
     self._timeout = timeout
     self._start_timeout = start_timeout
     self._start()
@@ -91,7 +74,7 @@ class Worker(dm_env.Environment):
 
   def reset(self, seed: int | None = None) -> dm_env.TimeStep:
     """Starts an episode, which with a seed is a pure function of the seed."""
-    self._send({'seed': seed})
+    self._send({'seed': None if seed is None else int(seed)})
     return self.receive()
 
   def step(self, action) -> dm_env.TimeStep:
@@ -116,10 +99,10 @@ class Worker(dm_env.Environment):
       raise RuntimeError('receive without a step that was sent')
     fields, observation = self._receive(self._timeout)
     return dm_env.TimeStep(
-        dm_env.StepType(fields['step_type']),
-        fields['reward'],
-        fields['discount'],
-        observation,
+      dm_env.StepType(fields['step_type']),
+      fields['reward'],
+      fields['discount'],
+      observation,
     )
 
   def action_spec(self) -> specs.BoundedArray:
@@ -129,28 +112,20 @@ class Worker(dm_env.Environment):
     return environments.observation_spec(self._shapes)
 
   def reward_spec(self) -> specs.Array:
-    return specs.Array((), np.float64, 'reward')
+    return environments.reward_spec()
 
   def close(self) -> None:
     """Ends the process; may be called twice."""
-    self._end()
+    self._process.close()
 
   @property
   def output(self) -> str:
     """The end of what the worker and its task printed."""
-    size = os.fstat(self._log.fileno()).st_size
-    tail = os.pread(self._log.fileno(), _TAIL, max(0, size - _TAIL))
-    return tail.decode(errors='replace').strip()
+    return self._process.output()
 
   def _start(self) -> None:
-    self._log = _open_log()
-    self._process = _spawner().submit(_spawn, self._log).result()
+    self._process = worker_process.WorkerProcess()
     self.pid = self._process.pid
-    self._channel = channel.Channel(
-        self._process.stdout.fileno(), self._process.stdin.fileno()
-    )
-    # Also when the worker is forgotten or the program ends.
-    self._end = weakref.finalize(self, _end, self._process)
     self._pending = False
     self._send(self._arguments)
     fields, _ = self._receive(self._start_timeout)
@@ -160,143 +135,58 @@ class Worker(dm_env.Environment):
     self.step_limit = fields['step_limit']
     self.quality = fields['quality']
 
-  def _send(self, fields: dict, arrays: dict | None = None) -> None:
-    if not self._end.alive:
+  def _send(
+    self, fields: dict, arrays: dict[str, np.ndarray] | None = None
+  ) -> None:
+    if self._process.closed:
       raise WorkerError(f'worker of {self.task!r} is closed: restart it')
     if self._pending:
       raise RuntimeError('receive the step that was sent before another one')
     try:
-      self._channel.send(fields, arrays)
+      self._process.channel.send(fields, arrays)
     except BrokenPipeError as error:
       raise self._died() from error
     self._pending = True
 
-  def _receive(self, timeout: float) -> tuple[dict, dict]:
-    self._pending = False
+  def _receive(self, timeout: float) -> tuple[dict, dict[str, np.ndarray]]:
     try:
-      fields, arrays = self._channel.receive(timeout)
+      fields, arrays = self._process.channel.receive(timeout)
     except EOFError as error:
       raise self._died() from error
     except TimeoutError as error:
       self._process.kill()
-      self.close()
       raise WorkerError(
-          f'worker of {self.task!r} gave no answer for {timeout:g} s and was '
-          f'killed{self._last_words()}'
+        f'worker of {self.task!r} gave no answer for {timeout:g} s and was '
+        f'killed{self._last_words()}'
       ) from error
+    except BaseException:  # Ctrl-C: its answer would be taken for the next.
+      self._process.kill()
+      raise
+    self._pending = False
     if 'error' in fields:
       self.close()
       raise self._failed(fields)
-    _bound_log(self._log)
+    self._process.bound_output()
     return fields, arrays
 
   def _failed(self, fields: dict) -> Exception:
-    """The error that the task raised, as ours."""
+    """What the environment raised, to be raised here."""
     message = fields['message']
-    if fields['error'] == 'TaskError':
-      return environments.TaskError(message)
-    if fields['error'] == 'GraphicsError':
-      return graphics.GraphicsError(message)
+    known = (environments.TaskError, graphics.GraphicsError)
+    for kind in known:
+      if fields['error'] == kind.__name__:
+        return kind(message)
     return WorkerError(
-        f'task {self.task!r} raised {fields["error"]}: {message} '
-        f'({fields["place"]})'
+      f'task {self.task!r} raised {fields["error"]}: {message} '
+      f'({fields["place"]})'
     )
 
   def _died(self) -> WorkerError:
-    """The error that says how the process ended."""
-    try:
-      code = self._process.wait(_CLOSE_SECONDS)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      code = self._process.wait()
-    self.close()
+    cause = self._process.bury()
     return WorkerError(
-        f'worker of {self.task!r} died: {_explain(code)}{self._last_words()}'
+      f'worker of {self.task!r} died: {cause}{self._last_words()}'
     )
 
   def _last_words(self) -> str:
     lines = self.output.splitlines()
-    return f'; its last output: {lines[-1]}' if lines else ''
-
-
-@functools.cache
-def _spawner() -> concurrent.futures.Executor:
-  """The thread that starts all workers.
-
-  Linux ends a worker with the thread that started it, so that has to be one
-  that lives as long as the program.
-  """
-  return concurrent.futures.ThreadPoolExecutor(1, 'workers')
-
-
-def _spawn(log) -> subprocess.Popen:
-  # In a session of its own, so that Ctrl-C reaches only the program, which may
-  # still want to finish an episode.
-  return subprocess.Popen(
-      [sys.executable, '-m', f'{__package__}.worker_main', str(os.getpid())],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      stderr=log,
-      bufsize=0,
-      env=_environment(),
-      start_new_session=True,
-  )
-
-
-def _environment() -> dict[str, str]:
-  """The variables of a worker's process."""
-  variables = {
-      # One process per core is faster than llvmpipe's own threads.
-      'LP_NUM_THREADS': '0',
-      'MUJOCO_GL': _backend(),
-      'PYTHONFAULTHANDLER': '1',
-      **dict.fromkeys(_THREADS, '1'),
-      **os.environ,
-  }
-  paths = [path or os.getcwd() for path in sys.path]
-  return {**variables, 'PYTHONPATH': os.pathsep.join(paths)}
-
-
-def _backend() -> str:
-  try:
-    return graphics.backend()
-  except graphics.GraphicsError:
-    return ''  # A task that draws itself needs none; others will say so.
-
-
-def _open_log():
-  """A file without a name, for what a worker prints."""
-  log = tempfile.TemporaryFile(buffering=0)
-  flags = fcntl.fcntl(log, fcntl.F_GETFL)
-  fcntl.fcntl(log, fcntl.F_SETFL, flags | os.O_APPEND)
-  return log
-
-
-def _bound_log(log) -> None:
-  if os.fstat(log.fileno()).st_size > _OUTPUT_LIMIT:
-    os.ftruncate(log.fileno(), 0)
-
-
-def _end(process: subprocess.Popen) -> None:
-  """Asks a worker to end by closing its channel, and kills it if it does not."""
-  process.stdin.close()
-  try:
-    process.wait(_CLOSE_SECONDS)
-  except subprocess.TimeoutExpired:
-    process.kill()
-    process.wait()
-  process.stdout.close()
-
-
-def _explain(code: int) -> str:
-  """What the exit status of a worker says."""
-  if code in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS):
-    return (
-        f'{signal.Signals(-code).name} (a crash of the OpenGL driver or of the '
-        'simulator)'
-    )
-  if code == -signal.SIGKILL:
-    return 'SIGKILL (out of memory, or killed by someone)'
-  if code < 0:
-    return signal.Signals(-code).name
-  return f'exit status {code}'
+    return f'; it last printed: {lines[-1]}' if lines else ''

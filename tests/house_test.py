@@ -69,20 +69,18 @@ INDEX = re.compile(
 
 
 def repository():
-  """What git would commit, {path: text}; without git, what lies here."""
-  git = ['git', '-C', str(ROOT), 'ls-files', '-z', '-co', '--exclude-standard']
-  try:
-    listed = subprocess.run(git, capture_output=True, check=True).stdout
-    paths = listed.decode().rstrip('\0').split('\0')
-  except (OSError, subprocess.CalledProcessError):
-    paths = [
-      path.relative_to(ROOT).as_posix()
-      for path in ROOT.rglob('*')
-      if not re.search(
-        r'/(\.(?!ci)[^/]*|runs|build|dist|[^/]*\.egg-info|__pycache__)/',
-        f'/{path.relative_to(ROOT).as_posix()}',
-      )
-    ]
+  """What git would commit, {path: text}; in Bazel, what BUILD gives."""
+  if (ROOT / '.git').exists():
+    command = ['git', 'ls-files', '-z', '--cached', '--others']
+    command.append('--exclude-standard')
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    paths = listed.stdout.decode().rstrip('\0').split('\0')
+  else:
+    ignored = re.compile(
+      r'/(\.(?!ci/)[^/]*|runs|build|dist|[^/]*\.egg-info|__pycache__)/'
+    )
+    paths = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob('*')]
+    paths = [path for path in paths if not ignored.search(f'/{path}/')]
   return {
     path: (ROOT / path).read_bytes().decode(errors='surrogateescape')
     for path in sorted(paths)
@@ -109,6 +107,10 @@ def part(path):
     return 'agents/run'
   first = path.split('/')[0]
   return first if first in PARTS else None
+
+
+def as_module(path):
+  return path.removesuffix('.py').replace('/', '.')
 
 
 def dotted(node):
@@ -223,6 +225,8 @@ class Target:
   srcs: tuple = ()
   deps: tuple = ()
   main: str = ''
+  outs: tuple = ()
+  cmd: str = ''
 
 
 def glob_pattern(pattern):
@@ -237,9 +241,10 @@ def evaluate(files):
   targets, loaded = {}, set()
 
   def rule(kind):
-    def make(*, name, srcs=(), deps=(), main='', **_):
+    def make(*, name, srcs=(), deps=(), main='', outs=(), cmd='', **_):
       assert name not in targets, f'BUILD: two targets {name}'
-      targets[name] = Target(kind, name, tuple(srcs), tuple(deps), main)
+      lists = (tuple(srcs), tuple(deps), main, tuple(outs), cmd)
+      targets[name] = Target(kind, name, *lists)
 
     return make
 
@@ -256,7 +261,7 @@ def evaluate(files):
       found += [path for path in new if path not in found]
     return found
 
-  kinds = ('py_library', 'py_binary', 'py_test', 'filegroup')
+  kinds = ('py_library', 'py_binary', 'py_test', 'filegroup', 'genrule')
   names = {kind: rule(kind) for kind in kinds}
   names['load'] = lambda label, *symbols: loaded.update(
     (label, symbol) for symbol in symbols
@@ -273,12 +278,13 @@ def label(targets, name):
 
 
 def files_of(targets, target):
-  """The files of a target, those of its filegroups included."""
+  """The files of a target that git has, those of its filegroups included."""
+  made = {out for other in targets.values() for out in other.outs}
   found = set()
   for src in target.srcs:
     if src.startswith(':'):
       found |= files_of(targets, label(targets, src))
-    else:
+    elif src not in made:
       found.add(src)
   return found
 
@@ -387,21 +393,39 @@ def rule_build_deps(files):
 
 
 def rule_build_programs(files):
-  """A file that runs as a program is a py_binary, and the other way round."""
+  """What runs as a program is a py_binary, and the other way round.
+
+  Bazel runs `main` as a script, so a program with relative imports needs one
+  that is made for it and starts it the way `python -m` does.
+  """
   targets, _ = evaluate(files)
-  binaries = [x for x in targets.values() if x.kind in ('py_binary', 'py_test')]
-  bad = [
-    f'BUILD: {target.name}: main is not among srcs'
-    for target in binaries
-    if target.main not in files_of(targets, target)
-  ]
-  mains = {target.main for target in binaries}
+  scripts = {out: x.cmd for x in targets.values() for out in x.outs}
+  bad, programs = [], set()
+  for target in targets.values():
+    if target.kind not in ('py_binary', 'py_test'):
+      continue
+    if target.main not in target.srcs:
+      bad.append(f'BUILD: {target.name}: main is not among srcs')
+    elif target.main not in scripts:
+      programs.add(target.main)
+      tree = parse(files.get(target.main, ''))
+      if any(found.relative for found in imports(target.main, tree)):
+        bad.append(f'{target.main}: a relative import in a script')
+    else:
+      started = {
+        path
+        for path in files_of(targets, target)
+        if f'run_module("{as_module(path)}"' in scripts[target.main]
+      }
+      programs |= started
+      if len(started) != 1:
+        bad.append(f'BUILD: {target.name}: main starts none of srcs')
   for path, tree in python(files, *SOURCES, 'tests/'):
     guarded = any(is_main_guard(node) for node in tree.body)
-    if guarded and path not in mains:
-      bad.append(f'{path}: a program that is the main of no py_binary')
-    if not guarded and path in mains:
-      bad.append(f'{path}: the main of a py_binary, without __main__')
+    if guarded and path not in programs:
+      bad.append(f'{path}: a program that no py_binary starts')
+    if not guarded and path in programs:
+      bad.append(f'{path}: started by a py_binary, without __main__')
   return bad
 
 
@@ -425,10 +449,10 @@ def rule_tested(files):
       mentioned |= {found.module for found in imports(path, tree)}
       for node in strings(tree):
         for word in re.findall(r'[\w./]+', node.value):
-          mentioned.add(word.removesuffix('.py').replace('/', '.').strip('.'))
+          mentioned.add(as_module(word).strip('.'))
   bad = []
   for path, _ in python(files, *SOURCES):
-    module = path.removesuffix('.py').replace('/', '.')
+    module = as_module(path)
     if path.endswith('/__init__.py') or module in mentioned:
       continue
     if module.rpartition('.')[0] not in mentioned & set(LISTED):
@@ -573,10 +597,15 @@ py_library(
     deps = [":worldmodels"],
 )
 py_library(name = "data", srcs = glob(["data/**/*.py"]))
+genrule(
+    name = "train_script",
+    outs = ["train_script.py"],
+    cmd = "echo 'run_module(\\"agents.run.train\\")' > $@",
+)
 py_binary(
     name = "train",
-    srcs = ["agents/run/train.py"],
-    main = "agents/run/train.py",
+    srcs = ["agents/run/train.py", "train_script.py"],
+    main = "train_script.py",
     deps = [":agents", ":data"],
 )
 filegroup(name = "configs", srcs = glob(["configs/*.py"]))
@@ -599,7 +628,7 @@ filegroup(name = "configs", srcs = glob(["configs/*.py"]))
   'agents/run/train.py': (
     'import os\n'
     'from absl import flags\n'
-    'from agents import planet\n'
+    'from .. import planet\n'
     'from data import episodes\n'
     "if __name__ == '__main__':\n"
     "  os.environ['X'] = 'y'\n"
@@ -695,6 +724,8 @@ PLANTED = {
     add('data/episodes.py', "if __name__ == '__main__': main()"),
     swap('agents/run/train.py', "if __name__ == '__main__'", 'if 1'),
     swap('BUILD', 'srcs = [test, "tests/pytest_main.py"]', 'srcs = [test]'),
+    swap('BUILD', 'main = "train_script.py"', 'main = "agents/run/train.py"'),
+    swap('BUILD', 'agents.run.train', 'agents.run.gone'),
   ],
   'build_loads': [
     swap('BUILD', '"py_binary", ', ''),
@@ -764,7 +795,7 @@ def test_every_rule_has_a_planted_violation():
 # What looks like a violation and is none: the rule, and a change.
 FINE = [
   ('imports', add('agents/planet.py', 'from .planners import cem')),
-  ('imports', add('agents/run/train.py', 'from .. import planet')),
+  ('imports', add('agents/run/train.py', 'from agents import planet')),
   ('imports', add('data/episodes.py', "import_module(f'.{x}', __name__)")),
   ('module_names', add('data/episodes.py', "LOG = 'see data.tasks.hill'")),
   ('tensorflow', add('worldmodels/rssm.py', 'import keras')),

@@ -123,3 +123,18 @@ def test_every_module_imports_elsewhere(data, site, tmp_path):
   assert len(files) == len(modules)
   assert all(pathlib.Path(file).is_relative_to(site) for file in files)
   assert tensorflow == str(not data)
+
+
+def test_worker_starts_elsewhere(site, tmp_path):
+  """A worker is a module started by its name, which differs in the wheel."""
+  tasks = site / 'worldmodels' / 'data' / 'tasks'
+  task = next(x.stem for x in sorted(tasks.glob('*.py')) if x.stem[0] != '_')
+  script = (
+    'import sys\n'
+    'from worldmodels.data import workers\n'
+    'worker = workers.start(sys.argv[1])\n'
+    'print(worker.reset().observation["image"].shape)\n'
+    'worker.close()\n'
+  )
+  printed = run(['-c', script, task], tmp_path, PYTHONPATH=str(site))
+  assert printed.strip() == '(64, 64, 3)'

@@ -74,7 +74,8 @@ class SpatialSoftmax(keras.layers.Layer):
 
   def __init__(self, *, size=64, channels=(16, 32), kernel=4, points=32,
                activation='elu', initializer='he_normal', coordinates=False,
-               presence=False, precision='float32', **kwargs):
+               presence=False, sharpness=1.0, standardize=False,
+               precision='float32', **kwargs):
     super().__init__(**kwargs)
     self._convolutions = []
     self._coordinates = _grid(size) if coordinates else None
@@ -95,7 +96,9 @@ class SpatialSoftmax(keras.layers.Layer):
     self._places = tf.reshape(_grid(size), [size * size, 2])  # [P, 2]
     # One temperature per map, learned: sharp for an edge, soft for a body.
     self._sharpness = self.add_weight(
-        shape=(points, 1), initializer='ones', name='sharpness')
+        shape=(points, 1), initializer=keras.initializers.Constant(sharpness),
+        name='sharpness')
+    self._standardize = standardize
     self.embed = points * (3 if presence else 2)
     self.built = True
 
@@ -111,6 +114,9 @@ class SpatialSoftmax(keras.layers.Layer):
     maps = tf.cast(self._maps(x), tf.float32)
     shape = [-1, self._places.shape[0], self._points]
     logits = tf.transpose(tf.reshape(maps, shape), [0, 2, 1])  # [N, K, P]
+    if self._standardize:
+      mean, variance = tf.nn.moments(logits, [-1], keepdims=True)
+      logits = (logits - mean) * tf.math.rsqrt(variance + 1e-6)
     logits *= self._sharpness
     places = tf.linalg.matmul(tf.nn.softmax(logits), self._places)
     parts = [tf.reshape(places, [-1, 2 * self._points])]

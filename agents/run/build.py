@@ -7,6 +7,42 @@ import agents
 from data import workers
 
 
+class ConfigError(ValueError):
+  """A value of the config that nothing can be built from; one line."""
+
+
+def check(config):
+  """Raises ConfigError for values that contradict each other."""
+  train, planner = config.train, config.planner
+  positive = {
+      'train.batch': train.batch, 'train.updates': train.updates,
+      'train.seed_episodes': train.seed_episodes,
+      'train.checkpoints': train.checkpoints,
+      'evaluate.every': config.evaluate.every,
+      'evaluate.episodes': config.evaluate.episodes,
+      'evaluate.last_episodes': config.evaluate.last_episodes,
+      'evaluate.context': config.evaluate.context,
+      'evaluate.horizon': config.evaluate.horizon,
+      'planner.horizon': planner.horizon,
+      'planner.iterations': planner.iterations,
+  }
+  for key, value in positive.items():
+    if value < 1:
+      raise ConfigError(f'{key} is {value}; it is at least 1')
+  if train.episodes < train.seed_episodes:
+    raise ConfigError(
+        f'train.episodes is {train.episodes}; it is at least '
+        f'train.seed_episodes ({train.seed_episodes})')
+  if train.length <= config.overshooting.steps + 1:
+    raise ConfigError(
+        f'train.length is {train.length}; it is more than '
+        f'overshooting.steps + 1 ({config.overshooting.steps + 1})')
+  if not 1 <= planner.elites <= planner.candidates:
+    raise ConfigError(
+        f'planner.elites is {planner.elites}; it is 1 to planner.candidates '
+        f'({planner.candidates})')
+
+
 def environment(config, seed=0):
   """Starts the config's environment in a process of its own."""
   options = config.environment
@@ -18,19 +54,37 @@ def environment(config, seed=0):
 
 def agent(config, environment):
   """Makes the config's agent for what the environment shows and takes."""
-  vectors = {key: spec.shape[0]
-             for key, spec in environment.observation_spec().items()
-             if key != 'image'}
+  return agent_for(config, environment.action_size, vectors_of(environment))
+
+
+def vectors_of(environment):
+  """Returns {key: size} of what is observed beside the image."""
+  return {key: spec.shape[0]
+          for key, spec in environment.observation_spec().items()
+          if key != 'image'}
+
+
+def agent_for(config, actions, vectors):
+  """Makes the config's agent.
+
+  Args:
+    config: of the run.
+    actions: A.
+    vectors: {key: size} of the vectors that are observed beside the image.
+  """
   names = [module.name for module in pkgutil.iter_modules(agents.__path__)]
   if config.agent not in names:
-    raise ValueError(f'agent is {config.agent!r}; no such file in agents/')
+    raise ConfigError(f'agent is {config.agent!r}; no such file in agents/')
   module = importlib.import_module(f'agents.{config.agent}')
-  return module.Agent(
-      actions=environment.action_size,
-      model={key: config[key].to_dict() for key in (
-          'encoder', 'rssm', 'heads', 'kl', 'overshooting')},
-      optimizer=config.optimizer.to_dict(),
-      planner=config.planner.to_dict(),
-      exploration=config.exploration,
-      vectors=vectors,
-      size=config.environment.size)
+  try:
+    return module.Agent(
+        actions=actions,
+        model={key: config[key].to_dict() for key in (
+            'encoder', 'rssm', 'heads', 'kl', 'overshooting')},
+        optimizer=config.optimizer.to_dict(),
+        planner=config.planner.to_dict(),
+        exploration=config.exploration,
+        vectors=vectors,
+        size=config.environment.size)
+  except ValueError as error:
+    raise ConfigError(f'config: {error}') from error

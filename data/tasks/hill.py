@@ -1,9 +1,9 @@
 """Balance a ball on a hilltop: a small task, and the example to copy.
 
 The action pushes a ball to the left or right; between two valleys lies a hill,
-and the reward is for being on top of it, where the ball does not stay by itself.
-One image shows where the ball is but not how fast, so an agent has to remember
-and to look ahead. Everything is drawn with NumPy, without OpenGL.
+and the reward is for being on top of it, where no ball stays by itself. One
+image shows where the ball is but not how fast, so an agent has to remember and
+to look ahead. Everything is drawn with NumPy, without OpenGL.
 
 A file in this folder is a task of the same name. It has to define
   load(seed) -> dm_env.Environment
@@ -13,7 +13,7 @@ the task has ended and 1 if only the time was up. It may define
   ACTION_REPEAT        steps for which an action is held (1)
 and the environment may have
   reseed(seed)         so that it need not be loaded again for another seed
-  step_limit           its steps per episode, if they are always as many
+  step_limit           after how many of its steps an episode is cut
   physics.render(...)  instead of an image, if it is made with dm_control
 `python -m data.check --task=hill` says whether a task is sound.
 
@@ -28,9 +28,9 @@ from dm_env import specs
 ACTION_REPEAT = 1
 
 _STEPS = 50  # per episode
-_PUSH = 0.25  # largest change of velocity by an action, per step
-_SLOPE = 0.1  # largest change of velocity by the hill, per step
-_DRAG = 0.8  # share of the velocity that a step leaves
+_PUSH = 0.15  # largest change of velocity by an action, per step
+_SLOPE = 0.06  # largest change of velocity by the hill, per step
+_DRAG = 0.95  # share of the velocity that a step leaves
 _VALLEY = 0.7  # where the hill ends; the walls are at -1 and 1
 _TOP = 0.25  # width of the hilltop (standard deviation of the reward)
 _START = 0.9
@@ -85,16 +85,16 @@ class Hill(dm_env.Environment):
 
   def observation_spec(self) -> dict[str, specs.Array]:
     return {
-        'image': specs.BoundedArray((_SIZE, _SIZE, 3), np.uint8, 0, 255),
-        'position': specs.Array((1,), np.float32),
-        'velocity': specs.Array((1,), np.float32),
+      'image': specs.BoundedArray((_SIZE, _SIZE, 3), np.uint8, 0, 255),
+      'position': specs.Array((1,), np.float32),
+      'velocity': specs.Array((1,), np.float32),
     }
 
   def _observe(self) -> dict[str, np.ndarray]:
     return {
-        'image': _draw_ball(self._background, self._position),
-        'position': np.array([self._position], np.float32),
-        'velocity': np.array([self._velocity], np.float32),
+      'image': _draw_ball(self._background, self._position),
+      'position': np.array([self._position], np.float32),
+      'velocity': np.array([self._velocity], np.float32),
     }
 
 

@@ -1,0 +1,64 @@
+"""Open-loop error on held-out episodes: what planning lives on.
+
+The loss says how well the model follows what it sees; this says how well it
+predicts what it does not see yet, step by step.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from worldmodels import open_loop as open_loops
+from worldmodels import video
+
+from . import heldout
+
+VIDEO_EPISODES = 3
+
+
+def open_loop(model, store, config, numbers):
+  """Errors by horizon, and a video.
+
+  Args:
+    model: a WorldModel.
+    store: of held-out episodes; the first train.seed_episodes are random.
+    config: of the run.
+    numbers: which episodes of the store are of the policy.
+
+  Returns:
+    {open_loop_{random, policy}_{error}: [horizon]}, as in open_loop.errors,
+    and open_loop_video uint8 [T, H, W, 3]; nothing for episodes too short.
+  """
+  context, horizon = config.evaluate.context, config.evaluate.horizon
+  values = {}
+  for name, chosen in (('random', range(config.train.seed_episodes)),
+                       ('policy', numbers)):
+    long = [store.episode(number) for number in chosen
+            if store.lengths[number] >= context + horizon]
+    if not long:
+      continue
+    batch = heldout.windows(long, context + horizon)
+    errors = _errors(model, _tensors(batch), context)
+    values.update({f'open_loop_{name}_{key}': error.numpy()
+                   for key, error in errors.items()})
+    shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
+    truth, prediction = video.open_loop(model, shown, context)
+    values['open_loop_video'] = video.compose(truth, prediction, context)
+  return values
+
+
+def _tensors(batch):
+  return {key: tf.constant(value) for key, value in batch.items()}
+
+
+# reduce_retracing: the count of chunks differs from one evaluation to the next.
+@functools.partial(tf.function, reduce_retracing=True)
+def _errors(model, batch, context):
+  return open_loops.errors(model, batch, context)
+
+
+def plain(values):
+  """Returns values without what only TensorBoard can show."""
+  return {key: value for key, value in values.items()
+          if np.ndim(value) < 2}

@@ -1,0 +1,259 @@
+"""The loop: PlaNet's algorithm 1 (Hafner et al., 2019), which Dreamer shares.
+
+What happens at each update and in each episode is a function of the seed, of
+the number of the update or episode and of the episodes before it. So a run
+that was killed comes out where it would have come out, bit for bit on one
+machine (as long as store.capacity drops nothing).
+"""
+
+import concurrent.futures
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from agents import checkpoint
+from agents import uniform
+from data import episodes as stores
+
+from . import acting
+from . import build
+from . import evaluation
+from . import metrics as logs
+from . import progress
+from . import rollout
+from . import run_directory
+
+# Streams of random numbers, so that no two purposes share one.
+COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = range(5)
+# After so many updates in a row without a finite gradient, a run stops.
+MOST_SKIPPED = 20
+
+
+class Training:
+  """One run: the store, the agent, and the order in which they meet.
+
+  Args:
+    config: as configs/*.py make it.
+    logdir: directory of the run.
+    poison_from: update from which on all rewards are NaN, for tests.
+  """
+
+  def __init__(self, config, logdir, poison_from=None):
+    build.check(config)
+    self.config = config
+    self.directory = run_directory.RunDirectory(logdir)
+    self.directory.open(config)
+    self.progress = progress.Progress()
+    log = self.progress.line
+    self.environment = build.environment(config)
+    metadata = dict(
+        task=config.task, action_repeat=self.environment.action_repeat,
+        quality=self.environment.quality, size=config.environment.size)
+    options = dict(metadata=metadata, log=log,
+                   memory_bytes=config.store.memory_mb * 2 ** 20)
+    self.store = stores.Store(
+        self.directory.episodes, capacity=config.store.capacity, **options)
+    self.heldout = stores.Store(self.directory.heldout, **options)
+    self.agent = build.agent(config, self.environment)
+    # Beside the learner the actor needs parameters that stand still.
+    self.actor = (build.agent(config, self.environment)
+                  if config.train.overlap else self.agent)
+    counters = checkpoint.restore(
+        self.directory.checkpoints, self.agent.state_variables, log)
+    if counters is None and self.store.next_index > config.train.seed_episodes:
+      raise run_directory.RunError(
+          f'{self.directory.episodes} holds {self.store.next_index} episodes '
+          f'but {self.directory.checkpoints} no checkpoint: nothing to '
+          'continue from; give another --logdir')
+    counters = counters or dict(updates=0, wall_seconds=0.0)
+    self.updates = counters['updates']
+    self.metrics = logs.Metrics(
+        self.directory, self.updates, counters['wall_seconds'], log)
+    self._poison_from = poison_from
+
+  def run(self):
+    """Trains to the end; evaluates; says where everything is."""
+    train = self.config.train
+    self.progress.start(self, self._updates_before(train.episodes))
+    try:
+      with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        self._seed_episodes()
+        for index in range(self._episodes_at(self.updates), train.episodes):
+          self._iterate(index, pool)
+      values = self._last_evaluation()
+    finally:
+      self.progress.close()
+      self.environment.close()
+    self.progress.end(self, values)
+
+  def _iterate(self, index, pool):
+    """Learns from the episodes before `index` and collects that one.
+
+    With train.overlap both at once: the episode is then collected with the
+    parameters from before these updates, where PlaNet takes those from after.
+    """
+    if self.config.train.overlap:
+      for mine, learned in zip(
+          self.actor.model.variables, self.agent.model.variables, strict=True):
+        mine.assign(learned)
+      acting_done = pool.submit(self._act, index)
+      values = self._train(index)
+      values.update(acting_done.result())
+    else:
+      values = self._train(index)
+      values.update(self._act(index))
+    self._report(index + 1, values)
+    self._save()
+
+  def _episodes_at(self, updates):
+    """The number of the episode that is collected after `updates`."""
+    train = self.config.train
+    done = max(0, updates - train.first_updates) // train.updates
+    return train.seed_episodes + done
+
+  def _updates_before(self, index):
+    """How many updates a run has done when it collects episode `index`."""
+    train = self.config.train
+    return train.first_updates + (
+        index - train.seed_episodes) * train.updates
+
+  def _seed_episodes(self):
+    """Fills both stores with random episodes, where they are not there."""
+    config = self.config
+    random = uniform.Agent(actions=self.environment.action_size)
+    for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
+      for index in range(store.next_index, config.train.seed_episodes):
+        seed = rollout.seed_of(config.seed, stream, index)
+        (episode,) = self._rollouts(random, True, [seed])
+        store.append(episode, index=index)
+    if not self.updates:
+      self.agent.begin(np.concatenate(
+          [self.store.episode(index)['image']
+           for index in range(config.train.seed_episodes)]))
+
+  def _train(self, index):
+    """Updates until episode `index` may be collected; mean metrics."""
+    train = self.config.train
+    until = self._updates_before(index + 1)
+    sampling = rollout.seed_of(self.config.seed, SAMPLE)
+    seed = rollout.seed_of(self.config.seed, TRAIN)
+    removed = self.store.next_index - self.store.episodes
+    start, first, sums = time.monotonic(), self.updates, {}
+    batches = self.store.chunks(
+        train.batch, train.length, sampling, start=self.updates,
+        limit=index - removed)
+    try:
+      while self.updates < until:
+        batch = self._tensors(next(batches))
+        values = self.agent.train(
+            batch, tf.constant([seed, self.updates], tf.int32))
+        self.updates += 1
+        for key, value in values.items():
+          sums[key] = sums.get(key, 0.0) + value
+        self._check_finite()
+        self.progress.update(self.updates)
+    finally:
+      batches.close()
+    count = max(1, self.updates - first)
+    values = {key: float(value) / count for key, value in sums.items()}
+    values['update_seconds'] = (time.monotonic() - start) / count
+    values['skipped_updates'] = self.agent.skipped[0]
+    return values
+
+  def _tensors(self, batch):
+    if self._poison_from is not None and self.updates >= self._poison_from:
+      batch['reward'] = batch['reward'] * np.nan
+    return {key: tf.constant(value) for key, value in batch.items()}
+
+  def _check_finite(self):
+    """Stops a run whose gradients are not finite any more."""
+    if self.agent.skipped[1] >= MOST_SKIPPED:
+      last = checkpoint.listing(self.directory.checkpoints)
+      raise run_directory.RunError(
+          f'the gradients of {MOST_SKIPPED} updates in a row were not finite '
+          f'(last update {self.updates}); the last good checkpoint is '
+          f'{last[-1] if last else "none yet"}: look at the losses in '
+          f'{self.directory.metrics}, lower optimizer.rate')
+
+  def _act(self, index):
+    """Evaluates if it is time to, then collects episode `index`."""
+    values = {}
+    train, every = self.config.train, self.config.evaluate.every
+    if every and (index - train.seed_episodes) % every == 0:
+      values.update(self._evaluate(index))
+    start = time.monotonic()
+    if self.store.next_index <= index:
+      seed = rollout.seed_of(self.config.seed, COLLECT, index)
+      (episode,) = self._rollouts(self.actor, True, [seed])
+      self.store.append(episode, index=index)
+    values['acting_seconds'] = time.monotonic() - start
+    position = index - (self.store.next_index - self.store.episodes)
+    values['return'] = self.store.returns[position]
+    return values
+
+  def _evaluate(self, index):
+    """Episodes without noise, kept for open-loop error, never trained on."""
+    config, start = self.config, time.monotonic()
+    past = (index - config.train.seed_episodes) // config.evaluate.every
+    first = config.train.seed_episodes + past * config.evaluate.episodes
+    numbers = range(first, first + config.evaluate.episodes)
+    for number in numbers:
+      if self.heldout.next_index <= number:
+        seed = rollout.seed_of(config.seed, EVALUATE, index, number)
+        (episode,) = self._rollouts(self.actor, False, [seed])
+        self.heldout.append(episode, index=number)
+    returns = [self.heldout.returns[number] for number in numbers]
+    values = dict(evaluation_return=float(np.mean(returns)),
+                  evaluation_seconds=time.monotonic() - start)
+    values.update(evaluation.open_loop(
+        self.actor.model, self.heldout, config, numbers))
+    return values
+
+  def _last_evaluation(self):
+    """More episodes at the end, and what the run amounts to."""
+    config = self.config
+    returns = []
+    for number in range(config.evaluate.last_episodes):
+      seed = rollout.seed_of(
+          config.seed, EVALUATE, config.train.episodes, number)
+      (episode,) = self._rollouts(self.agent, False, [seed])
+      returns.append(float(episode['reward'].sum()))
+      self.progress.note(f'last evaluation, episode {number + 1} of '
+                         f'{config.evaluate.last_episodes}')
+    values = dict(last_evaluation_mean=float(np.mean(returns)),
+                  last_evaluation_std=float(np.std(returns)),
+                  last_evaluation_returns=returns)
+    numbers = range(self.heldout.episodes)[-config.evaluate.episodes:]
+    values.update(evaluation.open_loop(
+        self.agent.model, self.heldout, config, numbers))
+    self._report(config.train.episodes, values)
+    return values
+
+  def _rollouts(self, agent, explore, seeds):
+    """Episodes of an agent; starts them over when a worker fails."""
+    return acting.episodes(
+        agent, [self.environment], seeds, explore, self.progress.line)
+
+  def _report(self, episodes, values):
+    counters = dict(
+        env_steps=self._env_steps(episodes), episodes=episodes,
+        updates=self.updates)
+    frames = values.pop('open_loop_video', None)
+    self.metrics.write(counters, values)
+    if frames is not None:
+      self.metrics.video('open_loop', frames, self.updates)
+    self.progress.episode(counters, values, self.metrics.wall_seconds)
+
+  def _env_steps(self, episodes):
+    """Simulator frames of the first episodes; all are on disk or counted."""
+    later = self.store.lengths[episodes - self.store.next_index:] if (
+        episodes < self.store.next_index) else []
+    return self.store.env_steps - sum(
+        length - 1 for length in later) * self.environment.action_repeat
+
+  def _save(self):
+    checkpoint.save(
+        self.directory.checkpoints, self.agent.state_variables,
+        dict(updates=self.updates, wall_seconds=self.metrics.wall_seconds),
+        keep=self.config.train.checkpoints)

@@ -1,0 +1,69 @@
+"""Draws chunks of episodes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import episode_files
+from . import rows
+
+SHORT = ('pad', 'skip')
+
+
+def sample(
+  files: Sequence[episode_files.EpisodeFile],
+  shapes: dict[str, tuple],
+  batch: int,
+  length: int,
+  seed: int | Sequence[int],
+  short: str,
+) -> dict[str, np.ndarray]:
+  """Draws chunks uniformly over all places where one fits in an episode.
+
+  Args:
+    files: episodes to draw from.
+    shapes: the keys to read, with the shape of one row.
+    batch: B, chunks.
+    length: T, rows of a chunk.
+    seed: one or several integers from 0; decides what is drawn.
+    short: what to do with episodes of less than T rows. `pad`: each counts as
+      one place, and is continued with its last image, vectors and discount,
+      action and reward zero, flags false. `skip`: they are left out.
+
+  Returns:
+    {key: [B, T, ...]} and `mask` float32 [B, T]: 1 for a row of an episode, 0
+    for padding.
+
+  Raises:
+    LookupError: there is no episode to draw from.
+  """
+  if short not in SHORT:
+    raise ValueError(f'short is {short!r}, not one of {SHORT}')
+  places = np.array([file.length for file in files], np.int64) - length + 1
+  places = np.maximum(places, 1 if short == 'pad' else 0)
+  ends = np.cumsum(places)
+  if not len(ends) or not ends[-1]:
+    raise LookupError(f'no episode of {length} rows')
+  random = np.random.default_rng(np.random.SeedSequence(seed))
+  draws = random.integers(ends[-1], size=batch)
+  picks = np.searchsorted(ends, draws, side='right')
+  starts = draws - (ends - places)[picks]
+  result = {
+    key: np.empty((batch, length, *shape), rows.dtype_of(key))
+    for key, shape in shapes.items()
+  }
+  result['mask'] = np.zeros((batch, length), np.float32)
+  for row, (pick, start) in enumerate(zip(picks.tolist(), starts.tolist())):
+    chunk = {key: value[row] for key, value in result.items()}
+    _fill(chunk, files[pick], start, length)
+  return result
+
+
+def _fill(chunk: dict, file, start: int, length: int) -> None:
+  """Fills the arrays {key: [T, ...]} of one chunk."""
+  real = min(length, file.length - start)
+  chunk.pop('mask')[:real] = 1
+  file.read_into({key: values[:real] for key, values in chunk.items()}, start)
+  for key, values in chunk.items():
+    ends = key in ('action', 'reward', *rows.FLAGS)
+    values[real:] = 0 if ends else values[real - 1]

@@ -1,0 +1,140 @@
+"""The process of a worker: started apart from this one, ended with it."""
+
+import concurrent.futures
+import fcntl
+import functools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import weakref
+
+from . import channel
+from . import graphics
+
+_TAIL = 2000  # bytes of the output to show
+_OUTPUT_LIMIT = 1 << 20  # bytes after which the output starts anew
+_END_SECONDS = 5
+_ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
+
+
+class WorkerProcess:
+  """Runs worker_main.py.
+
+  It ends when it is closed, forgotten, or when this process ends.
+
+  Attributes:
+    channel: to talk to it.
+    pid: process id.
+  """
+
+  def __init__(self):
+    self._output = _open_output()
+    self._process = _starter().submit(_start, self._output).result()
+    self.pid = self._process.pid
+    self.channel = channel.Channel(
+      self._process.stdout.fileno(), self._process.stdin.fileno()
+    )
+    self._end = weakref.finalize(self, _end, self._process)
+
+  @property
+  def closed(self) -> bool:
+    """Whether `close` or `kill` was called."""
+    return not self._end.alive
+
+  def close(self) -> None:
+    """Has it end, by force if need be; may be called twice."""
+    self._end()
+
+  def kill(self) -> None:
+    """Ends it by force; may be called twice."""
+    self._process.kill()
+    self._end()
+
+  def bury(self) -> str:
+    """Closes a process that has stopped talking, and says how it ended."""
+    self._end()
+    return _explain(self._process.returncode)
+
+  def output(self) -> str:
+    """The end of what it printed."""
+    size = os.fstat(self._output.fileno()).st_size
+    tail = os.pread(self._output.fileno(), _TAIL, max(0, size - _TAIL))
+    return tail.decode(errors='replace').strip()
+
+  def bound_output(self) -> None:
+    """Forgets what it printed if that has become much."""
+    if os.fstat(self._output.fileno()).st_size > _OUTPUT_LIMIT:
+      os.ftruncate(self._output.fileno(), 0)
+
+
+@functools.cache
+def _starter() -> concurrent.futures.Executor:
+  """The thread that starts all workers.
+
+  Linux ends a worker with the thread that started it, so that has to be one
+  that lives as long as this process.
+  """
+  return concurrent.futures.ThreadPoolExecutor(1, 'start-workers')
+
+
+def _start(output) -> subprocess.Popen:
+  # In a session of its own, so that Ctrl-C reaches only this process, which
+  # may want to finish something.
+  return subprocess.Popen(
+    [sys.executable, '-m', f'{__package__}.worker_main', str(os.getpid())],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=output,
+    bufsize=0,
+    env=_variables(),
+    start_new_session=True,
+  )
+
+
+def _variables() -> dict[str, str]:
+  """The environment variables of a worker."""
+  try:
+    backend = graphics.backend()
+  except graphics.GraphicsError:
+    backend = os.environ.get('MUJOCO_GL', '')  # Tasks that render will say so.
+  return {
+    'LP_NUM_THREADS': '0',  # A process per core beats llvmpipe's own threads.
+    **dict.fromkeys(_ONE_THREAD, '1'),
+    **os.environ,
+    'MUJOCO_GL': backend,
+    'PYTHONPATH': os.pathsep.join(path or os.getcwd() for path in sys.path),
+  }
+
+
+def _open_output():
+  """A file without a name, to which a worker appends what it prints."""
+  file = tempfile.TemporaryFile(buffering=0)
+  flags = fcntl.fcntl(file, fcntl.F_GETFL)
+  fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_APPEND)
+  return file
+
+
+def _end(process: subprocess.Popen) -> None:
+  """Closes the channel, which ends a worker; kills it if it does not."""
+  process.stdin.close()
+  try:
+    process.wait(_END_SECONDS)
+  except subprocess.TimeoutExpired:
+    process.kill()
+    process.wait()
+  process.stdout.close()
+
+
+def _explain(status: int) -> str:
+  """What an exit status says."""
+  if status >= 0:
+    return f'exit status {status}'
+  name = signal.Signals(-status).name
+  if -status in _CRASHES:
+    return f'{name}, a crash of the OpenGL driver or of the simulator'
+  if -status == signal.SIGKILL:
+    return f'{name}, out of memory or killed by someone'
+  return name

@@ -1,0 +1,377 @@
+import gc
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from data import channel
+from data import environments
+from data import graphics
+from data import worker_process
+from data import workers
+
+ROOT = pathlib.Path(__file__).parent.parent
+NO_ACTION = [0, 0]
+
+
+def start(function, **options):
+  return workers.start(f'tests.strange_tasks:{function}', **options)
+
+
+@pytest.fixture
+def started():
+  """Starts workers and closes them after the test."""
+  running = []
+
+  def begin(function, **options):
+    running.append(start(function, **options))
+    return running[-1]
+
+  yield begin
+  for worker in running:
+    worker.close()
+
+
+def is_alive(pid):
+  """Whether a process runs; a zombie does not."""
+  try:
+    state = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2]
+  except FileNotFoundError:
+    return False
+  return state.split()[0] != 'Z'
+
+
+def wait_until(condition, seconds=10):
+  deadline = time.monotonic() + seconds
+  while not condition() and time.monotonic() < deadline:
+    time.sleep(0.02)
+  return condition()
+
+
+def parent(code):
+  """Starts a program that starts workers and prints their process ids."""
+  return subprocess.Popen(
+    [sys.executable, '-c', f'from data import workers\n{code}'],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+
+
+# -------------------------------------------------------------- the proxy ----
+
+
+def test_a_worker_is_like_its_environment(started):
+  options = dict(vectors=['taken', 'seed'], action_repeat=3)
+  worker = started('Reseeded', seed=4, **options)
+  env = environments.make('tests.strange_tasks:Reseeded', 4, **options)
+  assert worker.action_spec() == env.action_spec()
+  assert worker.observation_spec() == env.observation_spec()
+  assert worker.reward_spec() == env.reward_spec()
+  for name in ('action_size', 'action_repeat', 'step_limit', 'quality', 'task'):
+    assert getattr(worker, name) == getattr(env, name)
+  pairs = [(worker.reset(), env.reset())]
+  for action in np.random.default_rng(0).uniform(-1, 1, (5, 2)):
+    pairs.append((worker.step(action), env.step(action)))
+  for here, there in pairs:
+    assert here[:3] == there[:3]
+    for key, value in there.observation.items():
+      assert here.observation[key].dtype == value.dtype
+      assert (here.observation[key] == value).all()
+  assert worker.reset(np.int64(9)).observation['seed'] == 9
+  assert worker.reset().observation['seed'] == 9
+
+
+def test_the_end_of_a_task_arrives(started):
+  worker = started('ends')
+  worker.reset()
+  worker.step(NO_ACTION)
+  last = worker.step(NO_ACTION)
+  assert last.last() and last.discount == 0
+
+
+def test_observations_can_be_written_to(started):
+  image = started('load').reset().observation['image']
+  image[:] = 1
+
+
+def test_a_bad_action_does_not_end_a_worker(started):
+  worker = started('load')
+  worker.reset()
+  for action in ([0], [0, 2], [0, np.nan]):
+    with pytest.raises(ValueError, match='action'):
+      worker.step(action)
+  assert worker.step(NO_ACTION).reward == 3
+
+
+def test_steps_overlap(started):
+  slow = [started('slow', action_repeat=1) for _ in range(3)]
+  for worker in slow:
+    worker.reset()
+  begin = time.monotonic()
+  for worker in slow:
+    worker.send(NO_ACTION)
+  rewards = [worker.receive().reward for worker in slow]
+  assert rewards == [1, 1, 1]
+  assert time.monotonic() - begin < 1.3  # Three times 0.5 s one by one.
+
+
+def test_sends_and_receives_come_in_pairs(started):
+  worker = started('load')
+  worker.reset()
+  with pytest.raises(RuntimeError, match='receive without'):
+    worker.receive()
+  worker.send(NO_ACTION)
+  with pytest.raises(RuntimeError, match='before another'):
+    worker.send(NO_ACTION)
+  assert worker.receive().reward == 3
+
+
+# ---------------------------------------------------------- what can fail ----
+
+
+@pytest.mark.parametrize(
+  'function, message',
+  [
+    ('raises', r'ZeroDivisionError: the pole broke \(.*strange_tasks.py:\d+\)'),
+    ('hangs', r'no answer for 2 s and was killed'),
+    ('exits', r'died: exit status 3'),
+    ('crashes', r'died: SIGSEGV, a crash of the OpenGL driver'),
+  ],
+)
+def test_a_failing_step_is_reported_and_the_worker_restarted(
+  started, function, message
+):
+  worker = started(function, timeout=2 if function == 'hangs' else 60)
+  for _ in range(2):
+    worker.reset()
+    with pytest.raises(workers.WorkerError, match=message) as caught:
+      worker.step(NO_ACTION)
+    assert '\n' not in str(caught.value)
+    assert not is_alive(worker.pid)
+    with pytest.raises(workers.WorkerError, match='is closed: restart it'):
+      worker.step(NO_ACTION)
+    worker.restart()
+
+
+def test_a_killed_worker_is_reported_and_restarted(started):
+  worker = started('load')
+  worker.reset()
+  os.kill(worker.pid, signal.SIGKILL)
+  with pytest.raises(workers.WorkerError, match='died: SIGKILL, out of memory'):
+    worker.step(NO_ACTION)
+  worker.restart()
+  assert worker.reset(3).first()
+  assert worker.step(NO_ACTION).reward == 3
+
+
+@pytest.mark.parametrize(
+  'function, kind, message',
+  [
+    ('not_an_environment', environments.TaskError, 'has no method'),
+    ('float_image', environments.TaskError, 'image is float32'),
+    ('brings_tensorflow', environments.TaskError, 'imports TensorFlow'),
+    ('nothing', environments.TaskError, 'no function'),
+    ('hangs_at_load', workers.WorkerError, 'no answer for 1 s'),
+    ('_fail', workers.WorkerError, 'ZeroDivisionError: the pole broke'),
+  ],
+)
+def test_a_worker_that_does_not_come_up_is_reported(function, kind, message):
+  with pytest.raises(kind, match=message) as caught:
+    start(function, start_timeout=1)
+  assert '\n' not in str(caught.value)
+
+
+def test_a_rule_broken_later_is_reported(started):
+  worker = started('nan_reward')
+  worker.reset()
+  with pytest.raises(environments.TaskError, match='reward is nan'):
+    worker.step(NO_ACTION)
+
+
+def test_what_a_task_prints_disturbs_nothing(started):
+  worker = started('prints')
+  worker.reset()
+  assert worker.step(NO_ACTION).reward == 3
+  assert 'stray words' in worker.output and 'stray bytes' in worker.output
+
+
+def test_much_output_is_forgotten(started):
+  worker = started('chatters')
+  worker.reset()
+  for _ in range(4):
+    worker.step(NO_ACTION)
+    assert os.fstat(worker._process._output.fileno()).st_size < 3_000_000
+  assert len(worker.output) <= 2000
+
+
+def test_an_interrupted_receive_ends_the_worker(started):
+  """Else its answer would be taken for that to the next step."""
+  worker = started('slow')
+  worker.reset()
+  worker.send(NO_ACTION)
+  timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+  timer.start()
+  with pytest.raises(KeyboardInterrupt):
+    worker.receive()
+    time.sleep(10)
+  with pytest.raises(workers.WorkerError, match='closed'):
+    worker.step(NO_ACTION)
+  worker.restart()
+  assert worker.reset().first()
+
+
+# --------------------------------------------------------- life and death ----
+
+
+def test_closing_ends_the_process(started):
+  worker = started('load')
+  worker.close()
+  assert not is_alive(worker.pid)
+  worker.close()
+  with pytest.raises(workers.WorkerError, match='closed'):
+    worker.reset()
+
+
+def test_a_forgotten_worker_ends():
+  worker = start('load')
+  pid = worker.pid
+  del worker
+  gc.collect()
+  assert wait_until(lambda: not is_alive(pid))
+
+
+def test_a_worker_outlives_the_thread_that_asked_for_it(started):
+  found = []
+  thread = threading.Thread(target=lambda: found.append(started('load')))
+  thread.start()
+  thread.join()
+  time.sleep(0.2)
+  assert found[0].reset().first()
+
+
+@pytest.mark.parametrize('step', ['', 'worker.send([0, 0])'])
+def test_no_worker_outlives_a_killed_parent(step):
+  code = f"""if True:
+    import time
+    worker = workers.start('tests.strange_tasks:hangs')
+    worker.reset()
+    {step}
+    print(worker.pid, flush=True)
+    time.sleep(60)
+  """
+  process = parent(code)
+  pid = int(process.stdout.readline())
+  assert is_alive(pid)
+  process.kill()
+  process.wait()
+  assert wait_until(lambda: not is_alive(pid))
+
+
+def test_a_program_that_ends_takes_its_workers_along():
+  process = parent("print(workers.start('tests.strange_tasks:load').pid)")
+  pid = int(process.communicate(timeout=30)[0])
+  assert process.returncode == 0
+  assert wait_until(lambda: not is_alive(pid))
+
+
+def test_a_worker_whose_parent_is_gone_already_ends():
+  """The parent may end before the worker asks to end with it."""
+  done = subprocess.run(
+    [sys.executable, '-m', 'data.worker_main', str(os.getppid())],
+    cwd=ROOT,
+    stdin=subprocess.PIPE,
+    capture_output=False,
+    timeout=30,
+    check=False,
+  )
+  assert done.returncode == 0
+
+
+def test_ctrl_c_reaches_only_the_program(started):
+  worker = started('load')
+  assert os.getpgid(worker.pid) != os.getpgid(0)
+
+
+# ------------------------------------------------------------- TensorFlow ----
+
+
+def test_no_tensorflow_in_a_worker(started):
+  worker = started('knows_modules', vectors=['taken'])
+  assert not worker.reset().observation['taken'].any()
+
+
+def test_workers_render_beside_tensorflow():
+  try:
+    graphics.backend()
+  except graphics.GraphicsError as error:
+    pytest.skip(str(error))
+  code = """if True:
+    import tensorflow as tf
+    with workers.start('cartpole_swingup', quality='fast') as worker:
+      frame = tf.cast(worker.reset(1).observation['image'], tf.float32)
+      print(float(tf.reduce_mean(frame)) > 20)
+  """
+  assert parent(code).communicate(timeout=100)[0] == 'True\n'
+
+
+def test_a_worker_starts_wherever_the_program_stands(tmp_path, monkeypatch):
+  """The package is found by the path of the program, not by its folder."""
+  monkeypatch.chdir(tmp_path)
+  with workers.start('hill') as worker:
+    assert worker.reset().first()
+
+
+def test_variables_of_the_user_are_kept(monkeypatch):
+  monkeypatch.setenv('OMP_NUM_THREADS', '3')
+  variables = worker_process._variables()
+  assert variables['OMP_NUM_THREADS'] == '3'
+  assert variables['LP_NUM_THREADS'] == '0'
+
+
+# ---------------------------------------------------------------- channel ----
+
+
+@pytest.fixture
+def loop():
+  """A channel that receives what it sends."""
+  reading, writing = os.pipe()
+  yield channel.Channel(reading, writing)
+  os.close(reading)
+
+
+def test_messages_arrive_as_they_were_sent(loop):
+  arrays = {
+    'image': np.arange(48, dtype=np.uint8).reshape(4, 4, 3),
+    'reversed': np.arange(5.0)[::-1],
+    'scalar': np.array(2.5, np.float32),
+    'empty': np.zeros((0, 3)),
+    'flags': np.array([True, False]),
+  }
+  loop.send({'reward': None, 'names': ['ä', 'b']}, arrays)
+  loop.send({})
+  fields, received = loop.receive(1)
+  assert fields == {'reward': None, 'names': ['ä', 'b']}
+  assert list(received) == list(arrays)
+  for key, value in arrays.items():
+    assert received[key].dtype == value.dtype
+    np.testing.assert_array_equal(received[key], value)
+  assert loop.receive() == ({}, {})
+  os.close(loop.writing)
+
+
+def test_half_a_message_is_none(loop):
+  with pytest.raises(TimeoutError):
+    loop.receive(0.05)
+  os.write(loop.writing, b'\x05\0')
+  with pytest.raises(TimeoutError):
+    loop.receive(0.05)
+  os.close(loop.writing)
+  with pytest.raises(EOFError):
+    loop.receive(0.05)
