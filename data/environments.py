@@ -94,7 +94,7 @@ def reward_spec() -> specs.Array:
 
 
 def check_action(action, action_size: int) -> np.ndarray:
-  """Returns the action [A] within [-1, 1] as float64.
+  """Returns the action [A] as float64.
 
   Raises:
     ValueError: wrong shape, not finite, or out of bounds by more than 1e-6.
@@ -106,7 +106,7 @@ def check_action(action, action_size: int) -> np.ndarray:
     )
   if not np.abs(action).max(initial=0) <= 1 + _TOLERANCE:  # NaN fails too
     raise ValueError(f'action {action.tolist()} is not within [-1, 1]')
-  return np.clip(action, -1, 1)
+  return action
 
 
 class Environment(dm_env.Environment):
@@ -259,7 +259,7 @@ class Environment(dm_env.Environment):
     """From [A] in [-1, 1] to the task's own shape and bounds."""
     action = action.reshape(self._action.shape)
     action = self._low + (action + 1) / 2 * (self._high - self._low)
-    # Rounding may lead out of bounds that a task insists on.
+    # Rounding may lead out of bounds, here and in who chose the action.
     return np.clip(action, self._low, self._high).astype(self._action.dtype)
 
   def _observe(self, observation) -> dict[str, np.ndarray]:

@@ -239,8 +239,11 @@ def test_closing_ends_the_process(started):
     worker.reset()
 
 
-def test_a_forgotten_worker_ends():
-  worker = start('load')
+def test_a_forgotten_worker_ends(monkeypatch):
+  monkeypatch.setattr(worker_process, '_END_SECONDS', 0.1)
+  worker = start('hangs')
+  worker.reset()
+  worker.send(NO_ACTION)
   pid = worker.pid
   del worker
   gc.collect()
@@ -283,15 +286,10 @@ def test_a_program_that_ends_takes_its_workers_along():
 
 def test_a_worker_whose_parent_is_gone_already_ends():
   """The parent may end before the worker asks to end with it."""
-  done = subprocess.run(
-    [sys.executable, '-m', 'data.worker_main', str(os.getppid())],
-    cwd=ROOT,
-    stdin=subprocess.PIPE,
-    capture_output=False,
-    timeout=30,
-    check=False,
-  )
-  assert done.returncode == 0
+  command = [sys.executable, '-m', 'data.worker_main', str(os.getppid())]
+  pipe = subprocess.PIPE
+  with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe) as process:
+    assert process.wait(30) == 0
 
 
 def test_ctrl_c_reaches_only_the_program(started):

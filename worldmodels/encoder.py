@@ -150,7 +150,7 @@ class Encoder(keras.layers.Layer):
     **options: of the image encoder.
   """
 
-  def __init__(self, *, image='convolutional', bits=8, center=False,
+  def __init__(self, *, image='convolutional', bits=8, center=False, whiten=0.0,
                vectors=None, vector_units=64, size=64, **options):
     super().__init__(name='encoder')
     if image not in IMAGE_ENCODERS:
@@ -162,7 +162,11 @@ class Encoder(keras.layers.Layer):
     self.mean_image = self.add_weight(
         shape=(size, size, 3), initializer='zeros', trainable=False,
         name='mean_image')
+    self.spread_image = self.add_weight(
+        shape=(size, size, 1), initializer='ones', trainable=False,
+        name='spread_image')
     self._center = center
+    self._whiten = whiten
     self.vectors = dict(vectors or {})
     self._vector = None
     if self.vectors:
@@ -174,16 +178,26 @@ class Encoder(keras.layers.Layer):
 
   def center(self, image):
     """Sets `mean_image` to the mean of uint8 images [N, 64, 64, 3]."""
-    if self._center:
-      self.mean_image.assign(
-          tf.reduce_mean(pixels(image, self.bits), axis=0))
+    if not self._center:
+      return
+    mean, variance = tf.nn.moments(pixels(image, self.bits), [0])
+    self.mean_image.assign(mean)
+    if self._whiten:
+      variance = tf.reduce_sum(variance, -1, keepdims=True)
+      floor = self._whiten * tf.reduce_mean(variance)
+      spread = tf.sqrt(variance + floor)
+      # As hard to predict by the mean as it was: the loss keeps its scale.
+      share = tf.reduce_sum(variance / tf.square(spread))
+      self.spread_image.assign(
+          spread * tf.sqrt(share / tf.reduce_sum(variance)))
 
   def call(self, observation):
     """Maps {image uint8 [..., 64, 64, 3], ...} -> embed float32 [..., E]."""
     image = observation['image']
     lead = tf.shape(image)[:-3]
     flat = tf.reshape(image, tf.concat([[-1], image.shape[-3:]], 0))
-    parts = [self._image(pixels(flat, self.bits) - self.mean_image)]
+    parts = [self._image(
+        (pixels(flat, self.bits) - self.mean_image) / self.spread_image)]
     if self._vector is not None:
       vectors = tf.concat(
           [observation[key] for key in sorted(self.vectors)], -1)

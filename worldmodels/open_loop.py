@@ -6,6 +6,7 @@ and compare step by step. Planning lives on this, not on reconstructions.
 
 import tensorflow as tf
 
+from worldmodels import encoder as encoders
 from worldmodels import losses
 
 
@@ -39,7 +40,7 @@ def errors(model, batch, context):
   """
   states = predict(model, batch, context)
   future = {key: value[:, context:] for key, value in states.items()}
-  truth = model.target(batch, 'image') + model.encoder.mean_image
+  truth = encoders.pixels(batch['image'], model.encoder.bits)
   after, mask = truth[:, context:], batch['mask'][:, context:]
   mean = model.encoder.mean_image
   mean = tf.cond(

@@ -90,8 +90,8 @@ class WorldModel(keras.layers.Layer):
 
   def image(self, state):
     """Returns the mean image of each state as pixels [..., 64, 64, 3]."""
-    return (self.head('image').mean(self.rssm.features(state))
-            + self.encoder.mean_image)
+    drawn = self.head('image').mean(self.rssm.features(state))
+    return drawn * self.encoder.spread_image + self.encoder.mean_image
 
   def target(self, batch, key, seed=None):
     """What the head of `key` is to predict, float32 [B, T, ...]."""
@@ -100,7 +100,7 @@ class WorldModel(keras.layers.Layer):
     image = encoders.pixels(batch['image'], self.encoder.bits)
     if seed is not None and self.encoder.bits < 8:
       image = encoders.dequantize(image, seed, self.encoder.bits)
-    return image - self.encoder.mean_image
+    return (image - self.encoder.mean_image) / self.encoder.spread_image
 
   def loss(self, batch, seed):
     """The loss, term by term and unscaled, and the posterior it is of.
