@@ -17,6 +17,10 @@ import numpy as np
 _HEADER = struct.Struct('<II')
 
 
+class ClosedError(EOFError):
+  """The other side of the channel is gone."""
+
+
 class Channel:
   """Sends and receives messages over two file descriptors.
 
@@ -56,7 +60,7 @@ class Channel:
       The JSON object and the arrays by name.
 
     Raises:
-      EOFError: the other side is gone.
+      ClosedError: the other side is gone.
       TimeoutError: no whole message within the timeout.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -81,6 +85,6 @@ class Channel:
           raise TimeoutError
       count = os.readv(self.reading, [view])
       if not count:
-        raise EOFError
+        raise ClosedError
       view = view[count:]
     return result

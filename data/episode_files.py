@@ -175,8 +175,8 @@ class Cache:
 def _read_member(file, member: _Member, start: int, out: np.ndarray) -> None:
   """Reads rows from start on into a contiguous array [N, ...]."""
   view = memoryview(out.reshape(-1).view(np.uint8))
-  place = member.offset + start * (len(view) // len(out))
-  if os.preadv(file.fileno(), [view], place) != len(view):
+  file.seek(member.offset + start * (len(view) // len(out)))
+  if file.readinto(view) != len(view):
     raise OSError(f'{file.name} has become shorter')
 
 

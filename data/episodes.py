@@ -232,6 +232,8 @@ class Store:
   def _open(self, path: pathlib.Path) -> None:
     try:
       file = episode_files.EpisodeFile(path, self._cache)
+    except FileNotFoundError:
+      pass  # Another program has just deleted it, beyond its capacity.
     except episode_files.DamagedError as error:
       self._set_aside(path, error)
     except ValueError as error:

@@ -115,7 +115,7 @@ def _from_module(task: str, name: str, function: str) -> Source:
   load = getattr(module, function, None)
   if not callable(load):
     raise TaskError(
-      f'task {task!r}: {module.__file__} has no function {function!r}'
+      f'task {task!r}: module {name} has no function {function!r}'
     )
   return Source(load, int(getattr(module, 'ACTION_REPEAT', 1)))
 

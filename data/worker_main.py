@@ -34,8 +34,8 @@ def main() -> None:
     connection.send(_description(environment))
     while True:
       _serve(connection, environment)
-  except EOFError:
-    pass  # The parent closed the channel or is gone.
+  except channel.ClosedError:
+    pass  # The parent has no more use for this process.
   except Exception as error:  # noqa: BLE001 (raised in the parent)
     traceback.print_exc()
     connection.send(_failure(error))

@@ -11,6 +11,7 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from . import channel
 from . import environments
 from . import graphics
 from . import worker_process
@@ -151,7 +152,7 @@ class Worker(dm_env.Environment):
   def _receive(self, timeout: float) -> tuple[dict, dict[str, np.ndarray]]:
     try:
       fields, arrays = self._process.channel.receive(timeout)
-    except EOFError as error:
+    except channel.ClosedError as error:
       raise self._died() from error
     except TimeoutError as error:
       self._process.kill()

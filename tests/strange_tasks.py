@@ -119,6 +119,7 @@ blind = _make(
 )
 vanishing = _make('Vanishing', observe=lambda self: {'taken': self.action})
 raises = _make('Raises', step=_acting(_fail))
+asks = _make('Asks', step=_acting(lambda self: input('Really?')))
 hangs = _make('Hangs', step=_acting(_hang))
 hangs_at_load = _make('HangsAtLoad', __init__=lambda self, seed: _hang())
 prints = _make('Prints', step=_acting(_print))

@@ -47,7 +47,7 @@ def is_alive(pid):
   return state.split()[0] != 'Z'
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=30):
   deadline = time.monotonic() + seconds
   while not condition() and time.monotonic() < deadline:
     time.sleep(0.02)
@@ -140,6 +140,7 @@ def test_sends_and_receives_come_in_pairs(started):
   'function, message',
   [
     ('raises', r'ZeroDivisionError: the pole broke \(.*strange_tasks.py:\d+\)'),
+    ('asks', r'EOFError: EOF when reading a line'),
     ('hangs', r'no answer for 2 s and was killed'),
     ('exits', r'died: exit status 3'),
     ('crashes', r'died: SIGSEGV, a crash of the OpenGL driver'),
@@ -178,13 +179,13 @@ def test_a_killed_worker_is_reported_and_restarted(started):
     ('float_image', environments.TaskError, 'image is float32'),
     ('brings_tensorflow', environments.TaskError, 'imports TensorFlow'),
     ('nothing', environments.TaskError, 'no function'),
-    ('hangs_at_load', workers.WorkerError, 'no answer for 1 s'),
+    ('hangs_at_load', workers.WorkerError, 'no answer for 3 s'),
     ('_fail', workers.WorkerError, 'ZeroDivisionError: the pole broke'),
   ],
 )
 def test_a_worker_that_does_not_come_up_is_reported(function, kind, message):
   with pytest.raises(kind, match=message) as caught:
-    start(function, start_timeout=1)
+    start(function, start_timeout=3 if function == 'hangs_at_load' else 60)
   assert '\n' not in str(caught.value)
 
 
@@ -371,5 +372,5 @@ def test_half_a_message_is_none(loop):
   with pytest.raises(TimeoutError):
     loop.receive(0.05)
   os.close(loop.writing)
-  with pytest.raises(EOFError):
+  with pytest.raises(channel.ClosedError):
     loop.receive(0.05)

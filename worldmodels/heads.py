@@ -122,7 +122,7 @@ class Image(keras.layers.Layer):
       raise ValueError(
           f'heads.image.channels has {len(channels)} entries; a decoder from '
           f'a {start}x{start} map takes {len(kernels)}')
-    self._layers = []
+    self._deconvolutions = []
     side, depth = self._side, self._depth
     for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
       last = index == len(kernels) - 1
@@ -134,7 +134,7 @@ class Image(keras.layers.Layer):
       layer.build((None, side, side, depth))
       side = layer.compute_output_shape((None, side, side, depth))[1]
       depth = units
-      self._layers.append(layer)
+      self._deconvolutions.append(layer)
     if (side, side, depth) != tuple(shape):
       raise ValueError(
           f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
@@ -150,7 +150,7 @@ class Image(keras.layers.Layer):
       x = self._linear(x)
     x = self._activation(self._map(x))
     x = tf.reshape(x, [-1, self._side, self._side, self._depth])
-    for layer in self._layers:
+    for layer in self._deconvolutions:
       x = layer(x)
     return tf.reshape(
         tf.cast(x, tf.float32), tf.concat([lead, list(self._shape)], 0))
@@ -173,68 +173,3 @@ def load(kind, features, **options):
     raise ValueError(
         f'head kind is {kind!r}; it is one of {", ".join(sorted(HEADS))}')
   return HEADS[kind](features, **options)
-
-
-class Points(keras.layers.Layer):
-  """Draws an image as blobs at places that a dense layer names.
-
-  The inverse of a spatial softmax (Jakab et al., 2018; Minderer et al.,
-  2019): features -> places and strengths of `points` Gaussian blobs on a
-  16x16 map -> transposed convolutions. What moves in the image moves in the
-  features, so a decoder need not learn to draw everything everywhere.
-  """
-
-  def __init__(self, features, *, shape=(64, 64, 3), points=32, side=16,
-               width=0.12, channels=(32,), hidden=0, activation='elu',
-               initializer='he_normal', precision='float32', **kwargs):
-    super().__init__(**kwargs)
-    self._points = points
-    self._width = width
-    self._hidden = None
-    self._activation = keras.activations.get(activation)
-    if hidden:
-      self._hidden = nets.dense(
-          hidden, features, initializer=initializer, name='hidden')
-    self._places = nets.dense(3 * points, hidden or features, name='places')
-    line = tf.linspace(-1.0, 1.0, side)
-    self._line = line
-    self._precision = keras.DTypePolicy(precision).compute_dtype
-    self._layers = []
-    depth = points
-    depths = list(channels) + [shape[-1]]
-    # Where the blobs start: spread over the image, not all in the middle.
-    bias = tf.concat([tf.random.stateless_uniform([2 * points], [0, 1], -.8, .8), tf.ones([points])], 0)
-    self._places.bias.assign(bias)
-    for index, units in enumerate(depths):
-      last = index == len(depths) - 1
-      layer = keras.layers.Conv2DTranspose(
-          units, 4, 2, 'same', activation=None if last else activation,
-          kernel_initializer='glorot_uniform' if last else initializer,
-          dtype=precision, name=f'deconv{index}')
-      layer.build((None, side, side, depth))
-      side, depth = 2 * side, units
-      self._layers.append(layer)
-    self._shape = tuple(shape)
-    self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
-    self.built = True
-
-  def call(self, features):
-    lead = tf.shape(features)[:-1]
-    x = tf.reshape(features, [-1, features.shape[-1]])
-    if self._hidden is not None:
-      x = self._activation(self._hidden(x))
-    across, down, strength = tf.split(self._places(x), 3, -1)  # [N, K]
-
-    def bump(place):  # [N, K] -> [N, side, K]
-      return tf.exp(-0.5 * tf.square(
-          (place[:, None] - self._line[:, None]) / self._width))
-
-    maps = (bump(down) * strength[:, None])[:, :, None] * bump(across)[:, None]
-    x = tf.cast(maps, self._precision)
-    for layer in self._layers:
-      x = layer(x)
-    return tf.reshape(
-        tf.cast(x, tf.float32), tf.concat([lead, list(self._shape)], 0))
-
-  mean = Image.mean
-  distribution = Image.distribution

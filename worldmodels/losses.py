@@ -29,7 +29,7 @@ def stop(state):
 
 
 def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
-            posterior_scale=1.0):
+            posterior_scale=1.0, mask=None):
   """KL with free nats and balance.
 
   The published forms of free nats differ, and so do their gradients:
@@ -49,6 +49,7 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
     free: one of FREE_FORMS.
     prior_scale: weight of KL(stop(posterior) || prior).
     posterior_scale: weight of KL(posterior || stop(prior)).
+    mask: float32 [B, T], 0 for the steps that `mean` leaves out.
 
   Returns:
     (loss [B, T], kl [B, T]), the second plain.
@@ -67,9 +68,10 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
     active = tf.cast(kl > free_nats, kl.dtype)
     value = max(prior_scale, posterior_scale) * tf.maximum(kl - free_nats, 0.0)
   else:
-    active = tf.cast(tf.reduce_mean(kl) > free_nats, kl.dtype)
+    mean = tf.reduce_mean(kl) if mask is None else masked_mean(kl, mask)
+    active = tf.cast(mean > free_nats, kl.dtype)
     value = max(prior_scale, posterior_scale) * tf.broadcast_to(
-        tf.maximum(tf.reduce_mean(kl), free_nats), tf.shape(kl))
+        tf.maximum(mean, free_nats), tf.shape(kl))
   loss *= active
   # The gradient is the balanced one; the value shown is the KL's.
   return tf.stop_gradient(value - loss) + loss, kl

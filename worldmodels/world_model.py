@@ -121,7 +121,7 @@ class WorldModel(keras.layers.Layer):
     for key in self._heads:
       terms[key] = self._head_loss(key, features, batch, seeds[1], seeds[2])
     terms['kl'], terms['divergence'] = losses.kl_loss(
-        posterior, prior, **self._kl)
+        posterior, prior, mask=batch['mask'], **self._kl)
     if self._overshooting['steps']:
       terms.update(self._overshoot(batch, posterior, *tf.unstack(
           tf.random.split(seeds[3], 2))))

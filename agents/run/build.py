@@ -29,6 +29,12 @@ def check(config):
   for key, value in positive.items():
     if value < 1:
       raise ConfigError(f'{key} is {value}; it is at least 1')
+  if not 0 <= config.seed < 2 ** 32:
+    raise ConfigError(f'seed is {config.seed}; it is 0 to 2**32 - 1')
+  for key, value in (('train.first_updates', train.first_updates),
+                     ('store.capacity', config.store.capacity)):
+    if value < 0:
+      raise ConfigError(f'{key} is {value}; it is at least 0')
   if train.episodes < train.seed_episodes:
     raise ConfigError(
         f'train.episodes is {train.episodes}; it is at least '

@@ -19,12 +19,12 @@ class Selection:
 
   Attributes:
     episodes: of {key: [L, ...]}.
-    numbers: of these episodes, their places in the store.
+    titles: a short name of each.
     source: in words, where they come from.
   """
 
   episodes: list
-  numbers: list
+  titles: list
   source: str
 
 
@@ -52,14 +52,18 @@ def latest(directory, random, count, shortest=2, log=print):
     long = [i for i, rows in enumerate(store.lengths) if rows >= shortest]
     numbers = long[-count:]
     if numbers:
-      source = f'{path}, {_spans(numbers)}'
+      titles = [f'episode {number}' for number in numbers]
+      note = 'which the model was trained on: none are held out'
       if path == directory.heldout:
-        policy = sum(number >= random for number in numbers)
-        source += f', {policy} of them of the policy, never trained on'
-      else:
-        source += ', which the model was trained on: none are held out'
+        titles = [
+          f'{"policy" if number >= random else "random"} {number}'
+          for number in numbers
+        ]
+        note = 'never trained on'
       return Selection(
-        [store.episode(number) for number in numbers], numbers, source
+        [store.episode(number) for number in numbers],
+        titles,
+        f'{path}, {_spans(numbers)}, {note}',
       )
   raise run_directory.RunError(
     f'{directory.path} holds no episode of at least {shortest} rows'

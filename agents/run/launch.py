@@ -1,13 +1,17 @@
 """How every program starts: its flags, quiet libraries, one line for errors.
 
-Programs import what loads TensorFlow inside their main, so that --help and a
-misspelt flag answer at once.
+Programs import what loads TensorFlow inside their main, so that --help and all
+that can be seen to be wrong without it are answered at once.
 """
 
 import atexit
+import contextlib
 import difflib
+import errno
+import functools
 import logging
 import os
+import re
 import sys
 import tempfile
 
@@ -15,22 +19,33 @@ from absl import app
 from absl import flags
 from absl import logging as absl_logging
 
-USAGE, FAILURE = 2, 1
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CONFIG = re.compile(r'--?config(?:=(.*))?')
+_KEY = re.compile(r'--?(?:no)?config\.([^=]+)')
 
 
-def run(main):
-  """Runs `main(argv)`; what a user can mend ends in one line, not a trace."""
+def run(main, stopped='stopped', config=None):
+  """Runs `main(argv)`; what a user can mend ends in one line, not a trace.
+
+  Args:
+    main: of the program.
+    stopped: what is said on Ctrl-C.
+    config: the value of the flag of that name if none is given. (A default of
+      its own would be parsed, with all keys that are set, at import.)
+  """
   def guarded(argv):
     if len(argv) > 1:
       fail(f'unexpected argument {argv[1]!r}: flags start with --', USAGE)
-    quiet()
     try:
+      quiet()
       main(argv)
     except KeyboardInterrupt:
-      fail('stopped; the same command continues', 130)
+      fail(stopped, INTERRUPTED)
     except _mendable() as error:
       fail(explain(error))
-  app.run(guarded, flags_parser=_parse)
+  app.run(guarded, flags_parser=functools.partial(_parse, config))
 
 
 def fail(message, status=FAILURE):
@@ -42,9 +57,15 @@ def fail(message, status=FAILURE):
 def explain(error):
   """Returns one line for an error of the system or of a part of ours."""
   if isinstance(error, OSError) and error.strerror:
-    name = f'{error.filename}: ' if error.filename else ''
-    return f'{name}{error.strerror}'
-  return str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = f'{error.filename}: ' if error.filename else ''
+    text += error.strerror
+    if error.errno in _FULL:
+      text += ('; what was written before is whole: make room, and give the '
+               'same command again')
+    return text
+  lines = [line.strip() for line in str(error).splitlines()]
+  text = '; '.join(line for line in lines if line).replace(':; ', ': ')
+  return text or type(error).__name__
 
 
 def quiet():
@@ -62,14 +83,16 @@ def quiet():
   file, path = tempfile.mkstemp(prefix='worldmodels-', suffix='.log')
   os.dup2(file, 2)
   os.close(file)
-  atexit.register(os.unlink, path)
+  atexit.register(_remove, path)
+
+
+def _remove(path):
+  with contextlib.suppress(OSError):
+    os.unlink(path)
 
 
 def _mendable():
-  """The errors whose message is written for the user.
-
-  TensorFlow's own are not among them but for disk and numeric trouble.
-  """
+  """The errors whose message is written for the user."""
   from agents import checkpoint
   from agents.run import build
   from agents.run import run_directory
@@ -82,35 +105,81 @@ def _mendable():
           workers.WorkerError, build.ConfigError)
 
 
-def _parse(argv):
+def _parse(config, argv):
   """Parses flags; a wrong one is answered in one line."""
   try:
+    if config is not None:
+      argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+      if not any(map(_CONFIG.fullmatch, argv)):
+        argv = [argv[0], f'--config={config}', *argv[1:]]
+      preset = _check_config(argv)
+      rest = flags.FLAGS(argv)
+      _check_tuples(preset, flags.FLAGS['config'].value.to_dict())
+      return rest
     return flags.FLAGS(argv)
+  except flags.IllegalFlagValueError as error:
+    missing = re.match(r'flag --(\w+)=None', str(error))
+    fail(f'--{missing[1]} is missing' if missing else explain(error), USAGE)
   except flags.UnrecognizedFlagError as error:
-    fail(f'{error}'.replace("Did you mean:", "did you mean"), USAGE)
-  except (AttributeError, KeyError) as error:
-    fail(_unknown_key(argv, error), USAGE)
-  except (flags.Error, TypeError, ValueError, OSError, ImportError) as error:
+    fail(str(error).replace('Did you mean:', 'did you mean'), USAGE)
+  except (flags.Error, AttributeError, KeyError, TypeError, ValueError,
+          OSError) as error:
     fail(explain(error), USAGE)
 
 
-def _unknown_key(argv, error):
-  """Names the key that does not exist and the one that was likely meant."""
+def _check_config(argv):
+  """Fails if the config does not exist, or a key of it that is set.
+
+  ml_collections would say so as well, in traces that name no near key.
+
+  Returns:
+    the config as its file gives it, {'a.b': value}.
+  """
   from agents.run import run_directory
-  keys = sorted(run_directory.flatten(_config(argv)))
-  for argument in argv[1:]:
-    name = argument.lstrip('-').split('=')[0]
-    if name.startswith('config.') and name[7:] not in keys:
-      near = difflib.get_close_matches(name[7:], keys, 1, 0.0)
-      return f'no key {name[7:]!r} in the config; did you mean {near[0]!r}?'
-  return explain(error)
+  place, match = next(
+      (place, match) for place, match in enumerate(
+          map(_CONFIG.fullmatch, argv)) if match)
+  config = _load_config(match[1] or ''.join(argv[place + 1:place + 2]))
+  keys = run_directory.flatten(config)
+  for match in filter(None, map(_KEY.match, argv)):
+    name = match[1]
+    below = [key for key in keys if key.startswith(f'{name}.')]
+    if below:
+      fail(f'{name} is a group of keys; set one of them, as in '
+           f'--config.{below[0]}={keys[below[0]]}', USAGE)
+    if name not in keys:
+      fail(f'no key {name!r} in the config; did you mean '
+           f'{_nearest(name, keys)!r}?', USAGE)
+  return keys
 
 
-def _config(argv):
-  """The config as its file gives it, without overrides."""
-  from ml_collections import config_flags
-  values = flags.FlagValues()
-  holder = config_flags.DEFINE_config_file(
-      'config', flags.FLAGS['config'].default, flag_values=values)
-  values([argv[0]] + [a for a in argv[1:] if a.startswith('--config=')])
-  return holder.value.to_dict()
+def _check_tuples(preset, config):
+  """Fails if a tuple has parts of another type, which is let through."""
+  from agents.run import run_directory
+  for key, value in run_directory.flatten(config).items():
+    if isinstance(value, tuple) and preset[key]:
+      kind = type(preset[key][0])
+      wrong = [part for part in value if not isinstance(part, kind)]
+      if wrong:
+        fail(f'--config.{key}: {wrong[0]!r} is no {kind.__name__}', USAGE)
+
+
+def _load_config(value):
+  """The config as its file gives it, without what flags set, as a dict."""
+  path = value.partition(':')[0]
+  if not os.path.isfile(path):
+    fail(f'--config={value}: there is no file {path!r} in {os.getcwd()}', USAGE)
+  try:
+    return flags.FLAGS['config'].parser.parse(value).to_dict()
+  except (AttributeError, ImportError, NameError, SyntaxError, TypeError,
+          ValueError) as error:
+    # The message may hold a whole trace, which ends with what matters.
+    fail(f'--config={value}: {str(error).strip().splitlines()[-1]}', USAGE)
+
+
+def _nearest(name, keys):
+  """The key that was likely meant, perhaps without its group."""
+  def likeness(key):
+    pairs = ((name, key), (name.split('.')[-1], key.split('.')[-1]))
+    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+  return max(keys, key=likeness)

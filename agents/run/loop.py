@@ -9,6 +9,7 @@ machine (as long as store.capacity drops nothing).
 import concurrent.futures
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +21,7 @@ from . import acting
 from . import build
 from . import evaluation
 from . import metrics as logs
+from . import numbering
 from . import progress
 from . import rollout
 from . import run_directory
@@ -35,18 +37,24 @@ class Training:
 
   Args:
     config: as configs/*.py make it.
-    logdir: directory of the run.
+    directory: a RunDirectory, claimed.
+    environment: a worker.
     poison_from: update from which on all rewards are NaN, for tests.
   """
 
-  def __init__(self, config, logdir, poison_from=None):
-    build.check(config)
+  def __init__(self, config, directory, environment, poison_from=None):
     self.config = config
-    self.directory = run_directory.RunDirectory(logdir)
-    self.directory.open(config)
+    self.directory = directory
+    self.environment = environment
     self.progress = progress.Progress()
     log = self.progress.line
-    self.environment = build.environment(config)
+    self._check_end()
+    keras.utils.set_random_seed(config.seed)  # Of the first parameters.
+    self.agent = build.agent(config, environment)
+    # Beside the learner the actor needs parameters that stand still.
+    self.actor = (build.agent(config, environment)
+                  if config.train.overlap else self.agent)
+    directory.start(config)  # From here on it is a run.
     metadata = dict(
         task=config.task, action_repeat=self.environment.action_repeat,
         quality=self.environment.quality, size=config.environment.size)
@@ -55,10 +63,6 @@ class Training:
     self.store = stores.Store(
         self.directory.episodes, capacity=config.store.capacity, **options)
     self.heldout = stores.Store(self.directory.heldout, **options)
-    self.agent = build.agent(config, self.environment)
-    # Beside the learner the actor needs parameters that stand still.
-    self.actor = (build.agent(config, self.environment)
-                  if config.train.overlap else self.agent)
     counters = checkpoint.restore(
         self.directory.checkpoints, self.agent.state_variables, log)
     if counters is None and self.store.next_index > config.train.seed_episodes:
@@ -66,10 +70,12 @@ class Training:
           f'{self.directory.episodes} holds {self.store.next_index} episodes '
           f'but {self.directory.checkpoints} no checkpoint: nothing to '
           'continue from; give another --logdir')
+    self._begun = counters is not None
     counters = counters or dict(updates=0, wall_seconds=0.0)
     self.updates = counters['updates']
     self.metrics = logs.Metrics(
-        self.directory, self.updates, counters['wall_seconds'], log)
+        self.directory, config.train.episodes, self.updates,
+        counters['wall_seconds'], log)
     self._poison_from = poison_from
 
   def run(self):
@@ -81,7 +87,7 @@ class Training:
         self._seed_episodes()
         for index in range(self._episodes_at(self.updates), train.episodes):
           self._iterate(index, pool)
-      values = self._last_evaluation()
+      values = self.metrics.end or self._last_evaluation()
     finally:
       self.progress.close()
       self.environment.close()
@@ -94,9 +100,7 @@ class Training:
     parameters from before these updates, where PlaNet takes those from after.
     """
     if self.config.train.overlap:
-      for mine, learned in zip(
-          self.actor.model.variables, self.agent.model.variables, strict=True):
-        mine.assign(learned)
+      self._hand_over()
       acting_done = pool.submit(self._act, index)
       values = self._train(index)
       values.update(acting_done.result())
@@ -105,6 +109,22 @@ class Training:
       values.update(self._act(index))
     self._report(index + 1, values)
     self._save()
+
+  def _hand_over(self):
+    """Gives the actor the parameters that were learned."""
+    if self.actor is not self.agent:
+      for mine, learned in zip(
+          self.actor.model.variables, self.agent.model.variables, strict=True):
+        mine.assign(learned)
+
+  def _check_end(self):
+    """Raises RunError if the run is past the end that is asked for."""
+    done = checkpoint.listing(self.directory.checkpoints)
+    episodes = self._episodes_at(int(done[-1].name)) if done else 0
+    if episodes > self.config.train.episodes:
+      raise run_directory.RunError(
+          f'{self.directory.path} has {episodes} episodes, train.episodes is '
+          f'{self.config.train.episodes}')
 
   def _episodes_at(self, updates):
     """The number of the episode that is collected after `updates`."""
@@ -119,18 +139,25 @@ class Training:
         index - train.seed_episodes) * train.updates
 
   def _seed_episodes(self):
-    """Fills both stores with random episodes, where they are not there."""
+    """Collects random episodes, for both stores, where they are not there.
+
+    The first parameters are then saved: episodes that were collected with
+    them could not be continued from without.
+    """
     config = self.config
     random = uniform.Agent(actions=self.environment.action_size)
     for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
-      for index in range(store.next_index, config.train.seed_episodes):
-        seed = rollout.seed_of(config.seed, stream, index)
-        (episode,) = self._rollouts(random, True, [seed])
-        store.append(episode, index=index)
-    if not self.updates:
+      deleted = store.collected_episodes - store.episodes
+      for index in range(deleted, config.train.seed_episodes):
+        if index not in numbering.numbers(store):
+          seed = rollout.seed_of(config.seed, stream, index)
+          (episode,) = self._rollouts(random, True, [seed])
+          store.append(episode, index=index)
+    if not self._begun:
       self.agent.begin(np.concatenate(
-          [self.store.episode(index)['image']
-           for index in range(config.train.seed_episodes)]))
+          [self.store.episode(position)['image'] for position in range(
+              min(config.train.seed_episodes, self.store.episodes))]))
+      self._save()
 
   def _train(self, index):
     """Updates until episode `index` may be collected; mean metrics."""
@@ -138,11 +165,10 @@ class Training:
     until = self._updates_before(index + 1)
     sampling = rollout.seed_of(self.config.seed, SAMPLE)
     seed = rollout.seed_of(self.config.seed, TRAIN)
-    removed = self.store.next_index - self.store.episodes
     start, first, sums = time.monotonic(), self.updates, {}
     batches = self.store.chunks(
         train.batch, train.length, sampling, start=self.updates,
-        limit=index - removed)
+        limit=numbering.before(self.store, index))
     try:
       while self.updates < until:
         batch = self._tensors(next(batches))
@@ -183,13 +209,12 @@ class Training:
     if every and (index - train.seed_episodes) % every == 0:
       values.update(self._evaluate(index))
     start = time.monotonic()
-    if self.store.next_index <= index:
+    if index not in numbering.numbers(self.store):
       seed = rollout.seed_of(self.config.seed, COLLECT, index)
       (episode,) = self._rollouts(self.actor, True, [seed])
       self.store.append(episode, index=index)
     values['acting_seconds'] = time.monotonic() - start
-    position = index - (self.store.next_index - self.store.episodes)
-    values['return'] = self.store.returns[position]
+    values['return'] = self.store.returns[numbering.before(self.store, index)]
     return values
 
   def _evaluate(self, index):
@@ -199,10 +224,11 @@ class Training:
     first = config.train.seed_episodes + past * config.evaluate.episodes
     numbers = range(first, first + config.evaluate.episodes)
     for number in numbers:
-      if self.heldout.next_index <= number:
+      if number not in numbering.numbers(self.heldout):
         seed = rollout.seed_of(config.seed, EVALUATE, index, number)
         (episode,) = self._rollouts(self.actor, False, [seed])
         self.heldout.append(episode, index=number)
+    numbers = [numbering.before(self.heldout, number) for number in numbers]
     returns = [self.heldout.returns[number] for number in numbers]
     values = dict(evaluation_return=float(np.mean(returns)),
                   evaluation_seconds=time.monotonic() - start)
@@ -213,11 +239,12 @@ class Training:
   def _last_evaluation(self):
     """More episodes at the end, and what the run amounts to."""
     config = self.config
+    self._hand_over()
     returns = []
     for number in range(config.evaluate.last_episodes):
       seed = rollout.seed_of(
           config.seed, EVALUATE, config.train.episodes, number)
-      (episode,) = self._rollouts(self.agent, False, [seed])
+      (episode,) = self._rollouts(self.actor, False, [seed])
       returns.append(float(episode['reward'].sum()))
       self.progress.note(f'last evaluation, episode {number + 1} of '
                          f'{config.evaluate.last_episodes}')
@@ -226,7 +253,7 @@ class Training:
                   last_evaluation_returns=returns)
     numbers = range(self.heldout.episodes)[-config.evaluate.episodes:]
     values.update(evaluation.open_loop(
-        self.agent.model, self.heldout, config, numbers))
+        self.actor.model, self.heldout, config, numbers))
     self._report(config.train.episodes, values)
     return values
 
@@ -237,20 +264,13 @@ class Training:
 
   def _report(self, episodes, values):
     counters = dict(
-        env_steps=self._env_steps(episodes), episodes=episodes,
+        env_steps=numbering.env_steps(self.store, episodes), episodes=episodes,
         updates=self.updates)
     frames = values.pop('open_loop_video', None)
     self.metrics.write(counters, values)
     if frames is not None:
       self.metrics.video('open_loop', frames, self.updates)
     self.progress.episode(counters, values, self.metrics.wall_seconds)
-
-  def _env_steps(self, episodes):
-    """Simulator frames of the first episodes; all are on disk or counted."""
-    later = self.store.lengths[episodes - self.store.next_index:] if (
-        episodes < self.store.next_index) else []
-    return self.store.env_steps - sum(
-        length - 1 for length in later) * self.environment.action_repeat
 
   def _save(self):
     checkpoint.save(

@@ -1,32 +1,46 @@
-"""Where the figures of a run go: metrics.jsonl, TensorBoard, the terminal."""
+"""Where the figures of a run go: metrics.jsonl and TensorBoard.
+
+metrics.jsonl has a line for each episode after the seed episodes and one for
+the evaluation at the end. But for wall_seconds and other names in _seconds it
+is a function of the config, however often the run was stopped: a resumed run
+drops the lines past its checkpoint, because it does those updates again, and
+a run that goes on past its end (train.episodes was raised) drops the line of
+that end. Figures that are not finite are null.
+"""
 
 import contextlib
 import json
+import math
 import time
 
 import numpy as np
 import tensorflow as tf
 
 from . import animation
+from . import run_directory
 
 
 class Metrics:
   """Writes metrics; wall time goes on from where a resumed run stopped.
 
+  Attributes:
+    end: the line of the evaluation at the end, where there is one already.
+
   Args:
     directory: a RunDirectory.
-    updates: of the restored checkpoint: lines past it are dropped, because
-      those updates are done again.
+    episodes: of the whole run.
+    updates: of the restored checkpoint.
     wall_seconds: that the run has taken so far.
     log: called with a line when TensorBoard's events cannot be written, which
       does not stop a run.
   """
 
-  def __init__(self, directory, updates=0, wall_seconds=0.0, log=print):
+  def __init__(self, directory, episodes, updates=0, wall_seconds=0.0,
+               log=print):
     self._path = directory.metrics
     self._start = time.monotonic() - wall_seconds
     self._log = log
-    self._drop_after(updates)
+    self.end = self._continue(episodes, updates)
     self._events = None
     with self._optional():
       self._events = tf.summary.create_file_writer(str(directory.events))
@@ -47,16 +61,19 @@ class Metrics:
     line = dict(counters, wall_seconds=round(self.wall_seconds, 3))
     line.update({key: _plain(value) for key, value in values.items()})
     with open(self._path, 'a') as file:
-      file.write(json.dumps(line) + '\n')
-    with self._optional():
-      with self._events.as_default(step=counters['updates']):
-        for key, value in values.items():
-          if np.ndim(value) == 0:
-            tf.summary.scalar(key, value)
+      file.write(json.dumps(line, allow_nan=False) + '\n')
+    if self._events is None:
+      return
+    with self._optional(), self._events.as_default(step=counters['updates']):
+      for key, value in values.items():
+        if np.ndim(value) == 0:
+          tf.summary.scalar(key, value)
       self._events.flush()
 
   def video(self, name, frames, updates):
     """Shows frames uint8 [T, H, W, 3] in TensorBoard as an animation."""
+    if self._events is None:
+      return
     with self._optional(), self._events.as_default(step=updates):
       animation.write_summary(name, frames, updates)
       self._events.flush()
@@ -67,27 +84,37 @@ class Metrics:
     try:
       yield
     except tf.errors.OpError as error:
-      self._log(f'no TensorBoard events: {error.message}')
+      self._log(f'no TensorBoard events from here on: {error.message}')
+      self._events = None
 
-  def _drop_after(self, updates):
+  def _continue(self, episodes, updates):
+    """Drops the lines that will be written again; returns that of the end."""
     if not self._path.exists():
-      return
-    kept = []
-    for line in self._path.read_text().splitlines():
+      return None
+    lines, kept, end = self._path.read_bytes().splitlines(True), [], None
+    for line in lines:
       try:
-        if json.loads(line)['updates'] <= updates:
-          kept.append(line)
-      except (json.JSONDecodeError, KeyError):
-        continue  # A line cut short by a kill.
-    partial = self._path.with_name(self._path.name + '.partial')
-    partial.write_text(''.join(line + '\n' for line in kept))
-    partial.rename(self._path)
+        figures = json.loads(line)
+      except ValueError:
+        continue  # Cut short by a kill.
+      is_end = 'last_evaluation_mean' in figures
+      goes_on = is_end and figures['episodes'] != episodes
+      if figures['updates'] <= updates and not goes_on:
+        kept.append(line)
+        end = figures if is_end else end
+    if kept != lines:
+      run_directory.write(self._path, b''.join(kept))
+    return end
 
 
 def _plain(value):
   if np.ndim(value):
-    return [float(f'{number:.6g}') for number in np.asarray(value).ravel()]
+    return [_number(number) for number in np.asarray(value).ravel()]
   value = np.asarray(value)
   if value.dtype.kind in 'iub':
     return int(value)
-  return float(f'{float(value):.6g}')
+  return _number(value)
+
+
+def _number(value):
+  return float(f'{float(value):.6g}') if math.isfinite(value) else None

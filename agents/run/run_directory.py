@@ -1,13 +1,14 @@
 """The directory of a run: what it was asked, and where its parts lie.
 
-    config.json     every key of the config
-    versions.json   packages and git commit of each start
-    episodes/       what was collected; heldout/ what is never trained on
-    checkpoints/    see agents/checkpoint.py
-    metrics.jsonl   one object a line
-    events/         for TensorBoard
+config.json     every key of the config
+versions.json   packages and git commit of each start
+episodes/       what was collected; heldout/ what is never trained on
+checkpoints/    see agents/checkpoint.py
+metrics.jsonl   one object a line; see agents/run/metrics.py
+events/         for TensorBoard
 """
 
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -21,6 +22,8 @@ PACKAGES = ('tensorflow', 'tensorflow-probability', 'keras', 'dm-control',
             'mujoco', 'numpy', 'opencv-python-headless')
 # What a run may be continued with otherwise than it was started.
 OPEN_KEYS = ('train.episodes',)
+# What every config has.
+GROUPS = ('agent', 'task', 'environment', 'store', 'train', 'evaluate')
 
 
 class RunError(ValueError):
@@ -38,35 +41,58 @@ class RunDirectory:
     self.metrics = self.path / 'metrics.jsonl'
     self.events = self.path / 'events'
     self._config = self.path / 'config.json'
+    self._lock = None
 
-  def open(self, config):
-    """Starts a run here or continues the one that is here.
+  def claim(self, config):
+    """Makes the directory and keeps other programs from training in it.
+
+    The claim ends with this process, however that ends. Nothing is written
+    that would make a run of it: that is `start`.
 
     Raises:
-      RunError: another config's run is here, with the keys that differ.
+      RunError: another config's run is here, with the keys that differ; or
+        another program is training here; or this is something else.
       OSError: it cannot be written.
     """
     self.path.mkdir(parents=True, exist_ok=True)
+    if self._lock is None:
+      self._lock = _lock(self.path)
     if self._config.exists():
       self._check(config)
-    elif any(self.path.iterdir()):
+      return
+    partial = _partial(self._config)
+    partial.touch()  # Says whether it can be written.
+    partial.unlink()
+    if any(self.path.iterdir()):
       raise RunError(
           f'{self.path} is not empty and holds no config.json: not a run')
-    write(self._config, json.dumps(config.to_dict(), indent=2))
+
+  def start(self, config):
+    """Writes what a run is, after `claim`."""
+    _write_json(self._config, config.to_dict())
     versions = self.path / 'versions.json'
-    starts = json.loads(versions.read_text()) if versions.exists() else []
-    if not starts or starts[-1] != current_versions():
-      starts.append(current_versions())
-      write(versions, json.dumps(starts, indent=2))
+    try:
+      starts = json.loads(versions.read_text())
+    except (FileNotFoundError, ValueError):  # Of a kill before the first one.
+      starts = []
+    current = current_versions()
+    if not starts or starts[-1] != current:
+      _write_json(versions, [*starts, current])
 
   def load(self):
     """Returns the config of the run that is here."""
     if not self._config.exists():
       raise RunError(f'{self.path} holds no config.json: not a run')
     try:
-      return ml_collections.ConfigDict(json.loads(self._config.read_text()))
-    except json.JSONDecodeError as error:
+      config = json.loads(self._config.read_text())
+    except ValueError as error:  # Not JSON, or not even text.
       raise RunError(f'{self._config} is damaged: {error}') from error
+    lacking = [key for key in GROUPS
+               if not isinstance(config, dict) or key not in config]
+    if lacking:
+      raise RunError(f'{self._config} is no config of a run: it has no key '
+                     f'{lacking[0]!r}')
+    return ml_collections.ConfigDict(config)
 
   def _check(self, config):
     stored = flatten(self.load().to_dict())
@@ -84,6 +110,23 @@ class RunDirectory:
           'another --logdir or the same config')
 
 
+def _lock(path):
+  """Returns a descriptor of the directory that holds its only lock."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    os.close(descriptor)
+    raise RunError(f'another program is training in {path}') from error
+  except OSError:
+    pass  # A file system without locks: whoever uses it has to see to it.
+  return descriptor
+
+
+def _partial(path):
+  return path.with_name(path.name + '.partial')
+
+
 def flatten(tree, prefix=''):
   """Returns {'a.b': leaf} of nested dicts."""
   flat = {}
@@ -95,14 +138,22 @@ def flatten(tree, prefix=''):
   return flat
 
 
-def write(path, text):
-  """Writes a small file so that it is complete or as it was before."""
-  partial = path.with_name(path.name + '.partial')
-  with open(partial, 'w') as file:
-    file.write(text + '\n')
-    file.flush()
-    os.fsync(file.fileno())
-  partial.rename(path)
+def write(path, content):
+  """Writes a small file of bytes: it is complete, or as it was before."""
+  partial = _partial(path)
+  try:
+    with open(partial, 'wb') as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+    partial.rename(path)
+  except BaseException:
+    partial.unlink(missing_ok=True)
+    raise
+
+
+def _write_json(path, value):
+  write(path, (json.dumps(value, indent=2) + '\n').encode())
 
 
 def current_versions():

@@ -8,10 +8,15 @@ Any key of the config can be set: --config.rssm.deter=64.
 from absl import flags
 from ml_collections import config_flags
 
+from . import build
 from . import launch
+from . import run_directory
+
+_DEFAULT = 'configs/planet.py:cpu'
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', 'configs/planet.py:cpu', 'File of configs, and a preset of it.')
+    'config', None, f'File of configs, and a preset of it; by default '
+    f'{_DEFAULT}.')
 _LOGDIR = flags.DEFINE_string(
     'logdir', None, 'Directory of the run, new or to be continued.',
     required=True)
@@ -21,13 +26,21 @@ _POISON = flags.DEFINE_integer(
 
 
 def main(argv):
-  """Trains to the end of the config."""
+  """Trains to the end of the config.
+
+  What does not suit is found before TensorFlow is imported, which takes
+  seconds, and before there is anything in a new directory.
+  """
   del argv
-  # Here, because it imports TensorFlow.
+  config = _CONFIG.value
+  build.check(config)
+  directory = run_directory.RunDirectory(_LOGDIR.value)
+  directory.claim(config)
+  environment = build.environment(config)
   from . import loop
-  loop.Training(
-      _CONFIG.value, _LOGDIR.value, poison_from=_POISON.value).run()
+  loop.Training(config, directory, environment, _POISON.value).run()
 
 
 if __name__ == '__main__':
-  launch.run(main)
+  launch.run(
+      main, stopped='stopped; the same command continues', config=_DEFAULT)

@@ -75,9 +75,8 @@ def main(argv):
   ]
   batch = heldout.windows(starts, length)
   truth, prediction = video.open_loop(agent.model, batch, context)
-  titles = [f'episode {number}' for number in chosen.numbers]
   frames = video.compose(
-    truth, prediction, context, scale=_SCALE.value, titles=titles
+    truth, prediction, context, scale=_SCALE.value, titles=chosen.titles
   )
   batch = heldout.windows(chosen.episodes, length)
   print(table(agent.model, batch, context))
@@ -105,18 +104,21 @@ def table(model, batch, context):
   errors = tf.function(open_loop.errors)(model, batch, context)
   errors = {key: value.numpy() for key, value in errors.items()}
   horizon = len(errors['image'])
-  columns = ('image', 'copy_image', 'mean_image', 'reward', 'reward_variance')
   lines = [
     '',
     f'open-loop error, mean of {len(batch["reward"])} chunks, {context} steps '
     'observed',
     '          image, nats per frame            reward, squared',
-    'step      model  copy last       mean      model   variance',
+    'step      model  copy last       mean      model       mean',
   ]
   for step in range(1, horizon + 1):
     if step == 1 or step % 5 == 0 or step == horizon:
-      values = ''.join(f'{errors[key][step - 1]:11.4g}' for key in columns)
-      lines.append(f'{step:4d}{values}')
+      now = {key: value[step - 1] for key, value in errors.items()}
+      lines.append(
+        f'{step:4d}{now["image"]:11.2f}{now["copy_image"]:11.2f}'
+        f'{now["mean_image"]:11.2f}{now["reward"]:11.4g}'
+        f'{now["reward_variance"]:11.4g}'
+      )
   below = (errors['image'] < errors['copy_image']) & (
     errors['image'] < errors['mean_image']
   )
@@ -128,9 +130,7 @@ def table(model, batch, context):
 
 def _restore(directory, config, episode):
   """The agent, for actions and vectors as they are in an episode."""
-  vectors = {
-    key: episode[key].shape[1] for key in config.environment.vectors
-  }
+  vectors = {key: episode[key].shape[1] for key in config.environment.vectors}
   return restore.agent(
     directory, config, episode['action'].shape[1], vectors, _CHECKPOINT.value
   )

@@ -1,0 +1,40 @@
+"""What several tests share."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def run_program(*arguments, timeout=280):
+  """Runs `python -m` with these arguments from the checkout, to its end."""
+  return subprocess.run(
+    [sys.executable, '-m', *map(str, arguments)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=timeout,
+  )
+
+
+@pytest.fixture(scope='session')
+def program():
+  """The function `run_program`."""
+  return run_program
+
+
+@pytest.fixture(scope='session')
+def debug_run(tmp_path_factory):
+  """A finished run of the debug preset on our own task; copy to change it."""
+  logdir = tmp_path_factory.mktemp('debug') / 'run'
+  done = run_program(
+    'agents.run.train',
+    '--config=configs/planet.py:debug',
+    '--config.task=hill',
+    f'--logdir={logdir}',
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  return logdir

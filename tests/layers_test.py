@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels import layers
+
+
+def elu(x):
+  return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def test_dense_is_built_at_once_and_linear():
+  layer = layers.dense(3, 2, name='a')
+  assert [tuple(x.shape) for x in layer.variables] == [(2, 3), (3,)]
+  layer.kernel.assign([[1, 2, 3], [4, 5, 6]])
+  layer.bias.assign([0.5, 0, -0.5])
+  x = tf.constant([[[1.0, 0.0]], [[1.0, 2.0]]])
+  np.testing.assert_allclose(layer(x), [[[1.5, 2, 2.5]], [[9.5, 12, 14.5]]])
+  assert len(layers.dense(3, 2, use_bias=False).variables) == 1
+
+
+def test_norm_is_that_of_numpy():
+  random = np.random.default_rng(0)
+  norm = layers.Norm(5, epsilon=1e-3)
+  scale, offset = random.normal(size=[2, 5]).astype(np.float32)
+  norm.trainable_variables[0].assign(scale)
+  norm.trainable_variables[1].assign(offset)
+  x = random.normal(3, 2, [2, 4, 5]).astype(np.float32)
+  mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+  golden = (x - mean) / np.sqrt(variance + 1e-3) * scale + offset
+  np.testing.assert_allclose(norm(x), golden, atol=1e-5)
+
+
+def test_norm_of_a_large_mean_is_exact():
+  x = 1000 + tf.random.stateless_normal([4, 512], [0, 1])
+  y = layers.Norm(512, epsilon=1e-6)(x)
+  np.testing.assert_allclose(np.std(y, -1), 1.0, atol=0.01)
+  np.testing.assert_allclose(np.mean(y, -1), 0.0, atol=0.01)
+
+
+def test_norm_none_is_the_identity_and_others_are_named():
+  norm = layers.Norm(2, 'none')
+  x = tf.constant([[1.0, 5.0]])
+  np.testing.assert_array_equal(norm(x), x)
+  assert not norm.variables
+  with pytest.raises(ValueError, match="'batch'; it is none or layer"):
+    layers.Norm(2, 'batch')
+
+
+def test_mlp_is_that_of_numpy():
+  mlp = layers.MLP(
+    3, units=4, layers=2, outputs=2, activation='elu', normalization='layer'
+  )
+  random = np.random.default_rng(0)
+  for variable in mlp.variables:
+    variable.assign(random.normal(size=variable.shape))
+  named = {x.path: x.numpy() for x in mlp.variables}
+  assert len(named) == 10
+  x = golden = random.normal(size=[2, 5, 3]).astype(np.float32)
+  for index in range(2):
+    golden = (
+      golden @ named[f'dense{index}/kernel'] + named[f'dense{index}/bias']
+    )
+    mean, variance = (
+      golden.mean(-1, keepdims=True),
+      golden.var(-1, keepdims=True),
+    )
+    golden = (golden - mean) / np.sqrt(variance + 1e-3)
+    golden = golden * named[f'norm{index}/scale'] + named[f'norm{index}/offset']
+    golden = elu(golden)
+  golden = golden @ named['out/kernel'] + named['out/bias']
+  np.testing.assert_allclose(mlp(x), golden, atol=1e-4)
+
+
+@pytest.mark.parametrize('outputs,size', [(None, 4), (7, 7)])
+def test_mlp_size_and_variables(outputs, size):
+  mlp = layers.MLP(3, units=4, layers=2, outputs=outputs, activation='elu')
+  assert mlp.size == size
+  assert mlp(tf.ones([2, 3])).shape == [2, size]
+  assert len(mlp.trainable_variables) == (4 if outputs is None else 6)
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(tf.square(mlp(tf.ones([2, 3]))))
+  variables = [x.value for x in mlp.trainable_variables]
+  for variable, by in zip(mlp.variables, tape.gradient(loss, variables)):
+    assert by is not None and np.abs(by).max() > 0, variable.path
+
+
+def test_activation_by_name():
+  x = tf.constant([-1.0, 2.0])
+  np.testing.assert_allclose(layers.activation('elu')(x), elu(x.numpy()))

@@ -1,0 +1,68 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from agents.run import animation
+from data import episodes as stores
+
+
+def film(program, run, out, *flags):
+  return program('agents.run.video', f'--logdir={run}', f'--out={out}', *flags)
+
+
+def test_films_and_measures(debug_run, program, tmp_path):
+  out = tmp_path / 'dream.webm'
+  before = sorted(path for path in debug_run.rglob('*'))
+  done = film(
+    program, debug_run, out, '--episodes=2', '--horizon=15', '--scale=2'
+  )
+  assert done.returncode == 0 and not done.stderr, done.stderr
+  frames = list(animation.decode(out.read_bytes(), '.webm'))
+  assert len(frames) == 20
+  assert frames[0].shape[0] > 3 * 128 and frames[0].shape[1] > 2 * 128
+  assert 'heldout' in done.stdout and 'never trained on' in done.stdout
+  rows = [line.split() for line in done.stdout.splitlines()]
+  rows = [row for row in rows if len(row) == 6 and row[0].isdigit()]
+  assert [row[0] for row in rows] == ['1', '5', '10', '15']
+  values = np.array(rows, float)
+  assert np.isfinite(values).all() and (values > 0).all()
+  assert '20 frames' in done.stdout and str(out) in done.stdout
+  assert sorted(path for path in debug_run.rglob('*')) == before
+
+
+def test_short_training_episodes_and_no_environment(
+  debug_run, program, tmp_path
+):
+  """Neither held-out episodes nor the task are there any more."""
+  run = tmp_path / 'run'
+  shutil.copytree(debug_run, run)
+  shutil.rmtree(run / 'heldout')
+  config = run / 'config.json'
+  config.write_text(config.read_text().replace('"hill"', '"gone.task:load"'))
+  store = stores.Store(run / 'episodes')
+  whole = store.episode(0)
+  store.append({key: value[:12] for key, value in whole.items()})
+  out = tmp_path / 'dream.gif'
+  done = film(program, run, out, '--episodes=2', '--scale=1', '--checkpoint=5')
+  assert done.returncode == 0, done.stderr
+  assert 'none are held out' in done.stdout
+  assert 'horizon: 7, not 45' in done.stdout and '12 rows' in done.stdout
+  assert 'checkpoint: 5 updates' in done.stdout
+  assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 12
+
+
+@pytest.mark.parametrize(
+  'out,flags,what',
+  [
+    ('dream.avi', [], '.webm, .mp4, .webp, .gif'),
+    ('none/dream.gif', [], 'none'),
+    ('dream.gif', ['--checkpoint=7'], '5, 10, 15'),
+    ('dream.gif', ['--context=60'], 'at least 61 rows'),
+  ],
+)
+def test_what_cannot_be_filmed(out, flags, what, debug_run, program, tmp_path):
+  done = film(program, debug_run, tmp_path / out, *flags)
+  assert done.returncode and done.stderr.startswith('error: ')
+  assert done.stderr.count('\n') == 1 and what in done.stderr
+  assert not list(tmp_path.iterdir())
