@@ -1,7 +1,7 @@
 """Checkpoints: everything an agent is, complete or absent.
 
-One directory per checkpoint, named by the count of updates: variables.npz
-(no pickles, checksums in the archive) and counters.json. It is written beside
+One directory per checkpoint, named by the count of updates: variables.npz (no
+pickles) and counters.json, which has a checksum of both. It is written beside
 under a temporary name, flushed to disk and renamed, so that a kill, a full
 disk or a power cut leaves the one before.
 """
@@ -17,7 +17,8 @@ import zlib
 import numpy as np
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError,
-           OSError)
+           NotImplementedError, OSError)
+_VARIABLES, _COUNTERS, _PARTIAL = 'variables.npz', 'counters.json', '.partial'
 
 
 class CheckpointError(ValueError):
@@ -40,14 +41,14 @@ def save(directory, variables, counters, keep=3):
   directory.mkdir(parents=True, exist_ok=True)
   clean(directory)
   final = directory / f'{counters["updates"]:08d}'
-  partial = directory / f'{final.name}.partial'
+  partial = directory / f'{final.name}{_PARTIAL}'
   try:
     partial.mkdir()
-    with open(partial / 'variables.npz', 'wb') as file:
+    with open(partial / _VARIABLES, 'wb') as file:
       np.savez(file, **named(variables))
       _flush(file)
-    with open(partial / 'counters.json', 'w') as file:
-      json.dump(counters, file)
+    with open(partial / _COUNTERS, 'w') as file:
+      json.dump(dict(counters, checksum=_checksum(partial, counters)), file)
       _flush(file)
     if final.exists():  # The same counters: it is the same checkpoint.
       shutil.rmtree(final)
@@ -57,7 +58,8 @@ def save(directory, variables, counters, keep=3):
     shutil.rmtree(partial, ignore_errors=True)
     raise
   for old in listing(directory)[:-keep]:
-    shutil.rmtree(old)
+    # Renamed first: what a kill leaves is not to be taken for a checkpoint.
+    shutil.rmtree(old.rename(old.with_suffix(_PARTIAL)))
 
 
 def restore(directory, variables, log=print, updates=None):
@@ -77,11 +79,14 @@ def restore(directory, variables, log=print, updates=None):
   Raises:
     CheckpointError: there are checkpoints and none can be restored, the one
       that is asked for is absent, or the variables have other names or shapes.
+    PermissionError: the newest cannot be read.
   """
   found = candidates(directory, updates)
   for path in reversed(found):
     try:
       values, counters = _read(path)
+    except PermissionError:
+      raise  # Nothing is known about it.
     except _DAMAGE as error:
       log(f'checkpoint {path} is damaged ({type(error).__name__}: {error}); '
           'trying the one before')
@@ -136,15 +141,27 @@ def listing(directory):
 
 def clean(directory):
   """Removes what a kill in the middle of `save` left behind."""
-  for path in pathlib.Path(directory).glob('*.partial'):
+  for path in pathlib.Path(directory).glob(f'*{_PARTIAL}'):
     shutil.rmtree(path)
 
 
 def _read(path):
-  with open(path / 'counters.json') as file:
-    counters = json.load(file)
-  with np.load(path / 'variables.npz', allow_pickle=False) as file:
+  counters = json.loads((path / _COUNTERS).read_text())
+  # The first ones had none.
+  checksum = counters.pop('checksum', None)
+  if checksum not in (None, _checksum(path, counters)):
+    raise ValueError('its checksum is wrong')
+  with np.load(path / _VARIABLES, allow_pickle=False) as file:
     return {key: file[key] for key in file.files}, counters
+
+
+def _checksum(path, counters):
+  """CRC-32 of the counters and of the file of variables."""
+  checksum = zlib.crc32(json.dumps(counters, sort_keys=True).encode())
+  with open(path / _VARIABLES, 'rb') as file:
+    while block := file.read(1 << 20):
+      checksum = zlib.crc32(block, checksum)
+  return checksum
 
 
 def _assign(variables, values, path):

@@ -12,7 +12,7 @@ from worldmodels import losses
 from worldmodels import world_model
 
 from . import optimizer as optimizers
-from . import planners
+from . import planning
 
 
 class Agent(keras.layers.Layer):
@@ -37,7 +37,7 @@ class Agent(keras.layers.Layer):
     self.optimizer = optimizers.Optimizer(
         self.model.trainable_variables, name='optimizer', **optimizer)
     options = dict(planner)
-    self._planner = planners.load(options.pop('name'))
+    self._planner = planning.load(options.pop('name'))
     self._horizon = options.pop('horizon')
     self._sample = options.pop('sample')
     self._plan_options = options

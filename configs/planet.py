@@ -146,9 +146,9 @@ def cpu():
       image='spatial_softmax',  # [X]
       bits=8,
       center=True,  # [X]
-      channels=(16, 32),
+      channels=(8, 16),
       kernel=4,
-      points=32,
+      points=24,
       coordinates=False,
       presence=False,
       standardize=True,
@@ -159,18 +159,19 @@ def cpu():
       precision='mixed_bfloat16',
   ))
   config.rssm.update(
-      cell='layer_norm_gru', activation='elu', initializer='he_normal')
+      deter=128, stoch=20, hidden=128, cell='layer_norm_gru',
+      activation='elu', initializer='he_normal')
   config.heads.image.update(
-      scale=1.0, share=0.25, start=4, linear=0, channels=(128, 64, 32, 16),
+      scale=1.0, share=0.25, start=4, linear=0, channels=(64, 32, 16, 8),
       activation='elu', initializer='he_normal', precision='mixed_bfloat16')
   config.heads.reward.update(
-      scale=10.0, units=200, layers=2, activation='elu',
+      scale=10.0, units=128, layers=2, activation='elu',
       initializer='he_normal')
   config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.1)
-  config.overshooting.update(steps=8, kl=0.5, reward=5.0)
+  config.overshooting.update(steps=6, kl=0.5, reward=5.0)
   config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0)
   config.planner.update(
-      horizon=10, iterations=4, candidates=200, elites=20, sample=False)
+      horizon=10, iterations=4, candidates=120, elites=15, sample=False)
   return config
 
 
@@ -180,10 +181,10 @@ def small():
   config.preset = 'small'
   config.task = 'hill'
   config.train.update(
-      episodes=24, seed_episodes=6, updates=50, first_updates=100, batch=16,
+      episodes=18, seed_episodes=6, updates=50, first_updates=100, batch=16,
       length=16, overlap=False)
   config.evaluate.update(
-      every=6, episodes=2, last_episodes=6, context=5, horizon=15)
+      every=12, episodes=2, last_episodes=6, context=5, horizon=15)
   config.encoder.update(channels=(8, 16), points=16)
   config.rssm.update(deter=64, stoch=8, hidden=64)
   config.heads.image.update(channels=(32, 32, 16, 8))

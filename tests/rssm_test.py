@@ -165,7 +165,7 @@ GOLDEN = {
 @pytest.mark.parametrize('name', MODELS)
 def test_golden_numbers_of_the_step(name):
   model = make(name)
-  # Whole tenths: these do not hang on numpy's generator.
+  # Round numbers: these do not hang on numpy's generator.
   state = {
     'deter': tf.fill([1, model.deter], 0.2),
     'stoch': tf.constant([[0.3, -0.4]]),

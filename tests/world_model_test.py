@@ -21,7 +21,9 @@ IMAGE = dict(
 REWARD = dict(kind='normal', scale=10.0, units=4, layers=1, activation='elu')
 
 
-def make(size=16, rssm=(), kl=(), overshooting=(), image=(), **options):
+def make(
+  size=16, rssm=(), kl=(), overshooting=(), image=(), weights=0.6, **options
+):
   """A tiny model; 16 pixels and no image head where no image is drawn."""
   heads = {'reward': REWARD}
   if size == 64:
@@ -40,7 +42,7 @@ def make(size=16, rssm=(), kl=(), overshooting=(), image=(), **options):
   )
   for index, variable in enumerate(model.trainable_variables):
     count = np.prod(variable.shape, dtype=int)
-    values = 0.6 * np.sin(0.7 * np.arange(count) + index)
+    values = weights * np.sin(0.7 * np.arange(count) + index)
     variable.assign(values.reshape(variable.shape))
   return model
 
@@ -50,7 +52,7 @@ def make_batch(size=16, batch=B, steps=T, seed=0):
   random = np.random.default_rng(seed)
   first = np.zeros([batch, steps], bool)
   first[:, 0] = True
-  first[1, 3] = True
+  first[1:2, 3:4] = True
   mask = np.ones([batch, steps], np.float32)
   mask[-1, -2:] = 0
   shape = [batch, steps]
@@ -60,6 +62,7 @@ def make_batch(size=16, batch=B, steps=T, seed=0):
     'reward': random.normal(size=shape).astype(np.float32),
     'discount': random.integers(0, 2, shape).astype(np.float32),
     'speed': random.normal(size=[*shape, 3]).astype(np.float32),
+    'height': random.normal(size=shape).astype(np.float32),
     'is_first': first,
     'mask': mask,
   }
@@ -95,7 +98,7 @@ def variables_within(part, found=None):
   return found
 
 
-# ------------------------------------------------------------ every variable ----
+# ---------------------------------------------------------- every variable ----
 
 VARIANTS = {
   'planet': dict(
@@ -117,6 +120,7 @@ VARIANTS = {
     heads={
       'discount': dict(kind='bernoulli', scale=1.0, units=4),
       'speed': dict(kind='normal', scale=1.0, units=4, normalization='layer'),
+      'height': dict(kind='normal', scale=1.0, units=4, layers=1),
     },
     kl=dict(free='mean'),
   ),
@@ -137,7 +141,7 @@ def test_every_variable_is_known_named_and_gets_a_gradient(name):
     'spread_image',
   }
   variables = model.trainable_variables
-  batch = tensors(make_batch(64))
+  batch = tensors(make_batch(64, steps=5))
   with tf.GradientTape() as tape:
     value = model.total(model.loss(batch, SEED)[0], batch['mask'])
   gradients = tape.gradient(value, [x.value for x in variables])
@@ -147,12 +151,12 @@ def test_every_variable_is_known_named_and_gets_a_gradient(name):
   assert np.isfinite(value)
 
 
-# ------------------------------------------------------ losses and their time ----
+# --------------------------------------------------- losses and their time ----
 
 
 def test_every_term_is_of_each_step():
   model = make(64, **VARIANTS['more heads'])
-  assert model.keys == ('image', 'reward', 'discount', 'speed')
+  assert model.keys == ('image', 'reward', 'discount', 'speed', 'height')
   terms, posterior = loss(model, make_batch(64))
   assert terms.keys() == {*model.keys, 'kl', 'divergence'}
   for name, value in terms.items():
@@ -176,50 +180,56 @@ def test_heads_are_paired_with_the_step_they_describe():
     return squares.reshape([B, T, -1]).sum(-1)
 
   for key in model.keys:
-    np.testing.assert_allclose(terms[key], pair(key), rtol=1e-3, atol=1e-2)
+    # The image's likelihood is a sum of thousands of pixels.
+    atol = 1e-2 if key == 'image' else 1e-4
+    np.testing.assert_allclose(terms[key], pair(key), rtol=1e-3, atol=atol)
     # What this test is for: off by one, it would fail.
     for shift in (-1, 1):
       wrong = np.abs(terms[key] - pair(key, shift)).max(-1)
-      assert wrong.min() > 0.05, key
+      assert wrong.min() > 50 * atol, key
 
 
-@pytest.mark.parametrize('key', ['reward', 'discount', 'speed'])
-def test_what_is_changed_at_t_costs_at_t(key):
-  model, batch = make(16, **VARIANTS['more heads']), make_batch()
-  model.encoder.vectors = {}  # A speed that is predicted, not seen.
-  model.encoder._vector = None
-  model.encoder.embed -= 64
-  model.rssm = make(16).rssm
-  before, _ = loss(model, batch)
+def changed_at_each_step(batch, key):
+  """Copies of the first member: in the one numbered t, key[:, t] is changed."""
+  copies = {name: np.repeat(value[:1], T, 0) for name, value in batch.items()}
   for t in range(T):
-    changed = {**batch, key: batch[key].copy()}
-    changed[key][:, t] = 1 - changed[key][:, t]
-    after, _ = loss(model, changed)
-    moved = np.abs(after[key] - before[key]).min(0) > 1e-4
-    assert moved.nonzero()[0].tolist() == [t]
-    for other in before.keys() - {key}:
-      np.testing.assert_array_equal(after[other], before[other])
+    copies[key][t, t] = 200 if key == 'image' else 1 - copies[key][t, t]
+  return copies
+
+
+@pytest.mark.parametrize('key', ['reward', 'discount', 'height'])
+def test_what_is_changed_at_t_costs_at_t(key):
+  heads = dict(VARIANTS['more heads']['heads'])
+  del heads['speed']  # What is seen as a vector changes the state too.
+  model = make(rssm=dict(kind='deterministic'), heads=heads)
+  batch = make_batch()
+  before, _ = loss(model, {k: v[:1] for k, v in batch.items()})
+  after, _ = loss(model, changed_at_each_step(batch, key))
+  moved = np.abs(after[key] - before[key]) > 1e-4
+  np.testing.assert_array_equal(moved, np.eye(T, dtype=bool))
+  for other in before.keys() - {key}:
+    np.testing.assert_allclose(
+      after[other], before[other].repeat(T, 0), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('key', ['action', 'image'])
 def test_what_is_seen_or_done_at_t_changes_t_and_later(key):
-  model, batch = make(), make_batch()
-  batch['is_first'][:, 1:] = False
-  before, _ = loss(model, batch)
-  for t in range(1, T):
-    changed = {**batch, key: batch[key].copy()}
-    changed[key][:, t] = -changed[key][:, t] if key == 'action' else 0
-    after, _ = loss(model, changed)
-    for term in ('reward', 'kl', 'divergence'):
-      moved = np.abs(after[term] - before[term]).max(0)
-      assert moved[:t].max(initial=0) < 1e-6, (term, t)
-      assert moved[t] > 1e-6, (term, t)
+  model, batch = make(rssm=dict(kind='deterministic')), make_batch()
+  before, _ = loss(model, {k: v[:1] for k, v in batch.items()})
+  after, _ = loss(model, changed_at_each_step(batch, key))
+  for term in ('reward', 'kl', 'divergence'):
+    moved = np.abs(after[term] - before[term])
+    for t in range(T):
+      assert moved[t, :t].max(initial=0) < 1e-6, (term, t)
+      # The action of a reset is not one.
+      if t or key == 'image':
+        assert moved[t, t] > 1e-5, (term, t)
 
 
 def test_a_hand_made_chunk_is_learned_if_and_only_if_it_is_aligned():
   """reward[t] is action[t]; the images show nothing. Off by one: no chance."""
   model = make(rssm=dict(deter=16, stoch=4, hidden=16))
-  first = [keras.ops.copy(x.value) for x in model.trainable_variables]
   keras.utils.set_random_seed(0)
   for variable in model.trainable_variables:
     if len(variable.shape) == 2:
@@ -254,7 +264,7 @@ def test_a_hand_made_chunk_is_learned_if_and_only_if_it_is_aligned():
       variable.assign(tf.zeros_like(variable))
     batch['action'] = np.roll(true, shift, 1)
     chunk = tensors(batch)
-    for index in range(80):
+    for index in range(50):
       cost = float(update(chunk, tf.constant([0, index])))
     rest[shift] = cost / variance
     if shift == 0:  # And what was learned is right in imagination.
@@ -264,7 +274,6 @@ def test_a_hand_made_chunk_is_learned_if_and_only_if_it_is_aligned():
       reward = model.reward(model.imagine(last, tf.constant(plan)))
       error = np.square(reward - plan[..., 0]).mean()
       assert error < 0.3 * plan[..., 0].var()
-  print(rest, error)
   assert rest[0] < 0.3
   assert rest[1] > 0.5
 
@@ -321,7 +330,7 @@ def test_padding_contributes_nothing(name):
   assert total(model, batch) != pytest.approx(before, rel=1e-6)
 
 
-# ----------------------------------------------------------- overshooting ----
+# ------------------------------------------------------------ overshooting ----
 
 
 def overshoot(model, batch, posterior, steps, action=0, reward=0, truth=0):
@@ -359,12 +368,16 @@ def overshoot(model, batch, posterior, steps, action=0, reward=0, truth=0):
 @pytest.mark.parametrize('kind,steps', [('deterministic', 3), ('recurrent', 1)])
 def test_overshooting_is_that_of_single_steps(kind, steps):
   model = make(
-    rssm=dict(kind=kind), overshooting=dict(steps=steps, kl=1.0, reward=1.0)
+    rssm=dict(kind=kind),
+    overshooting=dict(steps=steps, kl=1.0, reward=1.0),
+    weights=1.5,
   )
   batch = make_batch()
   terms, posterior = loss(model, batch)
   found = terms['overshoot_kl'], terms['overshoot_reward']
   for mine, golden in zip(found, overshoot(model, batch, posterior, steps)):
+    if kind == 'recurrent' and mine is found[1]:
+      continue  # Of the reward, a drawn state is read.
     np.testing.assert_allclose(mine, golden, rtol=1e-4, atol=1e-5)
     assert not mine[:, T - steps :].any()
   # What this test is for: an action, a reward or a state that is off by one.
@@ -374,21 +387,25 @@ def test_overshooting_is_that_of_single_steps(kind, steps):
     (dict(truth=1), 0),
   ):
     wrong = overshoot(model, batch, posterior, steps, **error)[hit]
-    assert np.abs(wrong - found[hit]).max() > 0.01, error
+    assert np.abs(wrong - found[hit]).max() > 2e-3, error
 
 
-# Of the model above with 3 steps, member 0, so that model and twin cannot
-# change together: the first two starts.
-GOLDEN = {'overshoot_kl': None, 'overshoot_reward': None}
+# Of the model above with 3 steps, by start, so that model and twin cannot change
+# together.
+GOLDEN = {
+  'overshoot_kl': [0.86423, 0.81241, 0.84141, 0.82888],
+  'overshoot_reward': [18.67557, 21.06086, 23.61524, 26.16217],
+}
 
 
 def test_golden_numbers_of_overshooting():
   model = make(
     rssm=dict(kind='deterministic'),
     overshooting=dict(steps=3, kl=1.0, reward=1.0),
+    weights=1.5,
   )
   batch = make_batch()
-  # Whole steps: these do not hang on numpy's generator.
+  # Round numbers: these do not hang on numpy's generator.
   place = np.arange(T)
   batch['image'][:] = 0
   for t in range(T):
@@ -401,8 +418,9 @@ def test_golden_numbers_of_overshooting():
   }
   terms, _ = loss(model, batch)
   for key, golden in GOLDEN.items():
-    print(key, np.round(terms[key][0], 5).tolist())
-    np.testing.assert_allclose(terms[key][0], golden, rtol=1e-3)
+    found = terms[key][0]
+    np.testing.assert_allclose(found[: T - 3], golden, rtol=1e-3)
+    assert not found[T - 3 :].any()
 
 
 def test_overshooting_stops_at_a_reset_and_trains_the_prior_alone():
@@ -450,7 +468,7 @@ def test_overshot_images_are_those_of_the_predictions():
   )
 
 
-# -------------------------------------------------------- a share of frames ----
+# ------------------------------------------------------- a share of frames ----
 
 
 def test_a_share_of_the_frames_is_unbiased():
@@ -480,7 +498,7 @@ def test_a_share_of_the_frames_is_unbiased():
   assert ratio == pytest.approx(1, abs=0.02)
 
 
-# --------------------------------------------------- pixels in and out again ----
+# ------------------------------------------------- pixels in and out again ----
 
 
 def test_target_and_image_are_inverse():
@@ -511,7 +529,7 @@ def test_five_bits_are_dequantized_in_training_only():
     np.testing.assert_array_equal(target, batch[key])
 
 
-# ------------------------------------------------------------------- states ----
+# ------------------------------------------------------------------ states ----
 
 
 def test_imagine_continues_what_observe_saw():

@@ -7,6 +7,7 @@ machine (as long as store.capacity drops nothing).
 """
 
 import concurrent.futures
+import os
 import time
 
 import keras
@@ -30,6 +31,17 @@ from . import run_directory
 COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = range(5)
 # After so many updates in a row without a finite gradient, a run stops.
 MOST_SKIPPED = 20
+
+
+def share_cores(config):
+  """Chooses TensorFlow's threads; before TensorFlow computes anything.
+
+  When learning and acting overlap each of them gets half of the cores: with
+  all of them for both, their operations wait for each other's threads.
+  """
+  if config.train.overlap:
+    cores = len(os.sched_getaffinity(0))
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // 2))
 
 
 class Training:

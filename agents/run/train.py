@@ -38,6 +38,7 @@ def main(argv):
   directory.claim(config)
   environment = build.environment(config)
   from . import loop
+  loop.share_cores(config)
   loop.Training(config, directory, environment, _POISON.value).run()
 
 

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels import imagination
+from worldmodels import world_model
+
+
+class Counter:
+  """A world that adds up its actions; `limit` is where it ends."""
+
+  def __init__(self, limit=None):
+    self._limit = limit
+    self.seeds = []
+
+  def imagine(self, state, action, seed=None):
+    self.seeds.append(seed)
+    assert state['sum'].shape[0] == action.shape[0]
+    return {'sum': state['sum'][:, None] + tf.cumsum(action[..., 0], 1)}
+
+  def reward(self, state):
+    return state['sum']
+
+  def discount(self, state):
+    if self._limit is None:
+      return tf.ones_like(state['sum'])
+    return tf.cast(state['sum'] < self._limit, tf.float32)
+
+
+START = {'sum': tf.constant([0.0, 10.0, 100.0])}
+
+
+def test_score_is_the_sum_of_what_is_imagined_from_its_own_state():
+  actions = tf.constant([[[[1.0], [2.0]], [[0.0], [5.0]]]] * 3)
+  found = imagination.score(Counter(), START)(actions)
+  # 0 + 1 and 0 + 1 + 2; 0 and 5; and from 10 and from 100 on.
+  np.testing.assert_array_equal(found, [[4, 5], [24, 25], [204, 205]])
+
+
+def test_what_comes_after_the_end_does_not_count():
+  actions = tf.constant([[[[1.0], [1.0], [1.0], [1.0]]]] * 3)
+  found = imagination.score(Counter(limit=3), START)(actions)
+  # 1, 2, 3: the end, with its reward, and then nothing.
+  np.testing.assert_array_equal(found[0], [1 + 2 + 3])
+  np.testing.assert_array_equal(found[1], [11])
+
+
+def test_a_probable_end_weighs_what_comes_after_it():
+  model = Counter()
+  model.discount = lambda state: tf.fill(state['sum'].shape, 0.5)
+  actions = tf.zeros([3, 1, 3, 1])
+  found = imagination.score(model, START)(actions)
+  weight = 1 + 0.5 + 0.25
+  np.testing.assert_allclose(found[:, 0], [0, 10 * weight, 100 * weight])
+
+
+def test_the_seed_is_handed_on():
+  model, seed = Counter(), tf.constant([1, 2])
+  imagination.score(model, START)(tf.zeros([3, 1, 2, 1]))
+  imagination.score(model, START, seed)(tf.zeros([3, 1, 2, 1]))
+  assert model.seeds[0] is None and model.seeds[1] is seed
+
+
+# ----------------------------------------------------- with a world model ----
+
+
+@pytest.fixture(scope='module')
+def model():
+  head = dict(scale=1.0, units=6, layers=1, activation='elu')
+  made = world_model.WorldModel(
+    actions=2,
+    size=16,
+    encoder=dict(image='spatial_softmax', channels=(), points=2),
+    rssm=dict(deter=5, stoch=3, hidden=6, activation='elu'),
+    heads={
+      'reward': dict(kind='normal', **head),
+      'discount': dict(kind='bernoulli', **head),
+    },
+    kl=dict(scale=1.0),
+    overshooting=dict(steps=0),
+  )
+  random = np.random.default_rng(0)
+  for variable in made.trainable_variables:
+    variable.assign(random.normal(scale=0.8, size=variable.shape))
+  return made
+
+
+def state_and_actions():
+  random = np.random.default_rng(1)
+  state = {
+    key: tf.constant(random.normal(size=[3, size]), tf.float32)
+    for key, size in (('deter', 5), ('stoch', 3), ('mean', 3), ('std', 3))
+  }
+  return state, tf.constant(random.uniform(-1, 1, [3, 4, 6, 2]), tf.float32)
+
+
+def test_unlike_members_are_three_batches_of_one(model):
+  state, actions = state_and_actions()
+  together = imagination.score(model, state)(actions)
+  assert together.shape == [3, 4]
+  for b in range(3):
+    one = {key: value[b : b + 1] for key, value in state.items()}
+    alone = imagination.score(model, one)(actions[b : b + 1])
+    np.testing.assert_allclose(together[b], alone[0], atol=1e-5)
+    for n in range(4):  # Nor do candidates meet.
+      alone = imagination.score(model, one)(actions[b : b + 1, n : n + 1])
+      np.testing.assert_allclose(together[b, n], alone[0, 0], atol=1e-5)
+  assert np.ptp(together, 0).min() > 1e-3 and np.ptp(together, 1).min() > 1e-3
+
+
+def test_score_is_that_of_single_steps(model):
+  state, actions = state_and_actions()
+  found = imagination.score(model, state)(actions)
+  returns, alive, now = 0.0, 1.0, state
+  for step in range(6):
+    now = model.rssm.imagine_step(now, actions[:, 2, step])
+    returns += alive * model.reward(now).numpy()
+    alive *= model.discount(now).numpy()
+  np.testing.assert_allclose(found[:, 2], returns, atol=1e-5)
+
+
+def test_gradients_reach_the_actions(model):
+  state, actions = state_and_actions()
+  with tf.GradientTape() as tape:
+    tape.watch(actions)
+    scores = imagination.score(model, state)(actions)
+    value = tf.reduce_sum(scores[1, 2])
+  by = np.abs(tape.gradient(value, actions)).max(-1)
+  assert by[1, 2].min() > 1e-6
+  by[1, 2] = 0
+  assert by.max() == 0

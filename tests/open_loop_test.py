@@ -1,0 +1,174 @@
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels import open_loop
+from worldmodels import world_model
+
+SIZE, B, T, CONTEXT = 8, 3, 7, 3
+
+
+class Mover:
+  """A world that is known: a brightness that the actions change.
+
+  Its model is right, or makes an error that grows with the steps imagined.
+  """
+
+  def __init__(self, error=0.0, mean=0.0):
+    self._error = error
+    self.encoder = types.SimpleNamespace(
+      bits=8, mean_image=tf.fill([SIZE, SIZE, 3], mean)
+    )
+    self.observed = []
+
+  def observe(self, batch, state=None, seed=None):
+    self.observed.append({key: value.shape for key, value in batch.items()})
+    light = tf.cast(batch['image'][..., 0, 0, 0], tf.float32) / 255 - 0.5
+    return {'light': light[..., None]}, None
+
+  def imagine(self, state, action, seed=None):
+    light = state['light'][:, None] + tf.cumsum(action + self._error, 1)
+    return {'light': light}
+
+  def image(self, state):
+    shape = [*state['light'].shape[:2], SIZE, SIZE, 3]
+    return tf.broadcast_to(state['light'][..., None, None], shape)
+
+  def reward(self, state):
+    return 10 * state['light'][..., 0]
+
+
+def make_batch():
+  random = np.random.default_rng(0)
+  action = random.integers(-12, 13, [B, T, 1])
+  action[:, 0] = 0
+  light = np.array([100, 120, 140])[:, None] + np.cumsum(action[..., 0], 1)
+  image = light[..., None, None, None].repeat(SIZE, 2).repeat(SIZE, 3)
+  batch = {
+    'image': image.repeat(3, -1).astype(np.uint8),
+    'action': (action / 255).astype(np.float32),
+    'reward': (10 * (light / 255 - 0.5)).astype(np.float32),
+    'is_first': np.arange(T)[None].repeat(B, 0) == 0,
+    'mask': np.ones([B, T], np.float32),
+  }
+  return {key: tf.constant(value) for key, value in batch.items()}
+
+
+def test_a_right_model_makes_no_error_at_any_distance():
+  model, batch = Mover(), make_batch()
+  errors = open_loop.errors(model, batch, CONTEXT)
+  assert errors.keys() == {
+    *('image', 'copy_image', 'mean_image'),
+    *('reward', 'reward_variance'),
+  }
+  for value in errors.values():
+    assert value.shape == [T - CONTEXT]
+  np.testing.assert_allclose(errors['image'], np.zeros(4), atol=1e-5)
+  np.testing.assert_allclose(errors['reward'], np.zeros(4), atol=1e-5)
+  # It was shown the context and no more.
+  assert {shape[1] for shape in model.observed[0].values()} == {CONTEXT}
+
+
+def test_errors_are_by_steps_after_the_last_seen_image():
+  errors = open_loop.errors(Mover(error=0.01), make_batch(), CONTEXT)
+  distance = 0.01 * np.arange(1, T - CONTEXT + 1)
+  count = SIZE * SIZE * 3
+  np.testing.assert_allclose(
+    errors['image'], 0.5 * count * distance**2, rtol=1e-3
+  )
+  np.testing.assert_allclose(
+    errors['reward'], (10 * distance) ** 2, rtol=1e-3, atol=1e-6
+  )
+
+
+def test_baselines_in_numpy():
+  batch = make_batch()
+  image = batch['image'].numpy() / 255 - 0.5
+  reward = batch['reward'].numpy()
+  future = image[:, CONTEXT:]
+
+  def nats(guess):
+    return 0.5 * np.square(future - guess).sum((2, 3, 4)).mean(0)
+
+  errors = open_loop.errors(Mover(), batch, CONTEXT)
+  last = image[:, CONTEXT - 1 : CONTEXT]
+  np.testing.assert_allclose(errors['copy_image'], nats(last), rtol=1e-4)
+  # Without a mean image in the model: that of the batch.
+  golden = nats(image.mean((0, 1)))
+  np.testing.assert_allclose(errors['mean_image'], golden, rtol=1e-4)
+  np.testing.assert_allclose(
+    errors['reward_variance'], np.full(4, reward[:, CONTEXT:].var()), rtol=1e-4
+  )
+  errors = open_loop.errors(Mover(mean=0.25), batch, CONTEXT)
+  np.testing.assert_allclose(errors['mean_image'], nats(0.25), rtol=1e-4)
+
+
+def test_padding_does_not_count():
+  batch = make_batch()
+  mask = np.ones([B, T], np.float32)
+  mask[1, 5:] = 0
+  batch['mask'] = tf.constant(mask)
+  before = open_loop.errors(Mover(0.01, 0.1), batch, CONTEXT)
+  image, reward = batch['image'].numpy(), batch['reward'].numpy()
+  image[1, 5:], reward[1, 5:] = 0, 99
+  batch |= {'image': tf.constant(image), 'reward': tf.constant(reward)}
+  after = open_loop.errors(Mover(0.01, 0.1), batch, CONTEXT)
+  for key in before:
+    np.testing.assert_allclose(before[key], after[key], rtol=1e-5)
+  # Where nothing is left the error is zero, not NaN.
+  batch['mask'] = tf.constant(mask * (np.arange(T) < 6))
+  assert open_loop.errors(Mover(0.01), batch, CONTEXT)['image'][-1] == 0
+
+
+# ----------------------------------------------------- with a world model ----
+
+
+@pytest.fixture(scope='module')
+def model():
+  made = world_model.WorldModel(
+    actions=1,
+    size=SIZE,
+    encoder=dict(image='spatial_softmax', channels=(), points=2),
+    rssm=dict(deter=5, stoch=3, hidden=6, activation='elu'),
+    heads={'reward': dict(kind='normal', scale=1.0, units=4)},
+    kl=dict(scale=1.0),
+    overshooting=dict(steps=0),
+  )
+  random = np.random.default_rng(0)
+  for variable in made.trainable_variables:
+    variable.assign(random.normal(size=variable.shape))
+  return made
+
+
+def test_predict_observes_and_then_imagines(model):
+  batch = make_batch()
+  states = open_loop.predict(model, batch, CONTEXT)
+  posterior, prior = model.observe(batch)
+  last = {key: value[:, CONTEXT - 1] for key, value in posterior.items()}
+  imagined = model.imagine(last, batch['action'][:, CONTEXT:])
+  for key, value in states.items():
+    assert value.shape[:2] == [B, T]
+    np.testing.assert_allclose(
+      value[:, :CONTEXT], posterior[key][:, :CONTEXT], atol=1e-5
+    )
+    np.testing.assert_allclose(value[:, CONTEXT:], imagined[key], atol=1e-5)
+    # One step ahead nothing more is known than the prior knows.
+    np.testing.assert_allclose(
+      value[:, CONTEXT], prior[key][:, CONTEXT], atol=1e-5
+    )
+
+
+def test_predict_does_not_look_at_the_images_to_come(model):
+  batch = make_batch()
+  states = open_loop.predict(model, batch, CONTEXT)
+  image = batch['image'].numpy()
+  image[:, CONTEXT:, :4] = 255
+  blind = open_loop.predict(model, {**batch, 'image': tf.constant(image)}, 3)
+  for key in states:
+    np.testing.assert_array_equal(states[key], blind[key])
+  image[:, CONTEXT - 1, :4] = 255
+  seeing = open_loop.predict(model, {**batch, 'image': tf.constant(image)}, 3)
+  moved = np.abs(seeing['mean'] - states['mean']).max((0, 2))
+  assert moved[: CONTEXT - 1].max() == 0 and moved[CONTEXT - 1 :].min() > 1e-6
