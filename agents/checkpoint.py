@@ -54,9 +54,11 @@ def save(directory, variables, counters, keep=3):
       shutil.rmtree(final)
     partial.rename(final)
     _flush_directory(directory)
-  except BaseException:
-    shutil.rmtree(partial, ignore_errors=True)
+  except OSError as error:
+    error.filename = error.filename or str(final)  # Those of writing lack it.
     raise
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
   for old in listing(directory)[:-keep]:
     # Renamed first: what a kill leaves is not to be taken for a checkpoint.
     shutil.rmtree(old.rename(old.with_suffix(_PARTIAL)))
@@ -135,8 +137,9 @@ def listing(directory):
   directory = pathlib.Path(directory)
   if not directory.is_dir():
     return []
-  return sorted(path for path in directory.iterdir()
-                if re.fullmatch(r'\d{8,}', path.name))
+  found = [path for path in directory.iterdir()
+           if re.fullmatch(r'\d{8,}', path.name)]
+  return sorted(found, key=lambda path: int(path.name))
 
 
 def clean(directory):

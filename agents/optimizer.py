@@ -26,7 +26,8 @@ class Optimizer(keras.layers.Layer):
     if warmup:
       rate = keras.optimizers.schedules.PolynomialDecay(
           rate / warmup, warmup, rate)
-    self._adam = keras.optimizers.Adam(rate, epsilon=epsilon)
+    # Named, or the names of its slots would count the optimizers of a process.
+    self._adam = keras.optimizers.Adam(rate, epsilon=epsilon, name='adam')
     self._adam.build(self._targets)
     self.skipped = self.add_weight(
         shape=(), dtype='int32', initializer='zeros', trainable=False,

@@ -161,9 +161,19 @@ def cpu():
   config.rssm.update(
       deter=128, stoch=20, hidden=128, cell='layer_norm_gru',
       activation='elu', initializer='he_normal')
-  config.heads.image.update(
-      scale=1.0, share=0.25, start=4, linear=0, channels=(64, 32, 16, 8),
-      activation='elu', initializer='he_normal', precision='mixed_bfloat16')
+  config.heads.image = ml_collections.ConfigDict(dict(
+      kind='points',  # [X]
+      scale=4.0,
+      share=0.25,  # [X]
+      points=32,
+      side=16,  # of the map with the blobs
+      width=0.12,  # of a blob, on a map from -1 to 1
+      hidden=200,
+      channels=(32,),
+      activation='elu',
+      initializer='he_normal',
+      precision='mixed_bfloat16',
+  ))
   config.heads.reward.update(
       scale=10.0, units=128, layers=2, activation='elu',
       initializer='he_normal')
@@ -187,7 +197,7 @@ def small():
       every=12, episodes=2, last_episodes=6, context=5, horizon=15)
   config.encoder.update(channels=(8, 16), points=16)
   config.rssm.update(deter=64, stoch=8, hidden=64)
-  config.heads.image.update(channels=(32, 32, 16, 8))
+  config.heads.image.update(points=16, hidden=64, channels=(16,))
   config.heads.reward.update(units=64)
   config.overshooting.update(steps=4)
   config.optimizer.update(rate=1e-3)
@@ -206,7 +216,7 @@ def debug():
       every=2, episodes=1, last_episodes=2, context=3, horizon=6)
   config.encoder.update(channels=(4, 8), points=8)
   config.rssm.update(deter=24, stoch=8, hidden=24)
-  config.heads.image.update(channels=(16, 8, 8, 8))
+  config.heads.image.update(points=8, hidden=24, channels=(8,))
   config.heads.reward.update(units=24)
   config.overshooting.update(steps=3)
   config.planner.update(horizon=4, iterations=2, candidates=12, elites=4)

@@ -27,8 +27,10 @@ def write(path: pathlib.Path, fill: Callable[[BinaryIO], object]) -> None:
       file.flush()
       os.fsync(file.fileno())
       os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
       temporary.unlink(missing_ok=True)
+      if isinstance(error, OSError):  # Those of writing lack the name.
+        error.filename = error.filename or str(path)
       raise
   sync_directory(path.parent)
 

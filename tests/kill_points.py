@@ -1,6 +1,7 @@
 """Runs a program that is killed at a chosen moment, as by kill -9.
 
   python -m tests.kill_points DIRECTORY WORD COUNT DELAY MODULE ARGUMENTS...
+  python -m tests.kill_points DIRECTORY WORD COUNT DELAY -c CODE ARGUMENTS...
 
 When the program changes for the COUNT-th time a file or folder of DIRECTORY
 whose path has WORD in it, it is killed, DELAY seconds later. That hits moments
@@ -15,11 +16,12 @@ import signal
 import sys
 import threading
 
+CHANGES = ('os.mkdir', 'os.rename', 'os.remove', 'shutil.rmtree')
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class KillPoints:
-  """An audit hook that counts changes below a directory."""
+  """An audit hook that counts changes below a directory, before they happen."""
 
   def __init__(self, directory, word, count, delay):
     self._directory = os.path.join(os.path.abspath(directory), '')
@@ -29,8 +31,7 @@ class KillPoints:
     self._delay = delay
 
   def __call__(self, event, arguments):
-    changes = event in ('os.mkdir', 'os.rename', 'os.remove', 'shutil.rmtree')
-    if not changes and (event != 'open' or not arguments[2] & WRITES):
+    if event not in CHANGES and (event != 'open' or not arguments[2] & WRITES):
       return
     if not isinstance(arguments[0], (str, os.PathLike)):
       return
@@ -58,7 +59,11 @@ def main():
   """Runs the program."""
   directory, word, count, delay, *sys.argv = sys.argv[1:]
   sys.addaudithook(KillPoints(directory, word, int(count), float(delay)))
-  runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+  if sys.argv[0] == '-c':
+    code = sys.argv.pop(1)
+    exec(compile(code, '-c', 'exec'), {'__name__': '__main__'})
+  else:
+    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
 
 
 if __name__ == '__main__':

@@ -390,8 +390,8 @@ def test_overshooting_is_that_of_single_steps(kind, steps):
     assert np.abs(wrong - found[hit]).max() > 2e-3, error
 
 
-# Of the model above with 3 steps, by start, so that model and twin cannot change
-# together.
+# Of the model above with 3 steps, by start; so that model and twin cannot
+# change together.
 GOLDEN = {
   'overshoot_kl': [0.86423, 0.81241, 0.84141, 0.82888],
   'overshoot_reward': [18.67557, 21.06086, 23.61524, 26.16217],

@@ -1,7 +1,7 @@
 """Heads: features [..., F] become a distribution over one step of a key.
 
 `image` is PlaNet's decoder (Hafner et al., 2019, appendix A; the transposed
-convolutions of Ha and Schmidhuber, 2018); `normal` an MLP to a unit-variance
+convolutions of Ha and Schmidhuber, 2018); `points` draws blobs at places; `normal` an MLP to a unit-variance
 Gaussian (rewards, vectors); `bernoulli` an MLP to a probability (discount).
 
 Keras layers hand on tensors only; distributions are built outside of them.
@@ -164,7 +164,85 @@ class Image(keras.layers.Layer):
     return tfd.Independent(tfd.Normal(self(features), 1.0), 3)
 
 
-HEADS = {'image': Image, 'normal': Normal, 'bernoulli': Bernoulli}
+class Points(keras.layers.Layer):
+  """Draws an image as blobs at places that the features name.
+
+  The inverse of a spatial softmax (Jakab et al., 2018; Minderer et al.,
+  2019): the places and strengths of Gaussian blobs on a small map, then
+  transposed convolutions. What moves in the image moves in the features, so
+  the decoder need not learn to draw the same thing everywhere.
+
+  Args:
+    features: F.
+    points: blobs, each on a channel of its own.
+    side: of the map that they are drawn on; doubled by every layer.
+    width: standard deviation of a blob; the map goes from -1 to 1.
+    hidden: units of a dense layer before the places; 0 leaves it out.
+    channels: of all transposed convolutions but the last.
+  """
+
+  def __init__(self, features, *, shape=(64, 64, 3), points=32, side=16,
+               width=0.12, hidden=200, channels=(32,), activation='elu',
+               initializer='he_normal', precision='float32', **kwargs):
+    super().__init__(**kwargs)
+    self._width = width
+    self._activation = keras.activations.get(activation)
+    self._precision = keras.DTypePolicy(precision).compute_dtype
+    self._hidden = (
+        nets.dense(hidden, features, initializer=initializer, name='hidden')
+        if hidden else None)
+    # Small: with places far apart at the start most blobs are out of sight,
+    # and a blob out of sight is not learned.
+    self._places = nets.dense(
+        3 * points, hidden or features, name='places',
+        initializer=keras.initializers.VarianceScaling(0.02))
+    self._places.bias.assign(tf.concat([
+        tf.random.stateless_uniform([2 * points], [0, 1], -0.8, 0.8),
+        tf.ones([points])], 0))
+    self._line = tf.linspace(-1.0, 1.0, side)
+    self._deconvolutions = []
+    depth = points
+    for index, units in enumerate([*channels, shape[-1]]):
+      last = index == len(channels)
+      layer = keras.layers.Conv2DTranspose(
+          units, 4, 2, 'same', activation=None if last else activation,
+          kernel_initializer='glorot_uniform' if last else initializer,
+          dtype=precision, name=f'deconv{index}')
+      layer.build((None, side, side, depth))
+      side, depth = 2 * side, units
+      self._deconvolutions.append(layer)
+    if (side, side, depth) != tuple(shape):
+      raise ValueError(
+          f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
+    self._shape = tuple(shape)
+    self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
+    self.built = True
+
+  def call(self, features):
+    """Maps [..., F] -> mean image float32 [..., 64, 64, 3]."""
+    x = tf.reshape(features, [-1, features.shape[-1]])
+    if self._hidden is not None:
+      x = self._activation(self._hidden(x))
+    across, down, strength = tf.split(self._places(x), 3, -1)  # [N, K] each
+    rows = self._profile(down) * strength[:, None]
+    maps = rows[:, :, None] * self._profile(across)[:, None]
+    x = tf.cast(maps, self._precision)  # [N, side, side, K]
+    for layer in self._deconvolutions:
+      x = layer(x)
+    return tf.reshape(tf.cast(x, tf.float32), tf.concat(
+        [tf.shape(features)[:-1], list(self._shape)], 0))
+
+  def _profile(self, place):
+    """The blobs along one axis: [N, K] -> [N, side, K]."""
+    distance = (place[:, None] - self._line[:, None]) / self._width
+    return tf.exp(-0.5 * tf.square(distance))
+
+  mean = Image.mean
+  distribution = Image.distribution
+
+
+HEADS = {'image': Image, 'points': Points, 'normal': Normal,
+         'bernoulli': Bernoulli}
 
 
 def load(kind, features, **options):

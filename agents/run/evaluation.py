@@ -6,7 +6,6 @@ predicts what it does not see yet, step by step.
 
 import functools
 
-import numpy as np
 import tensorflow as tf
 
 from worldmodels import open_loop as open_loops
@@ -28,7 +27,8 @@ def open_loop(model, store, config, numbers):
 
   Returns:
     {open_loop_{random, policy}_{error}: [horizon]}, as in open_loop.errors,
-    and open_loop_video uint8 [T, H, W, 3]; nothing for episodes too short.
+    open_loop_video and reconstruction_video uint8 [T, H, W, 3]; nothing for
+    episodes that are too short.
   """
   context, horizon = config.evaluate.context, config.evaluate.horizon
   values = {}
@@ -45,6 +45,9 @@ def open_loop(model, store, config, numbers):
     shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
     truth, prediction = video.open_loop(model, shown, context)
     values['open_loop_video'] = video.compose(truth, prediction, context)
+    truth, prediction = video.reconstruction(model, shown)
+    values['reconstruction_video'] = video.compose(
+        truth, prediction, context + horizon)
   return values
 
 
@@ -56,9 +59,3 @@ def _tensors(batch):
 @functools.partial(tf.function, reduce_retracing=True)
 def _errors(model, batch, context):
   return open_loops.errors(model, batch, context)
-
-
-def plain(values):
-  """Returns values without what only TensorBoard can show."""
-  return {key: value for key, value in values.items()
-          if np.ndim(value) < 2}

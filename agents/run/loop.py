@@ -278,10 +278,11 @@ class Training:
     counters = dict(
         env_steps=numbering.env_steps(self.store, episodes), episodes=episodes,
         updates=self.updates)
-    frames = values.pop('open_loop_video', None)
+    videos = {key: values.pop(key) for key in list(values)
+              if key.endswith('_video')}
     self.metrics.write(counters, values)
-    if frames is not None:
-      self.metrics.video('open_loop', frames, self.updates)
+    for name, frames in videos.items():
+      self.metrics.video(name, frames, self.updates)
     self.progress.episode(counters, values, self.metrics.wall_seconds)
 
   def _save(self):

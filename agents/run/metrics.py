@@ -60,7 +60,7 @@ class Metrics:
     """
     line = dict(counters, wall_seconds=round(self.wall_seconds, 3))
     line.update({key: _plain(value) for key, value in values.items()})
-    with open(self._path, 'a') as file:
+    with run_directory.naming(self._path), open(self._path, 'a') as file:
       file.write(json.dumps(line, allow_nan=False) + '\n')
     if self._events is None:
       return

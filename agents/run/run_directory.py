@@ -8,6 +8,7 @@ metrics.jsonl   one object a line; see agents/run/metrics.py
 events/         for TensorBoard
 """
 
+import contextlib
 import fcntl
 import importlib.metadata
 import json
@@ -15,6 +16,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import weakref
 
 import ml_collections
 
@@ -46,8 +48,8 @@ class RunDirectory:
   def claim(self, config):
     """Makes the directory and keeps other programs from training in it.
 
-    The claim ends with this process, however that ends. Nothing is written
-    that would make a run of it: that is `start`.
+    The claim ends with this object or process, however that ends. Nothing is
+    written that would make a run of it: that is `start`.
 
     Raises:
       RunError: another config's run is here, with the keys that differ; or
@@ -57,19 +59,19 @@ class RunDirectory:
     self.path.mkdir(parents=True, exist_ok=True)
     if self._lock is None:
       self._lock = _lock(self.path)
+      weakref.finalize(self, os.close, self._lock)
     if self._config.exists():
       self._check(config)
       return
-    partial = _partial(self._config)
-    partial.touch()  # Says whether it can be written.
-    partial.unlink()
+    # Says whether it can be written; a kill may have left the same file.
+    _write_partial(self._config, _json(config.to_dict())).unlink()
     if any(self.path.iterdir()):
       raise RunError(
           f'{self.path} is not empty and holds no config.json: not a run')
 
   def start(self, config):
     """Writes what a run is, after `claim`."""
-    _write_json(self._config, config.to_dict())
+    write(self._config, _json(config.to_dict()))
     versions = self.path / 'versions.json'
     try:
       starts = json.loads(versions.read_text())
@@ -77,7 +79,7 @@ class RunDirectory:
       starts = []
     current = current_versions()
     if not starts or starts[-1] != current:
-      _write_json(versions, [*starts, current])
+      write(versions, _json([*starts, current]))
 
   def load(self):
     """Returns the config of the run that is here."""
@@ -123,10 +125,6 @@ def _lock(path):
   return descriptor
 
 
-def _partial(path):
-  return path.with_name(path.name + '.partial')
-
-
 def flatten(tree, prefix=''):
   """Returns {'a.b': leaf} of nested dicts."""
   flat = {}
@@ -140,20 +138,34 @@ def flatten(tree, prefix=''):
 
 def write(path, content):
   """Writes a small file of bytes: it is complete, or as it was before."""
-  partial = _partial(path)
+  _write_partial(path, content).rename(path)
+
+
+@contextlib.contextmanager
+def naming(path):
+  """Gives errors of writing the name of the file, which they lack."""
   try:
-    with open(partial, 'wb') as file:
-      file.write(content)
-      file.flush()
-      os.fsync(file.fileno())
-    partial.rename(path)
-  except BaseException:
-    partial.unlink(missing_ok=True)
+    yield
+  except OSError as error:
+    error.filename = error.filename or str(path)
     raise
 
 
-def _write_json(path, value):
-  write(path, (json.dumps(value, indent=2) + '\n').encode())
+def _write_partial(path, content):
+  partial = path.with_name(path.name + '.partial')
+  try:
+    with naming(path), open(partial, 'wb') as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+  except BaseException:
+    partial.unlink(missing_ok=True)
+    raise
+  return partial
+
+
+def _json(value):
+  return (json.dumps(value, indent=2) + '\n').encode()
 
 
 def current_versions():

@@ -1,0 +1,259 @@
+"""Every module in agents/ with a class Agent is under these tests.
+
+The config of agents/NAME.py is configs/NAME.py:debug; an agent without one is
+made of nothing but the size of its actions.
+"""
+
+import importlib
+import pathlib
+import pkgutil
+import runpy
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import agents
+from agents import checkpoint
+from agents.run import build
+
+ROOT = pathlib.Path(__file__).parent.parent
+MODULES = {
+  module.name: importlib.import_module(f'agents.{module.name}')
+  for module in pkgutil.iter_modules(agents.__path__)
+  if not module.ispkg
+}
+NAMES = [name for name, module in MODULES.items() if hasattr(module, 'Agent')]
+LEARNERS = [name for name in NAMES if hasattr(MODULES[name].Agent, 'train')]
+B, T, A = 3, 8, 2
+SEED = tf.constant([1, 2])
+NO, YES = tf.constant(False), tf.constant(True)
+
+
+def make(name):
+  path = ROOT / 'configs' / f'{name}.py'
+  if not path.exists():
+    return MODULES[name].Agent(actions=A)
+  config = runpy.run_path(str(path))['get_config']('debug')
+  return build.agent_for(config, A, {})
+
+
+@pytest.fixture(scope='module')
+def made():
+  """An agent of each name, made once: it takes seconds."""
+  return {name: make(name) for name in NAMES}
+
+
+def observe(first=(False, False, False), seed=0):
+  random = np.random.default_rng(seed)
+  image = random.integers(0, 256, [B, 64, 64, 3], np.uint8)
+  return {'image': tf.constant(image), 'is_first': tf.constant(first)}
+
+
+def make_batch(seed=0):
+  """What a store hands out."""
+  random = np.random.default_rng(seed)
+  row = np.arange(T)[None].repeat(B, 0)
+  mask = np.ones([B, T], np.float32)
+  mask[-1, -2:] = 0
+  batch = {
+    'image': random.integers(0, 256, [B, T, 64, 64, 3], np.uint8),
+    'action': random.uniform(-1, 1, [B, T, A]).astype(np.float32),
+    'reward': random.normal(size=[B, T]).astype(np.float32),
+    'discount': np.ones([B, T], np.float32),
+    'is_first': row == 0,
+    'is_last': row == T - 1,
+    'is_terminal': np.zeros([B, T], bool),
+    'mask': mask,
+  }
+  return {key: tf.constant(value) for key, value in batch.items()}
+
+
+def values_of(agent):
+  return {x.path: x.numpy() for x in agent.state_variables}
+
+
+def variables_within(part, found, seen):
+  """Every variable that can be reached, whether Keras follows it or not."""
+  if id(part) in seen:
+    return found
+  seen.add(id(part))
+  if isinstance(part, keras.Variable):
+    found[id(part)] = part
+  elif isinstance(part, keras.optimizers.Optimizer):
+    variables_within(list(part.variables), found, seen)
+  elif isinstance(part, keras.layers.Layer):
+    variables_within(list(vars(part).values()), found, seen)
+  elif isinstance(part, dict):
+    variables_within(list(part.values()), found, seen)
+  elif isinstance(part, (list, tuple)):
+    for value in part:
+      variables_within(value, found, seen)
+  return found
+
+
+def test_the_agents_are_found():
+  assert {'planet', 'uniform'} <= set(NAMES)
+  assert 'planet' in LEARNERS
+
+
+# ----------------------------------------------------------------- acting ----
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_actions_and_states(name, made):
+  agent = made[name]
+  state = agent.initial(B)
+  for step in range(3):
+    observation = observe([step == 0] * B, seed=step)
+    action, after = agent.policy(observation, state, YES, SEED + step)
+    assert action.shape == [B, A] and action.dtype == tf.float32
+    assert np.abs(action).max() <= 1
+    assert {key: (x.shape, x.dtype) for key, x in after.items()} == {
+      key: (x.shape, x.dtype) for key, x in state.items()
+    }
+    # Unlike members are treated unlike.
+    assert np.ptp(action, 0).max() > 0
+    state = after
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_seed_decides(name, made):
+  agent = made[name]
+  state = agent.initial(B)
+  first, _ = agent.policy(observe(), state, YES, SEED)
+  tf.random.set_seed(7)  # No other source of randomness.
+  again, _ = agent.policy(observe(), state, YES, SEED)
+  np.testing.assert_array_equal(first, again)
+  other, _ = agent.policy(observe(), state, YES, SEED + 1)
+  assert np.abs(first - other).max() > 0
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_reset_forgets_its_own_member_only(name, made):
+  agent = made[name]
+  random = np.random.default_rng(3)
+  used = {
+    key: tf.constant(random.uniform(-1, 1, value.shape), value.dtype)
+    for key, value in agent.initial(B).items()
+  }
+  mixed = observe([True, False, True])
+  found, state = agent.policy(mixed, used, NO, SEED)
+  fresh, initial = agent.policy(mixed, agent.initial(B), NO, SEED)
+  forgets = [True, False, True]
+  for key in state:
+    same = np.abs(state[key] - initial[key]).max(-1) < 1e-5
+    assert same[forgets].all(), key
+  np.testing.assert_allclose(found[::2], fresh[::2], atol=1e-5)
+  if len(state) > 1:  # It has a memory, which only a reset takes away.
+    moved = [np.abs(state[key][1] - initial[key][1]).max() for key in state]
+    assert max(moved) > 1e-4
+
+
+# --------------------------------------------------------------- learning ----
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+def test_every_variable_is_in_the_state_under_its_own_name(name, made):
+  state = made[name].state_variables
+  paths = [variable.path for variable in state]
+  assert len(set(paths)) == len(paths) == len({id(x) for x in state})
+  within = variables_within(made[name], {}, set())
+  missing = {x.path for key, x in within.items() if key not in map(id, state)}
+  assert not missing
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+def test_every_variable_trains(name, made):
+  agent = made[name]
+  agent.begin(make_batch()['image'].numpy().reshape([-1, 64, 64, 3]))
+  before = values_of(agent)
+  for update in range(3):
+    values = agent.train(make_batch(update), tf.constant([0, update]))
+    for key, value in values.items():
+      assert value.shape == [] and np.isfinite(value), key
+  after = values_of(agent)
+  trained = {variable.path for variable in agent.trainable_variables}
+  assert trained and trained <= before.keys()
+  for path in trained:
+    assert not np.array_equal(before[path], after[path]), path
+    assert np.isfinite(after[path]).all(), path
+  # What is frozen stays; the optimizer's own goes on.
+  model = {variable.path for variable in agent.variables}
+  for path in (model & before.keys()) - trained:
+    np.testing.assert_array_equal(before[path], after[path], err_msg=path)
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+@pytest.mark.parametrize('key', ['reward', 'action'])
+def test_a_poisoned_batch_is_skipped_and_counted(name, key, made):
+  agent = made[name]
+  agent.train(make_batch(), SEED)
+  before, (skipped, _) = values_of(agent), agent.skipped
+  batch = make_batch()
+  poison = batch[key].numpy()
+  poison[1, 2] = np.nan
+  for count in (1, 2):
+    agent.train(batch | {key: tf.constant(poison)}, SEED)
+    assert agent.skipped == (skipped + count, count)
+    for path, value in values_of(agent).items():
+      if path.split('/')[-1] not in ('skipped', 'skipped_run'):
+        np.testing.assert_array_equal(value, before[path], err_msg=path)
+  agent.train(make_batch(), SEED)
+  assert agent.skipped == (skipped + 2, 0)
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+def test_every_variable_is_restored(name, made, tmp_path):
+  agent = made[name]
+  agent.train(make_batch(), SEED)
+  saved = values_of(agent)
+  action, _ = agent.policy(observe(), agent.initial(B), NO, SEED)
+  checkpoint.save(tmp_path, agent.state_variables, dict(updates=1))
+  for variable in agent.state_variables:
+    variable.assign(variable.numpy() + 1)
+  changed = values_of(agent)
+  for path, value in saved.items():
+    assert not np.array_equal(value, changed[path]), path
+  other, _ = agent.policy(observe(), agent.initial(B), NO, SEED)
+  assert np.abs(action - other).max() > 0
+  # Into the same agent, and into a new one: its names are no others, however
+  # many agents this process has made.
+  fresh = make(name)
+  for target in (agent, fresh):
+    assert checkpoint.restore(tmp_path, target.state_variables)['updates'] == 1
+    restored = values_of(target)
+    assert restored.keys() == saved.keys()
+    for path, value in saved.items():
+      np.testing.assert_array_equal(value, restored[path], err_msg=path)
+    again, _ = target.policy(observe(), target.initial(B), NO, SEED)
+    np.testing.assert_array_equal(action, again)
+  # Both go on alike: there is no other state.
+  for target in (agent, fresh):
+    target.train(make_batch(1), SEED + 1)
+  for path, value in values_of(agent).items():
+    np.testing.assert_array_equal(value, values_of(fresh)[path], err_msg=path)
+
+
+@pytest.mark.parametrize('name', LEARNERS)
+def test_the_checkpoint_of_another_size_is_refused_by_name(
+  name, made, tmp_path
+):
+  agent = made[name]
+  checkpoint.save(tmp_path, agent.state_variables, dict(updates=1))
+  path = agent.trainable_variables[-1].path
+  other = [
+    keras.Variable(np.zeros([7, 7]), name=x.path.replace('/', '.'))
+    if x.path == path
+    else x
+    for x in agent.state_variables
+  ]
+  before = values_of(agent)
+  with pytest.raises(
+    checkpoint.CheckpointError,
+    match=rf'{path.replace("/", ".")} is .* and \(7, 7\) in the agent',
+  ):
+    checkpoint.restore(tmp_path, other)
+  for key, value in values_of(agent).items():
+    np.testing.assert_array_equal(value, before[key])

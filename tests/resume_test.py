@@ -1,0 +1,188 @@
+"""A run that was stopped comes out as if it had not been, bit for bit.
+
+Whatever happened to it, the same command is given again; checkpoints, episodes
+and metrics are then those of a run that nothing happened to.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests import frail_task
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def start(logdir, *flags, task='hill', kill=(), **variables):
+  """Starts training; `kill`: word, count and delay of kill_points.py."""
+  points = ['tests.kill_points', logdir, *kill] if kill else []
+  command = [
+    *points, 'agents.run.train', '--config=configs/planet.py:debug',
+    f'--config.task={task}', f'--logdir={logdir}', *flags]
+  return subprocess.run(
+    [sys.executable, '-m', *map(str, command)], cwd=ROOT,
+    env={**os.environ, **variables}, capture_output=True, text=True,
+    timeout=900, check=False)
+
+
+def train(logdir, *flags, **options):
+  """Trains to the end; returns what was printed."""
+  done = start(logdir, *flags, **options)
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert 'Traceback' not in done.stderr
+  return done.stdout
+
+
+def arrays(path):
+  with np.load(path) as file:
+    return {key: file[key] for key in file.files}
+
+
+def numbered(directory):
+  """{number: path} of the episodes, each of which is there once."""
+  paths = sorted(directory.glob('*.npz'))
+  numbers = [int(path.name.split('-')[0]) for path in paths]
+  assert numbers == list(range(len(numbers))), 'lost or doubled'
+  return dict(zip(numbers, paths, strict=True))
+
+
+def lines(run):
+  """Metrics without what depends on the clock."""
+  text = (run / 'metrics.jsonl').read_text()
+  return [
+    {k: v for k, v in json.loads(line).items() if not k.endswith('seconds')}
+    for line in text.splitlines()]
+
+
+def outcome(run):
+  """All that training made, {name: value}, but for times and file names."""
+  made = {'metrics': lines(run)}
+  for path in sorted((run / 'checkpoints').iterdir()):
+    counters = json.loads((path / 'counters.json').read_text())
+    made[f'{path.name} updates'] = counters['updates']
+    for key, value in arrays(path / 'variables.npz').items():
+      made[f'{path.name} {key}'] = value
+  for name in ('episodes', 'heldout'):
+    for number, path in numbered(run / name).items():
+      for key, value in arrays(path).items():
+        made[f'{name} {number} {key}'] = value
+  return made
+
+
+def assert_same(run, reference):
+  mine, expected = outcome(run), outcome(reference)
+  assert mine.keys() == expected.keys()
+  unlike = [
+    key for key, value in expected.items()
+    if not np.array_equal(np.asarray(mine[key]), np.asarray(value))]
+  assert not unlike
+  # Each episode has its line, and the end has one.
+  counts = [line['episodes'] for line in mine['metrics']]
+  assert counts == [*range(3, counts[-1] + 1), counts[-1]]
+  updates = [line['updates'] for line in mine['metrics']]
+  assert updates == sorted(updates)
+  assert not list(run.rglob('*.partial')) and not list(run.rglob('*.tmp'))
+
+
+def test_halves_make_a_whole(tmp_path):
+  """Learning first, then acting, as PlaNet does."""
+  flags = '--noconfig.train.overlap', '--config.evaluate.last_episodes=1'
+  whole, half = tmp_path / 'whole', tmp_path / 'half'
+  train(whole, *flags, '--config.train.episodes=6')  # 20 updates
+  train(half, *flags, '--config.train.episodes=4')  # 10 updates
+  ends = [line for line in lines(half) if 'last_evaluation_mean' in line]
+  assert len(ends) == 1 and ends[0]['episodes'] == 4
+  printed = train(half, *flags, '--config.train.episodes=6')
+  assert 'continues  after 10 updates and 4 episodes' in printed
+  assert_same(half, whole)
+
+  # There is nothing left to be done, and nothing is done.
+  before = {path: path.read_bytes() for path in half.rglob('*.*')
+            if path.is_file() and 'events' not in str(path)}
+  assert 'done ' in train(half, *flags, '--config.train.episodes=6')
+  assert {path: path.read_bytes() for path in before} == before
+
+  # Back to where it has been already there is no way.
+  done = start(half, *flags, '--config.train.episodes=5')
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  assert done.stderr.endswith('has 6 episodes, train.episodes is 5\n')
+  assert {path: path.read_bytes() for path in before} == before
+
+
+def test_halves_make_a_whole_when_learning_and_acting_overlap(
+  tmp_path, debug_run
+):
+  """And a disk that takes no events for TensorBoard stops nothing."""
+  train(tmp_path, '--config.train.episodes=4')
+  shutil.rmtree(tmp_path / 'events')
+  (tmp_path / 'events').write_text('in the way')
+  assert 'no TensorBoard events' in train(tmp_path)
+  assert_same(tmp_path, debug_run)
+
+
+# Words, counts and delays of kill_points.py: among the seed episodes, at random
+# changes of files and between them, and in the middle of checkpoints.
+RANDOM = random.Random(1)
+KILLS = [
+  ('', RANDOM.randint(13, 20), 0),
+  ('', RANDOM.randint(3, 12), 0),
+  ('checkpoints/0000', RANDOM.randint(2, 4), 0.001),
+  ('', RANDOM.randint(3, 8), RANDOM.uniform(0, 0.3)),
+  ('checkpoints/0000', 4, 0),
+]
+
+
+def test_kill_9_at_any_moment(tmp_path, debug_run):
+  there = set()
+  for kill in KILLS:
+    done = start(tmp_path, kill=kill)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    assert 'damaged' not in done.stdout
+    episodes = {*tmp_path.glob('episodes/*.npz'), *tmp_path.glob('held*/*.npz')}
+    assert there <= episodes, 'a finished episode was lost'
+    there = episodes
+  assert 'damaged' not in train(tmp_path)
+  assert all(path.exists() for path in there)
+  assert_same(tmp_path, debug_run)
+
+
+def test_what_is_damaged_is_made_again(tmp_path, debug_run):
+  """The newest checkpoint, the newest episode, and random ones."""
+  shutil.copytree(debug_run, tmp_path, dirs_exist_ok=True)
+  newest = sorted((tmp_path / 'checkpoints').iterdir())[-1]
+  episodes = numbered(tmp_path / 'episodes')
+  damaged = [
+    episodes[0], episodes[4], numbered(tmp_path / 'heldout')[1],
+    newest / 'variables.npz']
+  for path in damaged:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+  printed = train(tmp_path)
+  assert printed.count('damaged episode set aside') == 3
+  assert printed.count(f'checkpoint {newest} is damaged') == 1
+  assert 'continues  after 10 updates' in printed
+  assert len(list(tmp_path.glob('*/damaged/*.npz'))) == 3
+  assert_same(tmp_path, debug_run)
+
+
+def test_a_worker_killed_in_an_episode(tmp_path, debug_run):
+  """Two seed episodes for each store have 200 steps, so 271 is of the agent."""
+  mark = tmp_path / 'mark'
+  mark.write_text('271')
+  run = tmp_path / 'run'
+  printed = train(
+    run, task='tests.frail_task:load', **{frail_task.MARK: str(mark)})
+  assert not mark.exists()
+  told = [line for line in printed.splitlines() if 'starts over' in line]
+  assert len(told) == 1 and 'SIGKILL' in told[0]
+  assert_same(run, debug_run)
