@@ -201,3 +201,34 @@ def test_half_precision_keeps_float32_outside():
 def test_an_impossible_decoder_is_refused(options, message):
   with pytest.raises(ValueError, match=message):
     heads.load('image', 5, **SMALL | options)
+
+
+def test_points_draw_a_blob_where_the_features_say():
+  head = heads.Points(2, points=1, side=16, width=0.1, hidden=0, channels=(1,))
+  weights = np.zeros((2, 3), np.float32)
+  weights[0, 0] = weights[1, 1] = 1.0  # features are (across, down)
+  kernel, bias = head._places.kernel, head._places.bias
+  kernel.assign(weights)
+  bias.assign([0.0, 0.0, 1.0])
+  for layer in head._deconvolutions:
+    layer.kernel.assign(np.ones(layer.kernel.shape, np.float32))
+  places = np.array([[-0.5, 0.5], [0.5, -0.5], [0.0, 0.0]], np.float32)
+  image = head.mean(tf.constant(places)).numpy().sum(-1)  # [3, 64, 64]
+  line = np.linspace(-1, 1, 64)
+  for drawn, (across, down) in zip(image, places, strict=True):
+    share = drawn / drawn.sum()
+    assert abs((share.sum(0) * line).sum() - across) < 0.05
+    assert abs((share.sum(1) * line).sum() - down) < 0.05
+
+
+def test_points_start_within_sight():
+  head = heads.Points(20, points=32, width=0.12)
+  features = tf.random.stateless_normal([64, 20], [0, 1])
+  places = head._places(
+      head._activation(head._hidden(features)))[:, :64].numpy()
+  assert (np.abs(places) < 1.1).mean() > 0.95
+
+
+def test_points_refuse_images_of_another_size():
+  with pytest.raises(ValueError, match='draws 32x32'):
+    heads.Points(4, channels=(), side=16)

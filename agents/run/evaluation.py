@@ -14,6 +14,7 @@ from worldmodels import video
 from . import heldout
 
 VIDEO_EPISODES = 3
+SCALE = 2  # of TensorBoard's videos: they are many
 
 
 def open_loop(model, store, config, numbers):
@@ -44,10 +45,11 @@ def open_loop(model, store, config, numbers):
                    for key, error in errors.items()})
     shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
     truth, prediction = video.open_loop(model, shown, context)
-    values['open_loop_video'] = video.compose(truth, prediction, context)
+    values['open_loop_video'] = video.compose(
+        truth, prediction, context, scale=SCALE)
     truth, prediction = video.reconstruction(model, shown)
     values['reconstruction_video'] = video.compose(
-        truth, prediction, context + horizon)
+        truth, prediction, context + horizon, scale=SCALE)
   return values
 
 

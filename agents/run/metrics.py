@@ -83,8 +83,8 @@ class Metrics:
     """Events are a convenience: without them a run goes on."""
     try:
       yield
-    except tf.errors.OpError as error:
-      self._log(f'no TensorBoard events from here on: {error.message}')
+    except (tf.errors.OpError, OSError) as error:
+      self._log(f'no TensorBoard events from here on: {error}')
       self._events = None
 
   def _continue(self, episodes, updates):
