@@ -1,9 +1,9 @@
 """Heads: features [..., F] become a distribution over one step of a key.
 
 `image` is PlaNet's decoder (Hafner et al., 2019, appendix A; the transposed
-convolutions of Ha and Schmidhuber, 2018); `points` draws blobs at places; `normal` is an MLP
-to a unit-variance Gaussian (rewards, vectors); `bernoulli` an MLP to a
-probability (discount).
+convolutions of Ha and Schmidhuber, 2018); `points` draws blobs at places;
+`normal` is an MLP to a unit-variance Gaussian (rewards, vectors); `bernoulli`
+an MLP to a probability (discount).
 
 Keras layers hand on tensors only; distributions are built outside of them.
 """
