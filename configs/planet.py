@@ -24,7 +24,7 @@ def get_config(preset='cpu'):
 def paper():
   """PlaNet as its code runs it; where the paper says otherwise: [P]."""
   config = ml_collections.ConfigDict()
-  config.preset = 'paper'
+  config.preset = 'paper'  # which of the functions here made it
   config.agent = 'planet'  # a module in agents/
   config.task = 'cartpole_swingup'  # see data/resolve.py for the kinds of name
   config.seed = 0  # of everything that is random
@@ -57,14 +57,14 @@ def paper():
       horizon=45,  # predicted agent_steps
   ))
   config.encoder = ml_collections.ConfigDict(dict(
-      image='convolutional',
+      image='convolutional',  # or spatial_softmax, whose keys see cpu [P]
       bits=5,  # color depth [P]
       center=False,  # subtract the mean image of the seed episodes
       channels=(32, 64, 128, 256),  # [P]
-      kernel=4,
-      padding='valid',
-      activation='relu',
-      initializer='glorot_uniform',
+      kernel=4,  # pixels, of stride 2 [P]
+      padding='valid',  # or same [C]
+      activation='relu',  # [P]
+      initializer='glorot_uniform',  # of the weights [C]
       precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
   ))
   config.rssm = ml_collections.ConfigDict(dict(
@@ -72,32 +72,32 @@ def paper():
       deter=200,  # [P]
       stoch=30,  # [P]
       hidden=200,  # [P]
-      cell='gru',
+      cell='gru',  # as GRUBlockCell [C]; or layer_norm_gru (DreamerV2)
       min_std=0.1,  # [C; not in P]
-      activation='relu',
-      initializer='glorot_uniform',
+      activation='relu',  # of the dense layers [P]
+      initializer='glorot_uniform',  # of the dense layers [C]
   ))
   config.heads = ml_collections.ConfigDict(dict(
       image=dict(
-          kind='image',
-          scale=1.0,
+          kind='image',  # the decoder of [P]; or points, whose keys see cpu
+          scale=1.0,  # weight in the loss [P]
           share=1.0,  # of the frames reconstructed at each update
           start=1,  # side of the decoder's first map: 1 [P] or 4
           linear=1024,  # units of the dense layer before it [P]; 0: none
           channels=(128, 64, 32),  # [P]
-          activation='relu',
-          initializer='glorot_uniform',
-          precision='float32',
+          activation='relu',  # [P]
+          initializer='glorot_uniform',  # [C]
+          precision='float32',  # of the convolutions; or mixed_bfloat16
       ),
       reward=dict(
-          kind='normal',
+          kind='normal',  # a Gaussian [P]; for a discount head: bernoulli
           scale=10.0,  # [C; P: 1]
           units=300,  # [C; P: 200]
           layers=3,  # [C; P: 2]
-          std=1.0,
-          activation='relu',
-          initializer='glorot_uniform',
-          normalization='none',
+          std=1.0,  # of the Gaussian [P]
+          activation='relu',  # [P]
+          initializer='glorot_uniform',  # [C]
+          normalization='none',  # or layer, before the activation [P]
       ),
   ))
   config.kl = ml_collections.ConfigDict(dict(
@@ -148,12 +148,12 @@ def cpu():
       center=True,  # [X]
       channels=(8, 16),
       kernel=4,
-      points=24,
-      coordinates=False,
-      presence=False,
-      standardize=True,
-      sharpness=2.0,
-      whiten=0.0,
+      points=24,  # feature maps, each of which gives a place
+      coordinates=False,  # give the convolutions each pixel's place
+      presence=False,  # tell how strongly each feature is there
+      standardize=True,  # take contrast out of the maps [X]
+      sharpness=2.0,  # of the softmax at the start; it is learned [X]
+      whiten=0.0,  # divide by the spread of a pixel, with this floor; 0: do not
       activation='elu',
       initializer='he_normal',
       precision='mixed_bfloat16',
@@ -165,10 +165,10 @@ def cpu():
       kind='points',  # [X]
       scale=4.0,
       share=0.25,  # [X]
-      points=32,
+      points=32,  # blobs [X]
       side=16,  # of the map with the blobs
       width=0.12,  # of a blob, on a map from -1 to 1
-      hidden=200,
+      hidden=200,  # units of the dense layer before them; 0: none
       channels=(32,),
       activation='elu',
       initializer='he_normal',

@@ -13,7 +13,7 @@ from worldmodels import losses
 def predict(model, batch, context):
   """Observes, then imagines: states [B, T, ...], posterior and then prior.
 
-  No sampling: the mean is what is shown and scored.
+  No sampling: one dream, the one that goes from mean to mean.
   """
   seen = {key: value[:, :context] for key, value in batch.items()}
   posterior, _ = model.observe(seen)
@@ -22,13 +22,18 @@ def predict(model, batch, context):
   return {key: tf.concat([posterior[key], prior[key]], 1) for key in prior}
 
 
-def errors(model, batch, context):
+def errors(model, batch, context, samples=8):
   """Errors by horizon (1 .. T - context steps after the last seen image).
+
+  What the model predicts is a distribution over dreams. Its mean, here that
+  of a few samples, is what a squared error asks for: a single dream that is
+  sure of one of several possible places is worse than the mean image.
 
   Args:
     model: a WorldModel with image and reward heads.
     batch: a batch [B, T, ...] of whole chunks.
     context: observed steps.
+    samples: dreams that are averaged; always the same ones.
 
   Returns:
     dict of float32 [T - context]:
@@ -38,8 +43,7 @@ def errors(model, batch, context):
         (of the batch, if the model was not centered);
       reward: squared error; reward_variance: of the rewards compared with.
   """
-  states = predict(model, batch, context)
-  future = {key: value[:, context:] for key, value in states.items()}
+  drawn, promised = _expect(model, batch, context, samples)
   truth = encoders.pixels(batch['image'], model.encoder.bits)
   after, mask = truth[:, context:], batch['mask'][:, context:]
   mean = model.encoder.mean_image
@@ -58,9 +62,29 @@ def errors(model, batch, context):
   center = losses.masked_mean(reward, mask)
   variance = losses.masked_mean(tf.square(reward - center), mask)
   return {
-      'image': nats(model.image(future)),
+      'image': nats(drawn),
       'copy_image': nats(truth[:, context - 1:context]),
       'mean_image': nats(mean[None, None]),
-      'reward': by_step(tf.square(model.reward(future) - reward)),
+      'reward': by_step(tf.square(promised - reward)),
       'reward_variance': tf.fill(tf.shape(mask)[1:], variance),
   }
+
+
+def _expect(model, batch, context, samples):
+  """Mean images [B, H, ...] and rewards [B, H] over sampled dreams."""
+  seen = {key: value[:, :context] for key, value in batch.items()}
+  posterior, _ = model.observe(seen)
+  last = {key: value[:, -1] for key, value in posterior.items()}
+  action = batch['action'][:, context:]
+
+  def dream(number):
+    states = model.imagine(last, action, tf.stack([0, number]))
+    return model.image(states), model.reward(states)
+
+  def add(number, image, reward):
+    more_image, more_reward = dream(number)
+    return number + 1, image + more_image, reward + more_reward
+
+  _, image, reward = tf.while_loop(
+      lambda number, *_: number < samples, add, (1, *dream(0)))
+  return image / samples, reward / samples

@@ -82,6 +82,9 @@ def agent_for(config, actions, vectors):
   if config.agent not in names:
     raise ConfigError(f'agent is {config.agent!r}; no such file in agents/')
   module = importlib.import_module(f'agents.{config.agent}')
+  if not hasattr(getattr(module, 'Agent', None), 'train'):
+    raise ConfigError(f'agent is {config.agent!r}; there is nothing in '
+                      f'agents/{config.agent}.py that learns')
   try:
     return module.Agent(
         actions=actions,
