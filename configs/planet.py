@@ -99,6 +99,15 @@ def paper():
           initializer='glorot_uniform',  # [C]
           normalization='none',  # or layer, before the activation [P]
       ),
+      discount=dict(
+          kind='none',  # or bernoulli, for tasks that end before their time
+          scale=5.0,  # of its log likelihood
+          units=64,  # per layer
+          layers=2,  # hidden ones
+          activation='elu',  # of the layers
+          initializer='he_normal',  # of the weights
+          normalization='none',  # or layer
+      ),
   ))
   config.kl = ml_collections.ConfigDict(dict(
       scale=1.0,  # [P]

@@ -17,7 +17,7 @@ from worldmodels import layers as nets
 
 
 def pixels(image, bits=8):
-  """Returns float32 pixels in [-0.5, 0.5) of uint8 `image` [...].
+  """Returns float32 pixels in [-0.5, 0.5] of uint8 `image` [...].
 
   With fewer than 8 `bits` the low ones are dropped (PlaNet keeps 5, as Glow
   does). The dequantization noise that PlaNet's code then adds belongs to
@@ -68,8 +68,18 @@ class Convolutional(keras.layers.Layer):
 class SpatialSoftmax(keras.layers.Layer):
   """Convolutions, then the expected place of each feature: [N, 2 * points].
 
-  Also, with `presence`, how strongly the feature is there (the log of the
-  softmax's normalizer, squashed): an object may be hidden.
+  Args:
+    size: image height and width.
+    channels: of the convolutions of stride 2 before the maps.
+    kernel: of those.
+    points: maps, and so places.
+    activation, initializer, precision: of the convolutions.
+    coordinates: the image gets two more channels, its coordinates.
+    presence: also how strongly each feature is there (its largest logit,
+      squashed): an object may be hidden.
+    sharpness: start of the factor, learned for each map, on the logits.
+    standardize: each map to mean 0 and variance 1 before that. Flat maps have
+      all places in the middle, and hardly a gradient.
   """
 
   def __init__(self, *, size=64, channels=(16, 32), kernel=4, points=32,
@@ -141,9 +151,12 @@ class Encoder(keras.layers.Layer):
   """Encodes what is observed: an image and, beside it, named vectors.
 
   Args:
-    name: which image encoder, a key of IMAGE_ENCODERS.
+    image: which image encoder, a key of IMAGE_ENCODERS.
     bits: color depth that is kept, 1 to 8.
     center: subtract `mean_image`, set from the seed episodes.
+    whiten: if not 0, with `center`, divide each pixel by its spread over the
+      seed episodes; the number is the floor of its variance, as a multiple of
+      the mean variance of all.
     vectors: {key: size} of float32 vectors encoded beside the image.
     vector_units: width of the two layers over the vectors.
     size: image height and width.

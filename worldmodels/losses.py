@@ -40,7 +40,8 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
 
   Balance: prior_scale trains the prior towards the posterior, and
   posterior_scale the posterior towards the prior. With 1 and 1 and `step` the
-  gradient is that of the plain KL. The value is the KL times the larger.
+  gradient is that of the plain KL. The value of
+  the first two is the KL times the larger scale.
 
   Args:
     posterior: state with mean, std [B, T, S].

@@ -9,6 +9,8 @@ import tensorflow as tf
 from worldmodels import encoder as encoders
 from worldmodels import losses
 
+SAMPLES = 8  # dreams that a prediction is averaged over
+
 
 def predict(model, batch, context):
   """Observes, then imagines: states [B, T, ...], posterior and then prior.
@@ -22,7 +24,7 @@ def predict(model, batch, context):
   return {key: tf.concat([posterior[key], prior[key]], 1) for key in prior}
 
 
-def errors(model, batch, context, samples=8):
+def errors(model, batch, context, samples=SAMPLES):
   """Errors by horizon (1 .. T - context steps after the last seen image).
 
   What the model predicts is a distribution over dreams. Its mean, here that

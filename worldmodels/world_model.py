@@ -23,6 +23,7 @@ class WorldModel(keras.layers.Layer):
     encoder: keyword values of `encoder.Encoder`.
     rssm: keyword values of `rssm.RSSM`.
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
+      the kind `none` leaves a head out;
       `share` of the image head is the share of frames that are reconstructed
       at each update (a random quarter teaches as much as all).
     kl: keyword values of `losses.kl_loss`, and `scale`.
@@ -47,6 +48,8 @@ class WorldModel(keras.layers.Layer):
     self._heads = {}
     for key, options in heads.items():
       options = dict(options)
+      if options['kind'] == 'none':
+        continue
       self._scales[key] = options.pop('scale')
       self._share[key] = options.pop('share', 1.0)
       shape = {'image': (size, size, 3)}.get(

@@ -24,7 +24,6 @@ def check(config):
       'evaluate.context': config.evaluate.context,
       'evaluate.horizon': config.evaluate.horizon,
       'planner.horizon': planner.horizon,
-      'planner.iterations': planner.iterations,
   }
   for key, value in positive.items():
     if value < 1:
@@ -43,7 +42,7 @@ def check(config):
     raise ConfigError(
         f'train.length is {train.length}; it is more than '
         f'overshooting.steps + 1 ({config.overshooting.steps + 1})')
-  if not 1 <= planner.elites <= planner.candidates:
+  if 'elites' in planner and not 1 <= planner.elites <= planner.candidates:
     raise ConfigError(
         f'planner.elites is {planner.elites}; it is 1 to planner.candidates '
         f'({planner.candidates})')

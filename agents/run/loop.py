@@ -218,7 +218,7 @@ class Training:
     """Evaluates if it is time to, then collects episode `index`."""
     values = {}
     train, every = self.config.train, self.config.evaluate.every
-    if every and (index - train.seed_episodes) % every == 0:
+    if (index - train.seed_episodes) % every == 0:
       values.update(self._evaluate(index))
     start = time.monotonic()
     if index not in numbering.numbers(self.store):

@@ -55,8 +55,8 @@ class Metrics:
 
     Args:
       counters: dict of env_steps, episodes, updates.
-      values: {name: number or list of numbers}; lists (by horizon) go to
-        metrics.jsonl alone.
+      values: {name: number or list of numbers}; of lists by horizon
+        TensorBoard has steps 1, 5 and 15.
     """
     line = dict(counters, wall_seconds=round(self.wall_seconds, 3))
     line.update({key: _plain(value) for key, value in values.items()})
@@ -68,6 +68,10 @@ class Metrics:
       for key, value in values.items():
         if np.ndim(value) == 0:
           tf.summary.scalar(key, value)
+        else:
+          for step in (1, 5, 15):
+            if step <= len(value):
+              tf.summary.scalar(f'{key}/{step}', value[step - 1])
       self._events.flush()
 
   def video(self, name, frames, updates):

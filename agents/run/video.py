@@ -107,7 +107,7 @@ def table(model, batch, context):
   lines = [
     '',
     f'open-loop error, mean of {len(batch["reward"])} chunks, {context} steps '
-    'observed, prediction averaged over 8 dreams',
+    f'observed, prediction averaged over {open_loop.SAMPLES} dreams',
     '          image, nats per frame            reward, squared',
     'step      model  copy last       mean      model       mean',
   ]
