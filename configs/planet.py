@@ -206,7 +206,9 @@ def small():
       every=12, episodes=2, last_episodes=6, context=5, horizon=15)
   config.encoder.update(channels=(8, 16), points=16)
   config.rssm.update(deter=64, stoch=8, hidden=64)
-  config.heads.image.update(points=16, hidden=64, channels=(16,))
+  config.heads.image.update(
+      scale=1.0, points=16, hidden=64, channels=(16,))
+  config.kl.update(posterior_scale=1.0)
   config.heads.reward.update(units=64)
   config.overshooting.update(steps=4)
   config.optimizer.update(rate=1e-3)

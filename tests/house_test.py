@@ -396,7 +396,8 @@ def rule_build_programs(files):
   """What runs as a program is a py_binary, and the other way round.
 
   Bazel runs `main` as a script, so a program with relative imports needs one
-  that is made for it and starts it the way `python -m` does.
+  that is made for it and starts it the way `python -m` does. A script that
+  tests start, beside them, is part of the checkout that they have as data.
   """
   targets, _ = evaluate(files)
   scripts = {out: x.cmd for x in targets.values() for out in x.outs}
@@ -422,7 +423,8 @@ def rule_build_programs(files):
         bad.append(f'BUILD: {target.name}: main starts none of srcs')
   for path, tree in python(files, *SOURCES, 'tests/'):
     guarded = any(is_main_guard(node) for node in tree.body)
-    if guarded and path not in programs:
+    beside = path.startswith('tests/') and not path.endswith('_test.py')
+    if guarded and path not in programs and not beside:
       bad.append(f'{path}: a program that no py_binary starts')
     if not guarded and path in programs:
       bad.append(f'{path}: started by a py_binary, without __main__')

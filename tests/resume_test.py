@@ -16,9 +16,13 @@ import sys
 import numpy as np
 import pytest
 
-from tests import frail_task
-
 ROOT = pathlib.Path(__file__).parent.parent
+
+# Half of the time of the debug preset: less to be traced, and episodes that are
+# too short for open-loop errors, which only `debug_run` has.
+QUICK = (
+  '--config.overshooting.steps=0', '--config.heads.image.share=1',
+  '--config.evaluate.horizon=60', '--config.evaluate.last_episodes=1')
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -94,21 +98,34 @@ def assert_same(run, reference):
   assert not list(run.rglob('*.partial')) and not list(run.rglob('*.tmp'))
 
 
+@pytest.fixture(scope='module')
+def quick_run(tmp_path_factory):
+  """A finished run of QUICK to which nothing happened."""
+  logdir = tmp_path_factory.mktemp('quick') / 'run'
+  train(logdir, *QUICK)
+  return logdir
+
+
 def test_halves_make_a_whole(tmp_path):
-  """Learning first, then acting, as PlaNet does."""
-  flags = '--noconfig.train.overlap', '--config.evaluate.last_episodes=1'
+  """Learning first, then acting, as PlaNet does.
+
+  And a disk that takes no events for TensorBoard stops nothing.
+  """
+  flags = *QUICK, '--noconfig.train.overlap'
   whole, half = tmp_path / 'whole', tmp_path / 'half'
   train(whole, *flags, '--config.train.episodes=6')  # 20 updates
   train(half, *flags, '--config.train.episodes=4')  # 10 updates
   ends = [line for line in lines(half) if 'last_evaluation_mean' in line]
   assert len(ends) == 1 and ends[0]['episodes'] == 4
+  shutil.rmtree(half / 'events')
+  (half / 'events').write_text('in the way')
   printed = train(half, *flags, '--config.train.episodes=6')
   assert 'continues  after 10 updates and 4 episodes' in printed
+  assert printed.count('no TensorBoard events') == 1
   assert_same(half, whole)
 
   # There is nothing left to be done, and nothing is done.
-  before = {path: path.read_bytes() for path in half.rglob('*.*')
-            if path.is_file() and 'events' not in str(path)}
+  before = {path: path.read_bytes() for path in half.rglob('*.*')}
   assert 'done ' in train(half, *flags, '--config.train.episodes=6')
   assert {path: path.read_bytes() for path in before} == before
 
@@ -117,17 +134,6 @@ def test_halves_make_a_whole(tmp_path):
   assert done.returncode == 1 and 'Traceback' not in done.stderr
   assert done.stderr.endswith('has 6 episodes, train.episodes is 5\n')
   assert {path: path.read_bytes() for path in before} == before
-
-
-def test_halves_make_a_whole_when_learning_and_acting_overlap(
-  tmp_path, debug_run
-):
-  """And a disk that takes no events for TensorBoard stops nothing."""
-  train(tmp_path, '--config.train.episodes=4')
-  shutil.rmtree(tmp_path / 'events')
-  (tmp_path / 'events').write_text('in the way')
-  assert 'no TensorBoard events' in train(tmp_path)
-  assert_same(tmp_path, debug_run)
 
 
 # Words, counts and delays of kill_points.py: among the seed episodes, at random
@@ -142,18 +148,18 @@ KILLS = [
 ]
 
 
-def test_kill_9_at_any_moment(tmp_path, debug_run):
+def test_kill_9_at_any_moment(tmp_path, quick_run):
   there = set()
   for kill in KILLS:
-    done = start(tmp_path, kill=kill)
+    done = start(tmp_path, *QUICK, kill=kill)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
     assert 'damaged' not in done.stdout
     episodes = {*tmp_path.glob('episodes/*.npz'), *tmp_path.glob('held*/*.npz')}
     assert there <= episodes, 'a finished episode was lost'
     there = episodes
-  assert 'damaged' not in train(tmp_path)
+  assert 'damaged' not in train(tmp_path, *QUICK)
   assert all(path.exists() for path in there)
-  assert_same(tmp_path, debug_run)
+  assert_same(tmp_path, quick_run)
 
 
 def test_what_is_damaged_is_made_again(tmp_path, debug_run):
@@ -175,14 +181,15 @@ def test_what_is_damaged_is_made_again(tmp_path, debug_run):
   assert_same(tmp_path, debug_run)
 
 
-def test_a_worker_killed_in_an_episode(tmp_path, debug_run):
+def test_a_worker_killed_in_an_episode(tmp_path, quick_run):
   """Two seed episodes for each store have 200 steps, so 271 is of the agent."""
   mark = tmp_path / 'mark'
   mark.write_text('271')
   run = tmp_path / 'run'
   printed = train(
-    run, task='tests.frail_task:load', **{frail_task.MARK: str(mark)})
+    run, *QUICK, task='tests.frail_task:load',
+    **{'FRAIL_TASK_MARK': str(mark)})
   assert not mark.exists()
   told = [line for line in printed.splitlines() if 'starts over' in line]
   assert len(told) == 1 and 'SIGKILL' in told[0]
-  assert_same(run, debug_run)
+  assert_same(run, quick_run)
