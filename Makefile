@@ -37,7 +37,7 @@ train: setup
 	  --out=$(LOGDIR)/dream.webm
 
 test: setup
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

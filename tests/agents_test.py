@@ -76,15 +76,14 @@ def values_of(agent):
 
 def variables_within(part, found, seen):
   """Every variable that can be reached, whether Keras follows it or not."""
-  if id(part) in seen:
-    return found
-  seen.add(id(part))
   if isinstance(part, keras.Variable):
     found[id(part)] = part
   elif isinstance(part, keras.optimizers.Optimizer):
-    variables_within(list(part.variables), found, seen)
+    variables_within(part.variables, found, seen)
   elif isinstance(part, keras.layers.Layer):
-    variables_within(list(vars(part).values()), found, seen)
+    if id(part) not in seen:
+      seen.add(id(part))
+      variables_within(vars(part), found, seen)
   elif isinstance(part, dict):
     variables_within(list(part.values()), found, seen)
   elif isinstance(part, (list, tuple)):

@@ -5,8 +5,21 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+
+def pytest_collectstart(collector):
+  """Forgets the flags of programs, which elsewhere have a process each.
+
+  Two test files that import two programs would else define a flag twice.
+  """
+  del collector
+  for module, found in flags.FLAGS.flags_by_module_dict().items():
+    if module.startswith(('agents.run', 'data.')):
+      for flag in found:
+        delattr(flags.FLAGS, flag.name)
 
 
 def run_program(*arguments, timeout=280):
