@@ -20,18 +20,18 @@ def write(path: pathlib.Path, fill: Callable[[BinaryIO], object]) -> None:
     OSError: the disk is full or cannot be written; nothing is left behind.
   """
   temporary = path.with_name(path.name + _TEMPORARY)
-  with open(temporary, 'wb') as file:
-    try:
+  try:
+    with open(temporary, 'wb') as file:
       fcntl.flock(file, fcntl.LOCK_EX)  # Says that someone is writing.
       fill(file)
       file.flush()
       os.fsync(file.fileno())
       os.replace(temporary, path)
-    except BaseException as error:
-      temporary.unlink(missing_ok=True)
-      if isinstance(error, OSError):  # Those of writing lack the name.
-        error.filename = error.filename or str(path)
-      raise
+  except BaseException as error:
+    temporary.unlink(missing_ok=True)
+    if isinstance(error, OSError):  # Those of writing lack the name.
+      error.filename = error.filename or str(path)
+    raise
   sync_directory(path.parent)
 
 

@@ -175,7 +175,7 @@ def test_a_new_run_is_refused(name, tmp_path, no_tensorflow):
   flags = NEW[name].flags
   config = [] if any(flag.startswith('--config=') for flag in flags) else [
     DEBUG]
-  done = run('train', *config, *flags, f'--logdir={logdir}',
+  done = run('train', f'--logdir={logdir}', *config, *flags,
              path=[no_tensorflow], **NEW[name].variables)
   assert NEW[name].says in told(done)
   # What is mended need not be put anywhere else.

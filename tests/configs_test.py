@@ -193,7 +193,9 @@ def component_keys(config):
   for key, head in config.heads.items():
     # What the world model takes of a head: world_model_test shows its effect.
     others = ('kind', 'scale', 'share') if key == 'image' else ('kind', 'scale')
-    give(f'heads.{key}', heads.HEADS[head.kind], *others)
+    # What is turned off has the keys of the kind it can be turned on with.
+    kind = 'bernoulli' if head.kind == 'none' else head.kind
+    give(f'heads.{key}', heads.HEADS[kind], *others)
   give('kl', losses.kl_loss, 'scale')
   give('optimizer', optimizer.Optimizer)
   plan = planning.load(config.planner.name).plan

@@ -35,6 +35,7 @@ HEADS = {
   'bernoulli': dict(units=4, activation='elu'),
   'image': SMALL,
   'image from 4': SMALL | dict(start=4, linear=0),
+  'points': dict(points=3, hidden=4, channels=(2,)),
 }
 
 
@@ -72,6 +73,8 @@ def test_every_variable_gets_a_gradient(name):
   for path, by in found.items():
     assert by is not None and np.abs(by).max() > 0, path
   layers = {path.split('/')[-2] for path in found}
+  if name == 'points':
+    assert layers == {'hidden', 'places', 'deconv0', 'deconv1'}
   if 'image' in name:
     assert 'map' in layers and {'linear', 'deconv0', 'deconv1'} & layers
     assert len(found) == 10

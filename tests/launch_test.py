@@ -54,7 +54,7 @@ def test_what_they_said_is_there_after_a_crash(tmp_path):
              env={**os.environ, 'TMPDIR': str(tmp_path)})
   assert done.returncode == -signal.SIGSEGV
   (log,) = logs(tmp_path)
-  assert log.read_text() == 'chatter of a library'
+  assert log.read_text().startswith('chatter of a library')
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,8 @@ def test_tensorboard_has_the_scalars_and_the_video(tmp_path):
   written.video('dream', np.zeros([3, 8, 8, 3], np.uint8), 10)
   events = events_in(tmp_path)
   assert {tag for tag, _ in events} >= {'loss', 'return'}
-  assert not any('open_loop' in tag for tag, _ in events)
+  assert tf.make_ndarray(events['open_loop/1', 10].tensor) == 1.0
+  assert not any(tag in ('open_loop', 'open_loop/5') for tag, _ in events)
   assert tf.make_ndarray(events['loss', 10].tensor) == 0.5
   assert any('dream' in tag and step == 10 for tag, step in events)
 

@@ -125,7 +125,8 @@ def test_halves_make_a_whole(tmp_path):
   assert_same(half, whole)
 
   # There is nothing left to be done, and nothing is done.
-  before = {path: path.read_bytes() for path in half.rglob('*.*')}
+  before = {path: path.read_bytes() for path in half.rglob('*.*')
+            if path.name != 'versions.json'}
   assert 'done ' in train(half, *flags, '--config.train.episodes=6')
   assert {path: path.read_bytes() for path in before} == before
 

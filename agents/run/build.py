@@ -25,6 +25,8 @@ def check(config):
       'evaluate.horizon': config.evaluate.horizon,
       'planner.horizon': planner.horizon,
   }
+  if 'iterations' in planner:  # Not every planner refines.
+    positive['planner.iterations'] = planner.iterations
   for key, value in positive.items():
     if value < 1:
       raise ConfigError(f'{key} is {value}; it is at least 1')
