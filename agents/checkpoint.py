@@ -83,23 +83,17 @@ def restore(directory, variables, log=print, updates=None):
       that is asked for is absent, or the variables have other names or shapes.
     PermissionError: the newest cannot be read.
   """
-  found = candidates(directory, updates)
-  for path in reversed(found):
-    try:
-      values, counters = _read(path)
-    except PermissionError:
-      raise  # Nothing is known about it.
-    except _DAMAGE as error:
-      log(f'checkpoint {path} is damaged ({type(error).__name__}: {error}); '
-          'trying the one before')
-      continue
-    _assign(variables, values, path)
-    return counters
-  if found:
-    raise CheckpointError(
-        f'no checkpoint in {directory} can be restored: all '
-        f'{len(found)} are damaged')
-  return None
+  found = _newest(directory, log, updates)
+  if found is None:
+    return None
+  path, values, counters = found
+  _assign(variables, values, path)
+  return counters
+
+
+def check(directory, updates=None):
+  """Raises what `restore` would for want of a whole checkpoint."""
+  _newest(directory, lambda line: None, updates)
 
 
 def candidates(directory, updates=None):
@@ -146,6 +140,25 @@ def clean(directory):
   """Removes what a kill in the middle of `save` left behind."""
   for path in pathlib.Path(directory).glob(f'*{_PARTIAL}'):
     shutil.rmtree(path)
+
+
+def _newest(directory, log, updates):
+  """Reads the newest that is whole: (path, values, counters), or None."""
+  found = candidates(directory, updates)
+  cause = None
+  for path in reversed(found):
+    try:
+      return path, *_read(path)
+    except PermissionError:
+      raise  # Nothing is known about it.
+    except _DAMAGE as error:
+      cause = f'{type(error).__name__}: {error}'
+      log(f'checkpoint {path} is damaged ({cause}); trying the one before')
+  if found:
+    raise CheckpointError(
+        f'no checkpoint in {directory} can be restored: all '
+        f'{len(found)} are damaged ({cause})')
+  return None
 
 
 def _read(path):

@@ -227,8 +227,9 @@ def test_points_draw_a_blob_where_the_features_say():
 def test_points_start_within_sight():
   head = heads.Points(20, points=32, width=0.12)
   features = tf.random.stateless_normal([64, 20], [0, 1])
-  places = head._places(
-      head._activation(head._hidden(features)))[:, :64].numpy()
+  places = head._places(head._activation(head._hidden(features)))[
+    :, :64
+  ].numpy()
   assert (np.abs(places) < 1.1).mean() > 0.95
 
 

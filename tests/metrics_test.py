@@ -114,7 +114,8 @@ def test_the_end_is_found_or_dropped_if_the_run_goes_on(tmp_path):
 
 def test_tensorboard_has_the_scalars_and_the_video(tmp_path):
   written = open_in(tmp_path)
-  values = {'loss': 0.5, 'open_loop': [1.0, 2.0], 'return': np.float32(3)}
+  errors = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+  values = {'loss': 0.5, 'open_loop': errors, 'return': np.float32(3)}
   written.write(COUNTERS, values)
   written.video('dream', np.zeros([3, 8, 8, 3], np.uint8), 10)
   events = events_in(tmp_path)

@@ -83,6 +83,25 @@ def test_errors_are_by_steps_after_the_last_seen_image():
   )
 
 
+def test_a_prediction_is_the_mean_of_what_is_dreamed():
+  class Unsure(Mover):
+    def imagine(self, state, action, seed=None):
+      # Dreams 0 to 7 are as much too dark as too bright: right on average.
+      error = 0.01 * (tf.cast(seed[1], tf.float32) - 3.5)
+      return {'light': state['light'][:, None] + tf.cumsum(action, 1) + error}
+
+  batch = make_batch()
+  errors = open_loop.errors(Unsure(), batch, CONTEXT, samples=8)
+  for key in ('image', 'reward'):
+    np.testing.assert_allclose(errors[key], np.zeros(4), atol=1e-5)
+  errors = open_loop.errors(Unsure(), batch, CONTEXT, samples=1)
+  golden = 0.5 * SIZE * SIZE * 3 * 0.035**2
+  np.testing.assert_allclose(errors['image'], np.full(4, golden), rtol=1e-3)
+  # And always the same dreams.
+  again = open_loop.errors(Unsure(), batch, CONTEXT, samples=1)
+  np.testing.assert_array_equal(errors['image'], again['image'])
+
+
 def test_baselines_in_numpy():
   batch = make_batch()
   image = batch['image'].numpy() / 255 - 0.5

@@ -564,8 +564,10 @@ def test_unlike_members_are_batches_of_one():
   assert np.ptp(model.reward(together), 0).min() > 1e-4
 
 
-def test_discount_is_1_without_a_head():
-  model = make()
+@pytest.mark.parametrize('heads', [{}, {'discount': dict(kind='none')}])
+def test_discount_is_1_without_a_head(heads):
+  model = make(heads=heads)
+  assert model.keys == ('reward',)
   posterior, _ = model.observe(tensors(make_batch()))
   np.testing.assert_array_equal(model.discount(posterior), np.ones([B, T]))
   assert model.reward(posterior).shape == [B, T]

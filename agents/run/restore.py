@@ -18,13 +18,13 @@ def check(directory, checkpoint=None):
 
   Raises:
     RunError: the run has no checkpoint yet.
-    CheckpointError: it has not got this one.
+    CheckpointError: it has not got this one, or none that is whole.
   """
   if not checkpoints.listing(directory.checkpoints):
     raise run_directory.RunError(
       f'{directory.path} has no checkpoint yet: train it first'
     )
-  checkpoints.candidates(directory.checkpoints, checkpoint)
+  checkpoints.check(directory.checkpoints, checkpoint)
 
 
 def agent(directory, config, actions, vectors, checkpoint=None, log=print):

@@ -8,6 +8,8 @@ Any key of the config can be set: --config.rssm.deter=64.
 from absl import flags
 from ml_collections import config_flags
 
+from agents import checkpoint
+
 from . import build
 from . import launch
 from . import run_directory
@@ -36,6 +38,7 @@ def main(argv):
   build.check(config)
   directory = run_directory.RunDirectory(_LOGDIR.value)
   directory.claim(config)
+  checkpoint.check(directory.checkpoints)
   environment = build.environment(config)
   from . import loop
   loop.share_cores(config)
