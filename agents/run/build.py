@@ -36,6 +36,9 @@ def check(config):
                      ('store.capacity', config.store.capacity)):
     if value < 0:
       raise ConfigError(f'{key} is {value}; it is at least 0')
+  for key in ('image', 'reward'):
+    if config.heads[key].kind == 'none':
+      raise ConfigError(f'heads.{key}.kind is none; every model has that head')
   if train.episodes < train.seed_episodes:
     raise ConfigError(
         f'train.episodes is {train.episodes}; it is at least '
