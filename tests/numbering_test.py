@@ -1,3 +1,5 @@
+"""Places and counts where numbers are missing."""
+
 import numpy as np
 import pytest
 
@@ -5,26 +7,73 @@ from agents.run import numbering
 from data import episodes
 
 
+def episode(steps):
+  """An episode of so many steps, whose images do not matter."""
+  return {
+    'image': np.zeros([steps + 1, 4, 4, 3], np.uint8),
+    'action': np.zeros([steps + 1, 1], np.float32),
+    'reward': np.zeros([steps + 1], np.float32),
+  }
+
+
 @pytest.fixture
-def store(tmp_path):
-  store = episodes.Store(tmp_path, metadata={'action_repeat': 4})
-  for number, length in ((0, 3), (1, 5), (4, 6)):
-    store.append({
-        'image': np.zeros([length, 64, 64, 3], np.uint8),
-        'action': np.zeros([length, 1], np.float32),
-        'reward': np.zeros([length], np.float32)}, index=number)
-  return store
+def directory(tmp_path):
+  """Five episodes of 1, 2, 3, 4 and 5 steps, 2 simulator frames each."""
+  store = opened(tmp_path)
+  for number in range(5):
+    store.append(episode(number + 1))
+  return tmp_path
 
 
-def test_numbers_are_those_of_the_files(store):
-  assert numbering.numbers(store) == [0, 1, 4]
+def opened(path, **options):
+  metadata = dict(action_repeat=2, size=4)
+  return episodes.Store(path, metadata=metadata, log=str, **options)
 
 
-def test_before_is_the_place_of_a_number_though_some_are_missing(store):
-  assert [numbering.before(store, n) for n in (0, 1, 4, 5)] == [0, 1, 2, 3]
+def seen(store):
+  return {
+    'numbers': numbering.numbers(store),
+    'before': [numbering.before(store, number) for number in range(6)],
+    'env_steps': [numbering.env_steps(store, number) for number in range(6)],
+  }
 
 
-def test_env_steps_count_frames_without_resets(store):
-  assert numbering.env_steps(store, 1) == 4 * 2
-  assert numbering.env_steps(store, 2) == 4 * (2 + 4)
-  assert numbering.env_steps(store, 5) == 4 * (2 + 4 + 5)
+def test_whole(directory):
+  assert seen(opened(directory)) == {
+    'numbers': [0, 1, 2, 3, 4],
+    'before': [0, 1, 2, 3, 4, 5],
+    'env_steps': [0, 2, 6, 12, 20, 30],
+  }
+
+
+def test_a_damaged_one_leaves_its_number(directory):
+  path = sorted(directory.glob('*.npz'))[2]
+  path.write_bytes(path.read_bytes()[:100])
+  store = opened(directory)
+  assert seen(store) == {
+    'numbers': [0, 1, 3, 4],
+    'before': [0, 1, 2, 2, 3, 4],
+    'env_steps': [0, 2, 6, 6, 14, 24],
+  }
+  # Made again it has its place again.
+  store.append(episode(3), index=2)
+  assert seen(store)['before'] == [0, 1, 2, 3, 4, 5]
+  assert store.lengths == [2, 3, 4, 5, 6]
+
+
+def test_deleted_ones_count_on(directory):
+  store = opened(directory, capacity=25)
+  store.append(episode(1))
+  assert seen(store) == {
+    'numbers': [3, 4, 5],
+    'before': [0, 0, 0, 0, 1, 2],
+    'env_steps': [12, 12, 12, 12, 20, 30],
+  }
+
+
+def test_those_of_other_origin_come_first(directory):
+  path = sorted(directory.glob('*.npz'))[1]
+  path.rename(directory / f'20200101T000000-{"0" * 32}-3.npz')
+  store = opened(directory)
+  assert numbering.numbers(store) == [None, 0, 2, 3, 4]
+  assert [numbering.before(store, number) for number in (0, 1, 2)] == [1, 2, 2]
