@@ -33,6 +33,8 @@ def start(logdir, *flags, task='hill', kill=(), **variables):
   command = [
     *points, 'agents.run.train', '--config=configs/planet.py:debug',
     f'--config.task={task}', f'--logdir={logdir}', *flags]
+  # Of those that are killed a file is left where temporary files are.
+  variables['TMPDIR'] = str(logdir.parent)
   return subprocess.run(
     [sys.executable, '-m', *map(str, command)], cwd=ROOT,
     env={**os.environ, **variables}, capture_output=True, text=True,
