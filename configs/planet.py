@@ -149,13 +149,13 @@ def cpu():
   config.task = 'cartpole_balance'
   config.environment.quality = 'fast'
   config.train.update(
-      episodes=100, updates=100, batch=8, length=32, overlap=True)
+      episodes=100, updates=200, batch=8, length=32, overlap=True)
   config.evaluate.update(every=10, episodes=2, context=5, horizon=20)
   config.encoder = ml_collections.ConfigDict(dict(
       image='spatial_softmax',  # [X]
       bits=8,
       center=True,  # [X]
-      channels=(8, 16),
+      channels=(16,),  # one: places on a map of 32x32 [X]
       kernel=4,
       points=24,  # feature maps, each of which gives a place
       coordinates=False,  # give the convolutions each pixel's place
@@ -175,10 +175,10 @@ def cpu():
       scale=4.0,
       share=0.25,  # [X]
       points=32,  # blobs [X]
-      side=16,  # of the map with the blobs
-      width=0.12,  # of a blob, on a map from -1 to 1
+      side=32,  # of the map with the blobs [X]
+      width=0.06,  # of a blob, on a map from -1 to 1
       hidden=200,  # units of the dense layer before them; 0: none
-      channels=(32,),
+      channels=(),  # of transposed convolutions before the last
       activation='elu',
       initializer='he_normal',
       precision='mixed_bfloat16',
@@ -186,11 +186,12 @@ def cpu():
   config.heads.reward.update(
       scale=10.0, units=128, layers=2, activation='elu',
       initializer='he_normal')
-  config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.1)
+  config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.3)
   config.overshooting.update(steps=6, kl=0.5, reward=5.0)
   config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0)
   config.planner.update(
-      horizon=10, iterations=4, candidates=120, elites=15, sample=False)
+      horizon=12, iterations=4, candidates=120, elites=15, sample=False)
+  config.exploration = 0.2
   return config
 
 
@@ -207,13 +208,14 @@ def small():
   config.encoder.update(channels=(8, 16), points=16)
   config.rssm.update(deter=64, stoch=8, hidden=64)
   config.heads.image.update(
-      scale=1.0, points=16, hidden=64, channels=(16,))
+      scale=1.0, points=16, side=16, width=0.12, hidden=64, channels=(16,))
   config.kl.update(posterior_scale=1.0)
   config.heads.reward.update(units=64)
   config.overshooting.update(steps=4)
   config.optimizer.update(rate=1e-3)
   config.planner.update(
       horizon=8, iterations=3, candidates=80, elites=10)
+  config.exploration = 0.3
   return config
 
 
@@ -227,7 +229,7 @@ def debug():
       every=2, episodes=1, last_episodes=2, context=3, horizon=6)
   config.encoder.update(channels=(4, 8), points=8)
   config.rssm.update(deter=24, stoch=8, hidden=24)
-  config.heads.image.update(points=8, hidden=24, channels=(8,))
+  config.heads.image.update(points=8, side=16, hidden=24, channels=(8,))
   config.heads.reward.update(units=24)
   config.overshooting.update(steps=3)
   config.planner.update(horizon=4, iterations=2, candidates=12, elites=4)

@@ -184,11 +184,11 @@ def test_center_takes_the_mean_image_away():
   mean = (batch / 255.0 - 0.5).mean(0)
   np.testing.assert_allclose(centered.mean_image, mean, atol=1e-5)
   np.testing.assert_array_equal(centered.spread_image, np.ones([64, 64, 1]))
-  # Of images that differ by the mean image the two see the same.
+  # What the one sees is what the other would see of the rest.
   found = centered({'image': batch})
   assert np.abs(found - plain({'image': batch})).max() > 1e-3
-  plain.mean_image.assign(mean)
-  np.testing.assert_allclose(found, plain({'image': batch}), atol=1e-5)
+  rest = plain._image((batch / 255.0 - 0.5 - mean).astype(np.float32))
+  np.testing.assert_allclose(found, rest, atol=1e-5)
 
 
 def test_without_center_nothing_is_taken_away():
@@ -258,3 +258,23 @@ def test_vectors_are_encoded_beside_the_image():
     assert difference.max() < 1e-6
   with pytest.raises(KeyError, match='height'):
     encoder({'image': observation['image'], 'speed': observation['speed']})
+
+
+def test_images_that_are_all_the_same_have_nothing_to_whiten():
+  batch = np.full([3, 64, 64, 3], 77, np.uint8)
+  encoder = make(center=True, whiten=0.5)
+  encoder.center(batch)
+  np.testing.assert_array_equal(encoder.spread_image, np.ones([64, 64, 1]))
+  assert np.all(np.isfinite(encoder({'image': batch}).numpy()))
+
+
+@pytest.mark.parametrize('count', [64, 77])
+def test_many_images_are_encoded_in_blocks_as_few_are(count):
+  encoder = make()
+  batch = images(count)
+  assert count >= 2 * encoders.BLOCK
+  whole = encoder({'image': batch}).numpy()
+  assert whole.shape == (count, encoder.embed)
+  for start in (0, 31, count - 5):
+    few = encoder({'image': batch[start : start + 5]})
+    np.testing.assert_allclose(whole[start : start + 5], few, atol=1e-5)

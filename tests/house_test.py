@@ -38,7 +38,7 @@ PARTS = ('worldmodels', 'agents', 'data', 'configs', 'tests')
 SOURCES = ('worldmodels/', 'agents/', 'data/')
 
 # Folders whose tests list them, so that a new file needs no test of its own.
-LISTED = ('agents.planners', 'data.tasks')
+LISTED = ('agents.planners', 'agents.run.works', 'data.tasks')
 
 LINES = 300
 BYTES = 2_000_000

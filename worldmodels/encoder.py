@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from worldmodels import layers as nets
 
+BLOCK = 32  # images that are encoded together
+
 
 def pixels(image, bits=8):
   """Returns float32 pixels in [-0.5, 0.5] of uint8 `image` [...].
@@ -27,7 +29,7 @@ def pixels(image, bits=8):
   if bits < 8:
     bins = 2.0 ** bits
     return tf.floor(image / 2.0 ** (8 - bits)) / bins - 0.5
-  return image / 255.0 - 0.5
+  return image * (1.0 / 255.0) - 0.5
 
 
 def dequantize(image, seed, bits):
@@ -103,10 +105,12 @@ class SpatialSoftmax(keras.layers.Layer):
     self._maps.build((None, size, size, depth))
     self._points = points
     self._presence = presence
-    self._places = tf.reshape(_grid(size), [size * size, 2])  # [P, 2]
+    self._pixels = size * size  # P
+    self._places = tf.concat([  # 1, x, y of each: [P, 3]
+        tf.ones([self._pixels, 1]), tf.reshape(_grid(size), [-1, 2])], -1)
     # One temperature per map, learned: sharp for an edge, soft for a body.
     self._sharpness = self.add_weight(
-        shape=(points, 1), initializer=keras.initializers.Constant(sharpness),
+        shape=(points,), initializer=keras.initializers.Constant(sharpness),
         name='sharpness')
     self._standardize = standardize
     self.embed = points * (3 if presence else 2)
@@ -122,17 +126,32 @@ class SpatialSoftmax(keras.layers.Layer):
     for layer in self._convolutions:
       x = layer(x)
     maps = tf.cast(self._maps(x), tf.float32)
-    shape = [-1, self._places.shape[0], self._points]
-    logits = tf.transpose(tf.reshape(maps, shape), [0, 2, 1])  # [N, K, P]
+    logits = tf.reshape(maps, [-1, self._pixels, self._points])  # [N, P, K]
+    # Sums over places are matrix products: reductions over an axis that is
+    # not the last are several times slower.
+    scale = self._sharpness
     if self._standardize:
-      mean, variance = tf.nn.moments(logits, [-1], keepdims=True)
-      logits = (logits - mean) * tf.math.rsqrt(variance + 1e-6)
-    logits *= self._sharpness
-    places = tf.linalg.matmul(tf.nn.softmax(logits), self._places)
-    parts = [tf.reshape(places, [-1, 2 * self._points])]
+      # The mean need not be taken off: a softmax does not see it.
+      mean = self._mean(logits)
+      variance = self._mean(tf.square(logits)) - tf.square(mean)
+      scale = scale * tf.math.rsqrt(tf.maximum(variance, 0.0) + 1e-6)
+    else:
+      mean = 0.0
+    logits *= scale
+    peak = tf.reduce_max(logits, 1, keepdims=True)
+    weights = tf.exp(logits - tf.stop_gradient(peak))  # [N, P, K]
+    moments = tf.linalg.matmul(self._places, weights, transpose_a=True)
+    places = moments[:, 1:] / moments[:, :1]  # [N, 2, K]
+    parts = [tf.reshape(
+        tf.transpose(places, [0, 2, 1]), [-1, 2 * self._points])]
     if self._presence:
-      parts.append(tf.tanh(tf.reduce_max(logits, -1) * 0.1))
+      parts.append(tf.tanh((peak - mean * scale)[:, 0] * 0.1))
     return tf.concat(parts, -1)
+
+  def _mean(self, values):
+    """The mean of [N, P, K] over the places: [N, 1, K]."""
+    ones = self._places[:, :1] / self._pixels
+    return tf.linalg.matmul(ones, values, transpose_a=True)
 
 
 def _grid(size):
@@ -145,6 +164,26 @@ IMAGE_ENCODERS = {
     'convolutional': Convolutional,
     'spatial_softmax': SpatialSoftmax,
 }
+
+
+def _in_blocks(function, images):
+  """Maps images [N, ...] a block at a time, if N is known.
+
+  A block stays in the cache of a core between one operation and the next, and
+  blocks go to cores side by side.
+  """
+  blocks = (images.shape[0] or 0) // BLOCK
+  if blocks < 2:
+    return function(images)
+  return tf.concat(
+      [function(block) for block in _split(images, blocks)], 0)
+
+
+def _split(images, blocks):
+  """Splits [N, ...] into as many blocks, all but the last of one size."""
+  size = images.shape[0] // blocks
+  sizes = [size] * (blocks - 1) + [images.shape[0] - size * (blocks - 1)]
+  return tf.split(images, sizes)
 
 
 class Encoder(keras.layers.Layer):
@@ -200,17 +239,27 @@ class Encoder(keras.layers.Layer):
       floor = self._whiten * tf.reduce_mean(variance)
       spread = tf.sqrt(variance + floor)
       # As hard to predict by the mean as it was: the loss keeps its scale.
-      share = tf.reduce_sum(variance / tf.square(spread))
+      share = tf.reduce_sum(
+          tf.math.divide_no_nan(variance, tf.square(spread)))
+      scale = tf.sqrt(tf.math.divide_no_nan(share, tf.reduce_sum(variance)))
+      # Images that are all the same, to rounding, stay as they are.
+      varies = tf.reduce_mean(variance) > 1e-9
       self.spread_image.assign(
-          spread * tf.sqrt(share / tf.reduce_sum(variance)))
+          tf.where(varies, spread * scale, tf.ones_like(spread)))
+
+  def normalize(self, floats):
+    """Centers, and whitens, `pixels` [..., 64, 64, 3], if that is asked for."""
+    if self._center:
+      floats = floats - self.mean_image
+    return floats / self.spread_image if self._whiten else floats
 
   def call(self, observation):
     """Maps {image uint8 [..., 64, 64, 3], ...} -> embed float32 [..., E]."""
     image = observation['image']
     lead = tf.shape(image)[:-3]
     flat = tf.reshape(image, tf.concat([[-1], image.shape[-3:]], 0))
-    parts = [self._image(
-        (pixels(flat, self.bits) - self.mean_image) / self.spread_image)]
+    parts = [_in_blocks(
+        lambda x: self._image(self.normalize(pixels(x, self.bits))), flat)]
     if self._vector is not None:
       vectors = tf.concat(
           [observation[key] for key in sorted(self.vectors)], -1)

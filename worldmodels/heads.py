@@ -84,6 +84,41 @@ class Bernoulli(keras.layers.Layer):
     return tfd.Bernoulli(logits=self(features), dtype=tf.float32)
 
 
+def _deconvolutions(side, depth, shape, kernels, depths, *, padding,
+                    activation, initializer, dtype):
+  """Builds transposed convolutions of stride 2 from a map to an image.
+
+  Args:
+    side: of the map, in pixels.
+    depth: of the map.
+    shape: of the image.
+    kernels: of each layer.
+    depths: of what each layer makes; the last draws and has no activation.
+    padding: of the layers.
+    activation: of all but the last.
+    initializer: of the weights of all but the last.
+    dtype: of the layers.
+
+  Raises:
+    ValueError: the image would have another shape.
+  """
+  layers = []
+  for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
+    last = index == len(depths) - 1
+    layer = keras.layers.Conv2DTranspose(
+        units, kernel, 2, padding, activation=None if last else activation,
+        kernel_initializer='glorot_uniform' if last else initializer,
+        dtype=dtype, name=f'deconv{index}')
+    layer.build((None, side, side, depth))
+    side = layer.compute_output_shape((None, side, side, depth))[1]
+    depth = units
+    layers.append(layer)
+  if (side, side, depth) != tuple(shape):
+    raise ValueError(
+        f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
+  return layers
+
+
 class Image(keras.layers.Layer):
   """Transposed convolutions from features to a unit-variance Gaussian.
 
@@ -123,22 +158,9 @@ class Image(keras.layers.Layer):
       raise ValueError(
           f'heads.image.channels has {len(channels)} entries; a decoder from '
           f'a {start}x{start} map takes {len(kernels)}')
-    self._deconvolutions = []
-    side, depth = self._side, self._depth
-    for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
-      last = index == len(kernels) - 1
-      layer = keras.layers.Conv2DTranspose(
-          units, kernel, 2, padding,
-          activation=None if last else activation,
-          kernel_initializer='glorot_uniform' if last else initializer,
-          dtype=precision, name=f'deconv{index}')
-      layer.build((None, side, side, depth))
-      side = layer.compute_output_shape((None, side, side, depth))[1]
-      depth = units
-      self._deconvolutions.append(layer)
-    if (side, side, depth) != tuple(shape):
-      raise ValueError(
-          f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
+    self._deconvolutions = _deconvolutions(
+        self._side, self._depth, shape, kernels, depths, padding=padding,
+        activation=activation, **make)
     self._shape = tuple(shape)
     self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
     self.built = True
@@ -201,20 +223,10 @@ class Points(keras.layers.Layer):
         tf.random.stateless_uniform([2 * points], [0, 1], -0.8, 0.8),
         tf.ones([points])], 0))
     self._line = tf.linspace(-1.0, 1.0, side)
-    self._deconvolutions = []
-    depth = points
-    for index, units in enumerate([*channels, shape[-1]]):
-      last = index == len(channels)
-      layer = keras.layers.Conv2DTranspose(
-          units, 4, 2, 'same', activation=None if last else activation,
-          kernel_initializer='glorot_uniform' if last else initializer,
-          dtype=precision, name=f'deconv{index}')
-      layer.build((None, side, side, depth))
-      side, depth = 2 * side, units
-      self._deconvolutions.append(layer)
-    if (side, side, depth) != tuple(shape):
-      raise ValueError(
-          f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
+    depths = [*channels, shape[-1]]
+    self._deconvolutions = _deconvolutions(
+        side, points, shape, [4] * len(depths), depths, padding='same',
+        activation=activation, initializer=initializer, dtype=precision)
     self._shape = tuple(shape)
     self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
     self.built = True

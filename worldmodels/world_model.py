@@ -1,7 +1,7 @@
 """The world model: encoder, latent dynamics and heads, and their loss.
 
 The evidence lower bound of PlaNet (Hafner et al., 2019, equation 3), with
-latent overshooting (section 4) of the KL and of the reward as an option.
+latent overshooting (section 4) of KL, reward and image as an option.
 """
 
 import keras
@@ -15,6 +15,9 @@ from worldmodels import rssm as dynamics
 
 class WorldModel(keras.layers.Layer):
   """Encoder, RSSM and heads.
+
+  Attributes:
+    share: {key of a head: share of the steps that it predicts at an update}.
 
   Args:
     actions: A.
@@ -44,14 +47,14 @@ class WorldModel(keras.layers.Layer):
     self._kl = dict(kl)
     self._kl_scale = self._kl.pop('scale')
     self._overshooting = dict(overshooting)
-    self._scales, self._share = {}, {}
+    self._scales, self.share = {}, {}
     self._heads = {}
     for key, options in heads.items():
       options = dict(options)
       if options['kind'] == 'none':
         continue
       self._scales[key] = options.pop('scale')
-      self._share[key] = options.pop('share', 1.0)
+      self.share[key] = options.pop('share', 1.0)
       shape = {'image': (size, size, 3)}.get(
           key, (vectors[key],) if key in vectors else ())
       with keras.name_scope(key):
@@ -103,7 +106,7 @@ class WorldModel(keras.layers.Layer):
     image = encoders.pixels(batch['image'], self.encoder.bits)
     if seed is not None and self.encoder.bits < 8:
       image = encoders.dequantize(image, seed, self.encoder.bits)
-    return (image - self.encoder.mean_image) / self.encoder.spread_image
+    return self.encoder.normalize(image)
 
   def loss(self, batch, seed):
     """The loss, term by term and unscaled, and the posterior it is of.
@@ -115,7 +118,8 @@ class WorldModel(keras.layers.Layer):
     Returns:
       ({name: [B, T]} in nats, posterior state [B, T, ...]). `kl` holds the
       free nats and the balance; `divergence` is the plain KL and has scale 0.
-      Overshooting adds `overshoot_kl` and `overshoot_reward`.
+      Overshooting adds `overshoot_kl`, `overshoot_reward` and, if it has a
+      weight, `overshoot_image`.
     """
     seeds = tf.random.split(seed, 4)
     posterior, prior = self.observe(batch, seed=seeds[0])
@@ -126,8 +130,7 @@ class WorldModel(keras.layers.Layer):
     terms['kl'], terms['divergence'] = losses.kl_loss(
         posterior, prior, mask=batch['mask'], **self._kl)
     if self._overshooting['steps']:
-      terms.update(self._overshoot(batch, posterior, *tf.unstack(
-          tf.random.split(seeds[3], 2))))
+      terms.update(self.overshoot(batch, posterior, seeds[3]))
     return terms, posterior
 
   def total(self, terms, mask):
@@ -140,7 +143,7 @@ class WorldModel(keras.layers.Layer):
 
   def _head_loss(self, key, features, batch, noise_seed, share_seed):
     """Negative log likelihood above its least value, [B, T]."""
-    head, share = self.head(key), self._share[key]
+    head, share = self.head(key), self.share[key]
     if share >= 1.0:
       target = self.target(batch, key, noise_seed)
       return head.peak - head.distribution(features).log_prob(target)
@@ -165,13 +168,14 @@ class WorldModel(keras.layers.Layer):
     return tf.reshape(
         tf.scatter_nd(order[:, None], loss, count[None]), shape)
 
-  def _overshoot(self, batch, posterior, seed, share_seed):
+  def overshoot(self, batch, posterior, seed):
     """Predicts `steps` ahead from every state; means over the distances.
 
     KL(stop(posterior) || prediction), and the reward's likelihood. PlaNet
     (section 4) predicts the states of all distances from all steps; here the
     last `steps` states, from which not all distances exist, start nothing.
     """
+    seed, share_seed = tf.unstack(tf.random.split(seed, 2))
     steps = self._overshooting['steps']
     size, length = batch['action'].shape[0], batch['action'].shape[1]
     starts = length - steps
@@ -206,7 +210,7 @@ class WorldModel(keras.layers.Layer):
       image = self._some_loss(
           'image', flatten(self.rssm.features(imagined)),
           flatten(windows(batch['image'])), shape[0] * shape[1],
-          self._share['image'] / steps, shape, None, share_seed)
+          self.share['image'] / steps, shape, None, share_seed)
       terms['overshoot_image'] = spread(image)
     return terms
 

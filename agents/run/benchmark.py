@@ -1,0 +1,140 @@
+"""Measures how fast the parts are on this machine, beside what it could do.
+
+  python -m agents.run.benchmark
+  python -m agents.run.benchmark --work=model,plan --json=figures.json
+
+Each work runs in a process of its own, one after the other, and is compared
+with rates measured beside it. A figure that was taken while other programs
+kept the machine busy, or that varies, is marked and called noisy.
+docs/performance.md says what the works are.
+"""
+
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+
+from absl import flags
+
+from . import build
+from . import launch
+
+WORKS = ('model', 'plan', 'environment', 'replay', 'loop', 'start')
+
+_WORK = flags.DEFINE_list(
+    'work', list(WORKS), f'Which works, of {", ".join(WORKS)}.')
+_PRESET = flags.DEFINE_enum(
+    'preset', None, ['paper', 'cpu'],
+    'Only the figures at PlaNet\'s sizes (W1 to W7), or of the preset cpu.')
+_JSON = flags.DEFINE_string('json', None, 'File to write the figures to.')
+_CONFIGS = flags.DEFINE_string(
+    'configs', 'configs/planet.py', 'File of the presets.')
+_REPEATS = flags.DEFINE_integer(
+    'repeats', 15, 'How often each figure is taken; the median counts.',
+    lower_bound=1)
+_SIZES = flags.DEFINE_enum(
+    'sizes', 'full', ['full', 'tiny'],
+    'tiny runs every part in seconds, and its figures mean nothing.')
+_TASK = flags.DEFINE_string(
+    'task', None, 'Task of the environment and of the loop; by default '
+    'cartpole_swingup.')
+_CHILD = flags.DEFINE_bool(
+    'child', False, 'Measure here and print JSON lines (used by itself).')
+
+
+def main(argv):
+  """Measures, prints a table, and writes JSON."""
+  del argv
+  for name in _WORK.value:
+    if name not in [*WORKS, 'first']:
+      raise build.ConfigError(
+          f'--work={name}: it is one of {", ".join(WORKS)}')
+  if _CHILD.value:
+    for line in _measure(_WORK.value):
+      print(json.dumps(line), flush=True)
+    return
+  lines = []
+  print(_machine())
+  print(_HEAD)
+  for name in _WORK.value:
+    for line in _in_process(name):
+      lines.append(line)
+      print(_text(line), flush=True)
+  noisy = [line for line in lines if line.get('clean') is False]
+  missed = [line for line in lines if line.get('met') is False]
+  print(f'{len(lines)} figures, {len(noisy)} noisy, {len(missed)} goals missed')
+  if noisy:
+    print('NOT a clean run: something else was running, or figures varied; '
+          'noisy figures are marked with ~')
+  if _JSON.value:
+    with open(_JSON.value, 'w') as file:
+      json.dump(dict(machine=_machine(), sizes=_SIZES.value,
+                     repeats=_REPEATS.value, clean=not noisy, figures=lines),
+                file, indent=1)
+      file.write('\n')
+
+
+def _measure(names):
+  """The rows of works, measured in this process."""
+  setting = _setting()
+  for name in names:
+    work = importlib.import_module(f'agents.run.works.{name}')
+    yield from work.measure(setting)
+
+
+def _setting():
+  from .works import setting
+  return setting.Setting(
+      sizes=setting.SIZES[_SIZES.value], repeats=_REPEATS.value,
+      configs=_CONFIGS.value, only=_PRESET.value, task=_TASK.value)
+
+
+def _in_process(name):
+  """The rows of a work, measured in a process of its own."""
+  command = [sys.executable, '-m', 'agents.run.benchmark', '--child',
+             f'--work={name}', f'--configs={_CONFIGS.value}',
+             f'--repeats={_REPEATS.value}', f'--sizes={_SIZES.value}']
+  command += [f'--preset={_PRESET.value}'] if _PRESET.value else []
+  command += [f'--task={_TASK.value}'] if _TASK.value else []
+  with subprocess.Popen(
+      command, stdout=subprocess.PIPE, text=True) as process:
+    for line in process.stdout:
+      yield json.loads(line)
+  if process.returncode:
+    raise build.ConfigError(
+        f'the work {name} ended with status {process.returncode}')
+
+
+_HEAD = f'{"":2}{"work":8}{"figure":>12} {"unit":15}{"goal":>9}  what'
+
+
+def _text(line):
+  """One line of the table."""
+  mark = '~' if line.get('clean') is False else ' '
+  met = {None: '', True: ' met', False: ' MISSED'}[line.get('met')]
+  value = '-' if line['value'] is None else f'{line["value"]:.4g}'
+  more = ''.join(
+      f', {key} {line[key]:.4g}' for key in ('gflop', 'gflops', 'ceiling')
+      if key in line)
+  if mark == '~':
+    more += (f' (others {line["others"]:.2f} cores, spread '
+             f'{100 * line["spread"]:.0f} %)')
+  return (f'{mark:2}{line["work"]:8}{value:>12} {line["unit"]:15}'
+          f'{line.get("goal", ""):>9}{met}  {line["what"]}{more}')
+
+
+def _machine():
+  """One line about what this runs on."""
+  model = platform.processor() or platform.machine()
+  with open('/proc/cpuinfo') as file:
+    names = [line.partition(':')[2].strip() for line in file
+             if line.startswith('model name')]
+  cores = len(os.sched_getaffinity(0))
+  return f'{names[0] if names else model}, {cores} cores, Python ' + (
+      platform.python_version())
+
+
+if __name__ == '__main__':
+  launch.run(main)

@@ -1,0 +1,68 @@
+"""W5: agent steps per second of environments, by quality of the rendering."""
+
+import concurrent.futures
+import time
+
+import numpy as np
+
+from data import workers
+
+from . import clock
+from . import rows
+
+TASK = 'cartpole_swingup'
+GOALS = {'near': 300, 'fast': 1500}
+BOTH = 1.8  # what two processes should do of what one does
+
+
+def measure(setting):
+  """Returns a row for each quality, and for two processes side by side."""
+  task = setting.task or TASK
+  qualities = ('exact', *GOALS) if setting.task is None else ('exact',)
+  result = []
+  for quality in qualities:
+    goal = GOALS.get(quality)
+    one = _rate(task, quality, 1, setting)
+    two = _rate(task, quality, 2, setting)
+    result += [
+        rows.row('W5', f'{task}, {quality}, one process',
+                 1 / one['seconds'], 'agent steps/s', one,
+                 goal and ('>=', goal)),
+        rows.row('W5', f'{task}, {quality}, two processes over one',
+                 one['seconds'] / two['seconds'], '', two,
+                 goal and ('>=', BOTH)),
+    ]
+  return result
+
+
+def _rate(task, quality, processes, setting):
+  """Times an agent step, of all processes together."""
+  steps = setting.sizes['agent_steps']
+  environments = [workers.start(task, seed, quality=quality)
+                  for seed in range(processes)]
+  try:
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+      list(pool.map(lambda worker: _steps(worker, 2), environments))
+      seconds = []
+      with clock.Others() as others:
+        for _ in range(setting.repeats):
+          start = time.perf_counter()
+          list(pool.map(lambda worker: _steps(worker, steps), environments))
+          seconds.append(
+              (time.perf_counter() - start) / (steps * processes))
+  finally:
+    for environment in environments:
+      environment.close()
+  return clock.summary(seconds, others.cores)
+
+
+def _steps(environment, count):
+  """Random actions; a new episode begins where one ends."""
+  random = np.random.default_rng(0)
+  timestep = environment.reset(0)
+  for _ in range(count):
+    if timestep.last():
+      timestep = environment.reset(0)
+    else:
+      action = random.uniform(-1, 1, environment.action_size)
+      timestep = environment.step(action.astype(np.float32))

@@ -1,0 +1,13 @@
+"""One update of the preset `cpu`, from nothing: `start` times it."""
+
+from agents.run import build
+
+from . import model
+
+
+def measure(setting):
+  """Does the update; returns no rows."""
+  config = setting.preset('cpu')
+  agent = build.agent_for(config, 1, {})
+  model.update(agent, config.train.batch, config.train.length)()
+  return []

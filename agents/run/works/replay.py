@@ -1,0 +1,109 @@
+"""W6: batches from episodes on disk, read while something else trains."""
+
+import os
+import pathlib
+import resource
+import tempfile
+import time
+
+import numpy as np
+
+from data import episode_files
+from data import episodes as stores
+
+from . import clock
+from . import rows
+
+
+def measure(setting):
+  """Returns how long a batch takes, and what is waited for with few and many.
+
+  The many episodes are hard links to the few: the files are as many as they
+  would be, and mostly in the system's cache as they would be at random.
+  """
+  sizes = setting.sizes['store']
+  few, many = sizes['episodes']
+  result = []
+  with tempfile.TemporaryDirectory(prefix='worldmodels-') as folder:
+    small, large = pathlib.Path(folder, 'few'), pathlib.Path(folder, 'many')
+    _fill(small, few, sizes['rows'])
+    _link(small, large, many)
+    for folder, count in ((small, few), (large, many)):
+      result += _folder(folder, count, sizes, setting.repeats)
+  return result
+
+
+def _folder(folder, count, sizes, repeats):
+  """The rows of a store of `count` episodes."""
+  before = _resident()
+  store = stores.Store(folder, log=lambda line: None)
+  seeds = iter(range(10 ** 9))
+  timing = clock.median(
+      lambda: store.sample(sizes['batch'], sizes['length'], next(seeds)),
+      repeats)
+  waiting, memory = _waiting(store, sizes, before)
+  shape = f'{sizes["batch"]} x {sizes["length"]}'
+  return [
+      rows.row('W6', f'a batch of {shape}, {count} episodes',
+               timing['seconds'] * 1e3, 'ms', timing),
+      rows.row('W6', f'waiting for it, of the loop, {count} episodes',
+               waiting, '', None, ('<=', 0.02)),
+      rows.row('memory', f'replay of {count} episodes', memory / 2 ** 20,
+               'MiB'),
+  ]
+
+
+def _waiting(store, sizes, before):
+  """The share of a loop that waits for batches, and the memory it takes.
+
+  The loop stands for one whose update takes `update_seconds` and leaves a
+  core: it sleeps.
+  """
+  waited, start = 0.0, None
+  batches = store.chunks(sizes['batch'], sizes['length'], 0)
+  try:
+    for number in range(sizes['batches']):
+      begun = time.perf_counter()
+      next(batches)
+      if number:  # The first one cannot have been made before.
+        waited += time.perf_counter() - begun
+      else:
+        start = time.perf_counter()
+      time.sleep(sizes['update_seconds'])
+    whole = time.perf_counter() - start
+    return waited / whole, _resident() - before
+  finally:
+    batches.close()
+
+
+def _fill(folder, count, length):
+  random = np.random.default_rng(0)
+  store = stores.Store(folder, log=lambda line: None)
+  flags = np.arange(length)
+  for _ in range(count):
+    store.append({
+        'image': random.integers(0, 256, [length, 64, 64, 3], np.uint8),
+        'action': random.uniform(-1, 1, [length, 1]).astype(np.float32)
+                  * (flags > 0)[:, None],
+        'reward': random.random(length, np.float32) * (flags > 0),
+        'is_first': flags == 0,
+    })
+
+
+def _link(source, target, count):
+  """Fills `target` with `count` episodes that are those of `source`."""
+  files = sorted(source.glob('*.npz'))
+  target.mkdir()
+  for other in source.iterdir():
+    if other not in files:
+      os.link(other, target / other.name)
+  for index in range(count):
+    path = files[index % len(files)]
+    length = int(path.stem.rpartition('-')[2])
+    os.link(path, target / episode_files.new_name(index, length))
+
+
+def _resident():
+  """Bytes of memory that this process has now."""
+  with open('/proc/self/statm') as file:
+    return int(file.read().split()[1]) * resource.getpagesize()

@@ -1,0 +1,58 @@
+"""At which sizes the works are measured, and from which presets."""
+
+import dataclasses
+import runpy
+
+# The published works. `tiny` runs every part of the program in seconds.
+SIZES = {
+    'full': dict(
+        ceiling=dict(product=2048, images=512),
+        updates={'W1': (50, 50), 'W2': (16, 32)},  # batch, length
+        plan=dict(horizon=12, iterations=10, candidates=1000, elites=100),
+        agent_steps=500,
+        store=dict(episodes=(100, 5000), rows=1000, batch=50, length=50,
+                   batches=100, update_seconds=0.2),
+        loop=dict(episodes=9, seed_episodes=3, updates=10, batch=16, length=32,
+                  horizon=12, iterations=5, candidates=100, elites=10),
+        preset=dict(episodes=9, seed_episodes=3),
+    ),
+    'tiny': dict(
+        ceiling=dict(product=64, images=2),
+        updates={'W1': (2, 5), 'W2': (2, 3)},
+        plan=dict(horizon=3, iterations=2, candidates=8, elites=2),
+        agent_steps=5,
+        store=dict(episodes=(2, 4), rows=20, batch=2, length=5, batches=3,
+                   update_seconds=0.01),
+        loop=dict(episodes=4, seed_episodes=1, updates=1, batch=2, length=8,
+                  horizon=3, iterations=2, candidates=8, elites=2),
+        preset=dict(episodes=4, seed_episodes=1, updates=1),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """What a work needs to know.
+
+  Attributes:
+    sizes: a value of SIZES.
+    repeats: timed calls of each figure.
+    configs: path of the file of configs.
+    only: `paper` for PlaNet's sizes alone (W1 to W7), `cpu` for the preset of
+      that name (W8), None for both.
+    task: of the environments; None is the work's own.
+  """
+
+  sizes: dict
+  repeats: int
+  configs: str
+  only: str | None = None
+  task: str | None = None
+
+  def wants(self, name):
+    """Says whether figures of this preset are asked for."""
+    return self.only in (None, name)
+
+  def preset(self, name):
+    """Returns the preset of the file, free to be changed."""
+    return runpy.run_path(self.configs)['get_config'](name)

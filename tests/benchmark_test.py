@@ -1,0 +1,129 @@
+"""The benchmark program runs, at sizes whose figures mean nothing."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from agents.run import benchmark
+from agents.run.works import clock
+from agents.run.works import rows
+
+ROOT = pathlib.Path(__file__).parent.parent
+WORKS = {
+  path.stem
+  for path in (ROOT / 'agents/run/works').glob('*.py')
+  if 'def measure(' in path.read_text()
+}
+
+# A file of configs whose presets are all as small as they get.
+CONFIGS = f"""
+import runpy
+
+def get_config(preset):
+  config = runpy.run_path('{ROOT}/configs/planet.py')['get_config']('debug')
+  config.task = 'hill'
+  return config
+"""
+
+
+def run(*arguments):
+  return subprocess.run(
+    [sys.executable, '-m', 'agents.run.benchmark', *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+
+
+def test_every_work_can_be_asked_for():
+  assert {*benchmark.WORKS, 'first'} == WORKS
+
+
+@pytest.mark.parametrize(
+  'works, expected',
+  [
+    ('model', {'W1', 'W2', 'W8', 'memory'}),
+    ('plan,environment,replay', {'W3', 'W5', 'W6', 'W8', 'memory'}),
+    ('loop', {'W7', 'W8'}),
+    ('start', {'start'}),
+  ],
+)
+def test_runs(works, expected, tmp_path):
+  configs, figures = tmp_path / 'tiny.py', tmp_path / 'figures.json'
+  configs.write_text(CONFIGS)
+  done = run(
+    f'--work={works}',
+    '--sizes=tiny',
+    '--repeats=2',
+    '--task=hill',
+    f'--configs={configs}',
+    f'--json={figures}',
+  )
+  assert done.returncode == 0, done.stderr
+  written = json.loads(figures.read_text())
+  lines = written['figures']
+  assert {line['work'] for line in lines} == expected
+  for line in lines:
+    assert line['value'] is not None
+    assert line['what'] in done.stdout
+    if 'gflops' in line:
+      assert line['gflop'] > 0
+  assert written['clean'] == all(line.get('clean', True) for line in lines)
+  assert ('NOT a clean run' in done.stdout) != written['clean']
+
+
+def test_a_work_that_does_not_exist():
+  done = run('--work=speed')
+  assert done.returncode == 1
+  assert done.stderr.splitlines() == [
+    f'error: --work=speed: it is one of {", ".join(benchmark.WORKS)}'
+  ]
+
+
+def test_a_figure_that_varies_or_was_disturbed_is_not_clean():
+  steady = [1.0, 1.01, 1.02, 1.0, 0.99]
+  assert clock.summary(steady, 0.01)['clean']
+  assert clock.summary(steady, 0.01)['seconds'] == 1.0
+  assert not clock.summary(steady, 0.5)['clean']
+  assert not clock.summary([1.0, 2.0, 3.0, 1.0, 2.5], 0.01)['clean']
+
+
+def test_time_of_a_child_is_our_own(tmp_path):
+  burn = (
+    'import time, sys\n'
+    'while time.process_time() < 0.5: pass\n'
+    'print("done", flush=True); sys.stdin.read()'
+  )
+  before = clock._own()
+  with subprocess.Popen(
+    [sys.executable, '-c', burn],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+  ) as child:
+    child.stdout.readline()
+    assert clock._own() - before >= 0.4  # While it lives,
+    child.stdin.close()
+  assert clock._own() - before >= 0.4  # and when it has ended.
+
+
+def test_time_of_a_stranger_is_not_ours():
+  burn = 'import time\nwhile time.process_time() < 1: pass'
+  # Started by a process that ends at once, it is nobody's child.
+  command = f'[sys.executable, "-c", {burn!r}]'
+  start = f'import subprocess, sys; subprocess.Popen({command})'
+  with clock.Others() as others:
+    subprocess.run([sys.executable, '-c', start], check=True)
+    time.sleep(1.5)
+  assert others.cores > 0.2
+
+
+def test_goals_are_met_or_missed():
+  assert rows.row('W1', 'x', 0.7, '', goal=('>=', 0.6))['met'] is True
+  assert rows.row('W1', 'x', 0.7, '', goal=('<=', 0.6))['met'] is False
+  line = rows.row('W1', 'x', 0.5, 's', clock.summary([1.0, 9.0, 5.0], 0.0))
+  assert benchmark._text(line).startswith('~')
+  assert '~' not in benchmark._text(rows.row('W1', 'x', 0.5, 's'))
