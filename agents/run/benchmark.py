@@ -99,7 +99,8 @@ def _in_process(name):
   command += [f'--preset={_PRESET.value}'] if _PRESET.value else []
   command += [f'--task={_TASK.value}'] if _TASK.value else []
   with subprocess.Popen(
-      command, stdout=subprocess.PIPE, text=True) as process:
+      command, stdout=subprocess.PIPE, stderr=sys.stderr,
+      text=True) as process:
     for line in process.stdout:
       yield json.loads(line)
   if process.returncode:
