@@ -44,15 +44,15 @@ def test_every_work_can_be_asked_for():
 
 
 @pytest.mark.parametrize(
-  'works, expected',
+  'works, more, expected',
   [
-    ('model', {'W1', 'W2', 'W8', 'memory'}),
-    ('plan,environment,replay', {'W3', 'W5', 'W6', 'W8', 'memory'}),
-    ('loop', {'W7', 'W8'}),
-    ('start', {'start'}),
+    ('model', [], {'W1', 'W8', 'memory'}),
+    ('plan,environment,replay', [], {'W3', 'W5', 'W6', 'W8', 'memory'}),
+    ('loop', ['--preset=paper'], {'W7'}),
+    ('start', [], {'start'}),
   ],
 )
-def test_runs(works, expected, tmp_path):
+def test_runs(works, more, expected, tmp_path):
   configs, figures = tmp_path / 'tiny.py', tmp_path / 'figures.json'
   configs.write_text(CONFIGS)
   done = run(
@@ -62,6 +62,7 @@ def test_runs(works, expected, tmp_path):
     '--task=hill',
     f'--configs={configs}',
     f'--json={figures}',
+    *more,
   )
   assert done.returncode == 0, done.stderr
   written = json.loads(figures.read_text())

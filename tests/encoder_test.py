@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import encoder as encoders
+from worldmodels import layers
 
 KINDS = {
   'convolutional': dict(channels=(2, 3, 4, 5)),
@@ -272,7 +273,7 @@ def test_images_that_are_all_the_same_have_nothing_to_whiten():
 def test_many_images_are_encoded_in_blocks_as_few_are(count):
   encoder = make()
   batch = images(count)
-  assert count >= 2 * encoders.BLOCK
+  assert count >= 2 * layers.BLOCK
   whole = encoder({'image': batch}).numpy()
   assert whole.shape == (count, encoder.embed)
   for start in (0, 31, count - 5):

@@ -85,6 +85,27 @@ def test_mlp_size_and_variables(outputs, size):
     assert by is not None and np.abs(by).max() > 0, variable.path
 
 
-def test_activation_by_name():
-  x = tf.constant([-1.0, 2.0])
-  np.testing.assert_allclose(layers.activation('elu')(x), elu(x.numpy()))
+@pytest.mark.parametrize('count', [1, 63, 64, 77, 32 * 16 + 5, 32 * 40])
+def test_blocks_are_put_together_in_order(count):
+  sizes = []
+
+  def double(block):
+    sizes.append(block.shape[0])
+    return 2 * block
+
+  values = np.arange(3 * count).reshape(count, 3)
+  found = layers.in_blocks(double, tf.constant(values))
+  np.testing.assert_array_equal(found, 2 * values)
+  assert sum(sizes) == count
+  assert len(sizes) == max(1, min(count // layers.BLOCK, layers.MOST_BLOCKS))
+
+
+def test_a_number_that_is_not_known_is_one_block():
+  calls = []
+
+  @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+  def run(values):
+    return layers.in_blocks(lambda block: calls.append(1) or block + 1, values)
+
+  assert run(tf.ones([100, 3])).shape == (100, 3)
+  assert len(calls) == 1

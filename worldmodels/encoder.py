@@ -15,8 +15,6 @@ import tensorflow as tf
 
 from worldmodels import layers as nets
 
-BLOCK = 32  # images that are encoded together
-
 
 def pixels(image, bits=8):
   """Returns float32 pixels in [-0.5, 0.5] of uint8 `image` [...].
@@ -166,26 +164,6 @@ IMAGE_ENCODERS = {
 }
 
 
-def _in_blocks(function, images):
-  """Maps images [N, ...] a block at a time, if N is known.
-
-  A block stays in the cache of a core between one operation and the next, and
-  blocks go to cores side by side.
-  """
-  blocks = (images.shape[0] or 0) // BLOCK
-  if blocks < 2:
-    return function(images)
-  return tf.concat(
-      [function(block) for block in _split(images, blocks)], 0)
-
-
-def _split(images, blocks):
-  """Splits [N, ...] into as many blocks, all but the last of one size."""
-  size = images.shape[0] // blocks
-  sizes = [size] * (blocks - 1) + [images.shape[0] - size * (blocks - 1)]
-  return tf.split(images, sizes)
-
-
 class Encoder(keras.layers.Layer):
   """Encodes what is observed: an image and, beside it, named vectors.
 
@@ -258,7 +236,7 @@ class Encoder(keras.layers.Layer):
     image = observation['image']
     lead = tf.shape(image)[:-3]
     flat = tf.reshape(image, tf.concat([[-1], image.shape[-3:]], 0))
-    parts = [_in_blocks(
+    parts = [nets.in_blocks(
         lambda x: self._image(self.normalize(pixels(x, self.bits))), flat)]
     if self._vector is not None:
       vectors = tf.concat(

@@ -139,7 +139,6 @@ class Image(keras.layers.Layer):
     if start not in (1, 4):
       raise ValueError(f'heads.image.start is {start}; it is 1 or 4')
     self._activation = keras.activations.get(activation)
-    self._precision = keras.DTypePolicy(precision).compute_dtype
     make = dict(initializer=initializer, dtype=precision)
     self._linear = (
         nets.dense(linear, features, dtype=precision, name='linear')
@@ -173,10 +172,14 @@ class Image(keras.layers.Layer):
       x = self._linear(x)
     x = self._activation(self._map(x))
     x = tf.reshape(x, [-1, self._side, self._side, self._depth])
+    return tf.reshape(
+        nets.in_blocks(self._draw, x), tf.concat([lead, list(self._shape)], 0))
+
+  def _draw(self, x):
+    """Maps maps [N, side, side, depth] -> images float32 [N, 64, 64, 3]."""
     for layer in self._deconvolutions:
       x = layer(x)
-    return tf.reshape(
-        tf.cast(x, tf.float32), tf.concat([lead, list(self._shape)], 0))
+    return tf.cast(x, tf.float32)
 
   def mean(self, features):
     """Maps [..., F] -> mean image, pixels as `encoder.pixels` makes them."""
@@ -236,14 +239,19 @@ class Points(keras.layers.Layer):
     x = tf.reshape(features, [-1, features.shape[-1]])
     if self._hidden is not None:
       x = self._activation(self._hidden(x))
-    across, down, strength = tf.split(self._places(x), 3, -1)  # [N, K] each
+    image = nets.in_blocks(self._draw, self._places(x))
+    return tf.reshape(image, tf.concat(
+        [tf.shape(features)[:-1], list(self._shape)], 0))
+
+  def _draw(self, places):
+    """Maps places and strengths [N, 3 K] -> images float32 [N, 64, 64, 3]."""
+    across, down, strength = tf.split(places, 3, -1)  # [N, K] each
     rows = self._profile(down) * strength[:, None]
     maps = rows[:, :, None] * self._profile(across)[:, None]
     x = tf.cast(maps, self._precision)  # [N, side, side, K]
     for layer in self._deconvolutions:
       x = layer(x)
-    return tf.reshape(tf.cast(x, tf.float32), tf.concat(
-        [tf.shape(features)[:-1], list(self._shape)], 0))
+    return tf.cast(x, tf.float32)
 
   def _profile(self, place):
     """The blobs along one axis: [N, K] -> [N, side, K]."""

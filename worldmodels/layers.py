@@ -8,10 +8,31 @@ reference system uses, stall where ELU and He do not (docs/experiments.md).
 import keras
 import tensorflow as tf
 
+# Images that convolutions take together; of very many images, the most blocks.
+BLOCK, MOST_BLOCKS = 32, 16
 
-def activation(name):
-  """Returns the activation function called `name` (a Keras name)."""
-  return keras.activations.get(name)
+
+def in_blocks(function, values):
+  """Maps values [N, ...] a block at a time, if N is known.
+
+  A block stays in the cache of a core from one operation to the next, and
+  blocks go to cores side by side.
+
+  Args:
+    function: of a tensor [n, ...], each member for itself -> [n, ...].
+    values: [N, ...].
+
+  Returns:
+    [N, ...].
+  """
+  count = values.shape[0] or 0
+  blocks = min(count // BLOCK, MOST_BLOCKS)
+  if blocks < 2:
+    return function(values)
+  size = count // blocks
+  sizes = [size] * (blocks - 1) + [count - size * (blocks - 1)]
+  return tf.concat(
+      [function(block) for block in tf.split(values, sizes)], 0)
 
 
 def dense(units, inputs, *, initializer='glorot_uniform', dtype='float32',

@@ -245,7 +245,8 @@ def scan(step, inputs, state):
   Returns:
     dict of the states after each step, [T, B, ...].
   """
-  count = tf.shape(next(iter(inputs.values())))[0]
+  first = next(iter(inputs.values()))
+  count = tf.shape(first)[0]
   feeds = {
       key: tf.TensorArray(
           value.dtype, count, element_shape=value.shape[1:]).unstack(value)
@@ -263,7 +264,10 @@ def scan(step, inputs, state):
   _, _, outs = tf.while_loop(
       lambda index, *_: index < count, body, (0, state, outs),
       maximum_iterations=count)
-  return {key: out.stack() for key, out in outs.items()}
+  # A length that is known stays known, for those who need sizes.
+  known = first.shape[:1]
+  return {key: tf.ensure_shape(out.stack(), known + state[key].shape)
+          for key, out in outs.items()}
 
 
 def _noise(seed, shape, count):

@@ -4,6 +4,8 @@ The evidence lower bound of PlaNet (Hafner et al., 2019, equation 3), with
 latent overshooting (section 4) of KL, reward and image as an option.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -149,24 +151,27 @@ class WorldModel(keras.layers.Layer):
       return head.peak - head.distribution(features).log_prob(target)
     shape = tf.shape(features)[:2]
     return self._some_loss(
-        key, flatten(features), flatten(batch[key]), shape[0] * shape[1],
-        share, shape, noise_seed, share_seed)
+        key, flatten(features), flatten(batch[key]), share, shape, noise_seed,
+        share_seed)
 
-  def _some_loss(self, key, features, values, count, share, shape, noise_seed,
+  def _some_loss(self, key, features, values, share, shape, noise_seed,
                  share_seed):
     """The loss of a random share of flat features; zero for the others."""
-    head = self.head(key)
-    chosen = tf.cast(tf.math.ceil(tf.cast(count, tf.float32) * share),
-                     tf.int32)
+    head, count = self.head(key), values.shape[0]
+    if count is None:
+      count = tf.shape(values)[0]
+      chosen = tf.cast(
+          tf.math.ceil(tf.cast(count, tf.float32) * share - 1e-4), tf.int32)
+    else:  # Sizes that are known let the head work in blocks.
+      chosen = math.ceil(count * share - 1e-4)
     order = tf.argsort(
-        tf.random.stateless_uniform(count[None], share_seed))[:chosen]
+        tf.random.stateless_uniform([count], share_seed))[:chosen]
     target = self.target({key: tf.gather(values, order)}, key, noise_seed)
     loss = head.peak - head.distribution(
         tf.gather(features, order)).log_prob(target)
     # Scaled so that the mean over all stays the same.
     loss *= tf.cast(count, tf.float32) / tf.cast(chosen, tf.float32)
-    return tf.reshape(
-        tf.scatter_nd(order[:, None], loss, count[None]), shape)
+    return tf.reshape(tf.scatter_nd(order[:, None], loss, [count]), shape)
 
   def overshoot(self, batch, posterior, seed):
     """Predicts `steps` ahead from every state; means over the distances.
@@ -209,8 +214,8 @@ class WorldModel(keras.layers.Layer):
       shape = tf.shape(divergence)
       image = self._some_loss(
           'image', flatten(self.rssm.features(imagined)),
-          flatten(windows(batch['image'])), shape[0] * shape[1],
-          self.share['image'] / steps, shape, None, share_seed)
+          flatten(windows(batch['image'])), self.share['image'] / steps,
+          shape, None, share_seed)
       terms['overshoot_image'] = spread(image)
     return terms
 

@@ -18,7 +18,7 @@ SIZES = {
     ),
     'tiny': dict(
         ceiling=dict(product=64, images=2),
-        updates={'W1': (2, 8), 'W2': (2, 6)},
+        updates={'W1': (2, 8)},
         plan=dict(horizon=3, iterations=2, candidates=8, elites=2),
         agent_steps=5,
         store=dict(episodes=(2, 4), rows=20, batch=2, length=5, batches=3,
