@@ -139,6 +139,8 @@ NEW = {
   'wrong part of a tuple': case(
     '--config.encoder.channels=(8,many)', 'encoder.channels'),
   'no value': case('--config.rssm.deter', 'Missing value'),
+  'missing file of flags': case(
+    '--flagfile=absent.flags', 'Unable to open flagfile'),
   'misspelt flag': case('--confg.seed=1', "flag 'confg.seed'"),
   'stray argument': case('hill', "unexpected argument 'hill'"),
   'missing preset': case(
@@ -270,6 +272,8 @@ EXISTING = {
   'misspelt flag': case('--epsodes=3', 'did you mean episodes'),
   'wrong type': case('--episodes=ten', '--episodes=ten: invalid literal'),
   'none': case('--episodes=0', '--episodes=0'),
+  'missing file of flags': case(
+    '--flagfile=absent.flags', 'Unable to open flagfile'),
   'absent checkpoint': case(
     '--checkpoint=7', 'no checkpoint of 7 updates; there: 5, 10'),
 }

@@ -18,6 +18,7 @@ import tempfile
 from absl import app
 from absl import flags
 from absl import logging as absl_logging
+from ml_collections import config_flags
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -48,6 +49,17 @@ def run(main, stopped='stopped', config=None):
   app.run(guarded, flags_parser=functools.partial(_parse, config))
 
 
+def config_flag(text):
+  """Defines --config, with `text` as its help, and returns its holder.
+
+  It reads files of flags at once, so those that are not there fail here.
+  """
+  try:
+    return config_flags.DEFINE_config_file('config', None, text)
+  except flags.Error as error:
+    fail(explain(error), USAGE)
+
+
 def fail(message, status=FAILURE):
   """Ends the program with one line on stderr."""
   print(f'error: {" ".join(str(message).split())}', file=sys.stderr)
@@ -63,7 +75,8 @@ def explain(error):
       text += ('; what was written before is whole: make room, and give the '
                'same command again')
     return text
-  lines = [line.strip() for line in str(error).splitlines()]
+  lines = [line.strip() for line in
+           str(error).removeprefix('ERROR:: ').splitlines()]
   text = '; '.join(line for line in lines if line).replace(':; ', ': ')
   return text or type(error).__name__
 

@@ -6,7 +6,6 @@ Any key of the config can be set: --config.rssm.deter=64.
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from agents import checkpoint
 
@@ -16,9 +15,8 @@ from . import run_directory
 
 _DEFAULT = 'configs/planet.py:cpu'
 
-_CONFIG = config_flags.DEFINE_config_file(
-    'config', None, f'File of configs, and a preset of it; by default '
-    f'{_DEFAULT}.')
+_CONFIG = launch.config_flag(
+    f'File of configs, and a preset of it; by default {_DEFAULT}.')
 _LOGDIR = flags.DEFINE_string(
     'logdir', None, 'Directory of the run, new or to be continued.',
     required=True)
