@@ -229,7 +229,8 @@ def debug():
       every=2, episodes=1, last_episodes=2, context=3, horizon=6)
   config.encoder.update(channels=(4, 8), points=8)
   config.rssm.update(deter=24, stoch=8, hidden=24)
-  config.heads.image.update(points=8, side=16, hidden=24, channels=(8,))
+  config.heads.image.update(
+      points=8, side=16, width=0.12, hidden=24, channels=(8,))
   config.heads.reward.update(units=24)
   config.overshooting.update(steps=3)
   config.planner.update(horizon=4, iterations=2, candidates=12, elites=4)

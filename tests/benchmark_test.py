@@ -111,15 +111,64 @@ def test_time_of_a_child_is_our_own(tmp_path):
   assert clock._own() - before >= 0.4  # and when it has ended.
 
 
-def test_time_of_a_stranger_is_not_ours():
-  burn = 'import time\nwhile time.process_time() < 1: pass'
+def test_time_of_a_stranger_is_not_ours(tmp_path):
+  done = tmp_path / 'done'
+  burn = (
+    'import pathlib, time\n'
+    'while time.process_time() < 1: pass\n'
+    f'pathlib.Path({str(done)!r}).touch()'
+  )
   # Started by a process that ends at once, it is nobody's child.
   command = f'[sys.executable, "-c", {burn!r}]'
   start = f'import subprocess, sys; subprocess.Popen({command})'
+  before = clock._own()
   with clock.Others() as others:
     subprocess.run([sys.executable, '-c', start], check=True)
-    time.sleep(1.5)
-  assert others.cores > 0.2
+    while not done.exists():
+      time.sleep(0.05)
+  assert clock._own() - before < 0.7
+  assert others.cores > 0
+
+
+def test_a_figure_of_several_is_as_noisy_as_the_noisiest():
+  steady = clock.summary([1.0, 1.0, 1.0], 0.01)
+  wild = clock.summary([2.0, 9.0, 4.0], 0.3)
+  for pair in ((steady, wild), (wild, steady)):
+    assert not clock.both(*pair)['clean']
+    assert clock.both(*pair)['others'] == 0.3
+  assert clock.both(steady, wild)['seconds'] == 1.0
+  assert clock.both(steady, steady)['clean']
+  # And two calls are too few to be called steady.
+  assert not clock.summary([1.0, 1.0], 0.0)['clean']
+
+
+def test_a_share_of_a_ceiling():
+  steady = clock.summary([2.0, 2.0, 2.0], 0.0)
+  time_, share = rows.compared(
+    'W1', 'update', 6e9, steady, ('float32 product', (4.0, steady)), ('>=', 0.7)
+  )
+  assert time_['value'] == 2000 and time_['gflop'] == 6
+  assert time_['gflops'] == pytest.approx(3)
+  assert share['value'] == pytest.approx(0.75) and share['met']
+  noisy = clock.summary([2.0, 2.0, 2.0], 1.0)
+  _, share = rows.compared('W1', '', 6e9, steady, ('', (4.0, noisy)))
+  assert not share['clean']
+
+
+def test_a_work_that_fails_leaves_the_others(tmp_path):
+  figures = tmp_path / 'figures.json'
+  done = run(
+    '--work=environment,start',
+    '--sizes=tiny',
+    '--repeats=1',
+    '--task=hil',
+    f'--configs={tmp_path}/absent.py',
+    f'--json={figures}',
+  )
+  assert done.returncode == 1
+  assert 'these works failed: environment (paper), start (cpu)' in done.stderr
+  assert "unknown task 'hil'" in done.stderr
+  assert json.loads(figures.read_text())['clean'] is False
 
 
 def test_goals_are_met_or_missed():

@@ -236,3 +236,14 @@ def test_points_start_within_sight():
 def test_points_refuse_images_of_another_size():
   with pytest.raises(ValueError, match='draws 32x32'):
     heads.Points(4, channels=(), side=16)
+
+
+@pytest.mark.parametrize('name', ['image', 'image from 4', 'points'])
+def test_many_images_are_drawn_in_blocks_as_few_are(name):
+  head, x = load(name), features(77)
+  fill(head)
+  whole = head.mean(x).numpy()
+  assert whole.shape == (77, 64, 64, 3)
+  for start in (0, 36, 72):
+    few = head.mean(x[start : start + 5])
+    np.testing.assert_allclose(whole[start : start + 5], few, atol=1e-5)

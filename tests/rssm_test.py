@@ -482,3 +482,18 @@ def test_scan_adds_up():
     {'sum': tf.constant([5.0])},
   )
   np.testing.assert_array_equal(found['sum'], [[15], [35], [65]])
+
+
+def test_sizes_that_are_known_stay_known():
+  # Who works in blocks has to know how much there is.
+  model, shapes = make(), []
+
+  @tf.function
+  def run(embed, action, is_first):
+    posterior, _ = model.observe(embed, action, is_first)
+    start = {key: value[:, -1] for key, value in posterior.items()}
+    shapes.append(posterior['deter'].shape)
+    shapes.append(model.imagine(start, action)['stoch'].shape)
+
+  run(**{key: tf.constant(value) for key, value in inputs().items()})
+  assert shapes == [(3, 6, D), (3, 6, S)]

@@ -571,3 +571,18 @@ def test_discount_is_1_without_a_head(heads):
   posterior, _ = model.observe(tensors(make_batch()))
   np.testing.assert_array_equal(model.discount(posterior), np.ones([B, T]))
   assert model.reward(posterior).shape == [B, T]
+
+
+def test_a_share_of_a_number_that_is_not_known():
+  model = make(64, image=dict(share=0.25), rssm=dict(kind='deterministic'))
+  values = tensors(make_batch(64))
+  specs = {
+    key: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+    for key, value in values.items()
+  }
+  known = tf.function(lambda x: model.loss(x, tf.constant([0, 1]))[0]['image'])
+  dynamic = tf.function(known.python_function, input_signature=[specs])
+  np.testing.assert_allclose(dynamic(values), known(values), rtol=1e-4)
+  assert world_model.count_of(256, 0.25) == 64
+  assert world_model.count_of(10, 0.25) == 3
+  assert world_model.count_of(1248, 0.25 / 6) == 52

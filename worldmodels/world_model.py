@@ -163,7 +163,7 @@ class WorldModel(keras.layers.Layer):
       chosen = tf.cast(
           tf.math.ceil(tf.cast(count, tf.float32) * share - 1e-4), tf.int32)
     else:  # Sizes that are known let the head work in blocks.
-      chosen = math.ceil(count * share - 1e-4)
+      chosen = count_of(count, share)
     order = tf.argsort(
         tf.random.stateless_uniform([count], share_seed))[:chosen]
     target = self.target({key: tf.gather(values, order)}, key, noise_seed)
@@ -218,6 +218,11 @@ class WorldModel(keras.layers.Layer):
           shape, None, share_seed)
       terms['overshoot_image'] = spread(image)
     return terms
+
+
+def count_of(count, share):
+  """How many of `count` steps a share is: rounded up."""
+  return math.ceil(count * share - 1e-4)  # But not for a rounding error.
 
 
 def flatten(value):

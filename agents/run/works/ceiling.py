@@ -1,8 +1,8 @@
 """What this hardware can do: rates of a large product and of a convolution.
 
-Every work is compared with the rate that was measured beside it, in the same
-process: seconds differ from machine to machine and from hour to hour, shares
-of a ceiling hardly do.
+Works of TensorFlow are compared with the rate that was measured beside them, in
+the same process: seconds differ from machine to machine and from hour to hour,
+shares of a ceiling hardly do.
 """
 
 import tensorflow as tf
@@ -13,18 +13,22 @@ PRODUCT, CONVOLUTION = 'product', 'convolution'
 
 
 def rate(kind, precision, setting):
-  """Measures GFLOP/s, forward and both gradients for the convolution.
+  """Measures a rate, forward and with both gradients for the convolution.
 
   Args:
     kind: PRODUCT, of two square matrices, or CONVOLUTION, 32 to 64 channels,
       kernel 4, stride 2, on maps of 31x31: PlaNet's second layer.
     precision: float32 or bfloat16.
     setting: a Setting.
+
+  Returns:
+    (GFLOP/s, what clock.median returned).
   """
   make = {PRODUCT: _product, CONVOLUTION: _convolution}[kind]
-  function, flops = make(tf.as_dtype(precision), setting.sizes['ceiling'])
-  seconds = clock.median(function, setting.repeats)['seconds']
-  return flops / seconds / 1e9
+  function, operations = make(
+      tf.as_dtype(precision), setting.sizes['ceiling'])
+  timing = clock.median(function, setting)
+  return operations / timing['seconds'] / 1e9, timing
 
 
 def _product(dtype, sizes):

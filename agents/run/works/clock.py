@@ -10,12 +10,14 @@ MOST_OTHERS = 0.1
 MOST_SPREAD = 0.15
 
 
-def median(function, repeats, warmup=2):
+def median(function, setting, warmup=2):
   """Times `function`.
 
   Args:
     function: called without arguments; returns when its work is done.
-    repeats: timed calls.
+    setting: a Setting: the least number of timed calls, and the least time
+      that they take together. The system counts time in hundredths of a
+      second: what others did beside a shorter work cannot be told.
     warmup: calls before, which are not timed.
 
   Returns:
@@ -26,7 +28,8 @@ def median(function, repeats, warmup=2):
     function()
   seconds = []
   with Others() as others:
-    for _ in range(repeats):
+    while (len(seconds) < setting.repeats
+           or sum(seconds) < setting.sizes['least_seconds']):
       start = time.perf_counter()
       function()
       seconds.append(time.perf_counter() - start)
@@ -40,8 +43,16 @@ def summary(seconds, others):
   if len(seconds) > 2:
     quarters = statistics.quantiles(seconds, n=4, method='inclusive')
     spread = (quarters[2] - quarters[0]) / middle
-  return dict(seconds=middle, spread=spread, others=others,
-              clean=others <= MOST_OTHERS and spread <= MOST_SPREAD)
+  return dict(seconds=middle, spread=spread, others=others, clean=(
+      len(seconds) > 2 and others <= MOST_OTHERS and spread <= MOST_SPREAD))
+
+
+def both(*timings):
+  """The dict of a figure made of several: as noisy as the noisiest."""
+  return dict(
+      timings[0], spread=max(timing['spread'] for timing in timings),
+      others=max(timing['others'] for timing in timings),
+      clean=all(timing['clean'] for timing in timings))
 
 
 class Others:
@@ -69,10 +80,16 @@ def _others():
 
 
 def _machine():
+  """Of the cores that this process may use."""
+  names = {f'cpu{core}' for core in os.sched_getaffinity(0)}
+  total = 0
   with open('/proc/stat') as file:
-    values = [int(value) for value in file.readline().split()[1:9]]
-  user, nice, system, _, _, irq, softirq, steal = values
-  return (user + nice + system + irq + softirq + steal) / _ticks()
+    for line in file:
+      name, *values = line.split()
+      if name in names:
+        user, nice, system, _, _, irq, softirq, steal = map(int, values[:8])
+        total += user + nice + system + irq + softirq + steal
+  return total / _ticks()
 
 
 def _own():

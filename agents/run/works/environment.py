@@ -29,7 +29,7 @@ def measure(setting):
                  1 / one['seconds'], 'agent steps/s', one,
                  goal and ('>=', goal)),
         rows.row('W5', f'{task}, {quality}, two processes over one',
-                 one['seconds'] / two['seconds'], '', two,
+                 one['seconds'] / two['seconds'], '', clock.both(one, two),
                  goal and ('>=', BOTH)),
     ]
   return result
@@ -38,14 +38,16 @@ def measure(setting):
 def _rate(task, quality, processes, setting):
   """Times an agent step, of all processes together."""
   steps = setting.sizes['agent_steps']
-  environments = [workers.start(task, seed, quality=quality)
-                  for seed in range(processes)]
+  environments, seconds = [], []
   try:
+    for seed in range(processes):
+      environments.append(workers.start(task, seed, quality=quality))
     with concurrent.futures.ThreadPoolExecutor(processes) as pool:
       list(pool.map(lambda worker: _steps(worker, 2), environments))
-      seconds = []
       with clock.Others() as others:
-        for _ in range(setting.repeats):
+        while (len(seconds) < setting.repeats
+               or sum(seconds) * steps * processes
+               < setting.sizes['least_seconds']):
           start = time.perf_counter()
           list(pool.map(lambda worker: _steps(worker, steps), environments))
           seconds.append(
@@ -57,11 +59,11 @@ def _rate(task, quality, processes, setting):
 
 
 def _steps(environment, count):
-  """Random actions; a new episode begins where one ends."""
+  """Random actions; a reset where an episode ends counts as a step."""
   random = np.random.default_rng(0)
-  timestep = environment.reset(0)
+  timestep = None
   for _ in range(count):
-    if timestep.last():
+    if timestep is None or timestep.last():
       timestep = environment.reset(0)
     else:
       action = random.uniform(-1, 1, environment.action_size)

@@ -11,6 +11,7 @@ from agents.run import loop
 from agents.run import run_directory
 
 from . import clock
+from . import model
 from . import rows
 
 TASK = 'cartpole_swingup'
@@ -18,41 +19,40 @@ _TRACED = 2  # episodes in which TensorFlow still builds its graphs
 
 
 def measure(setting):
-  """Returns agent steps per second of W7, and seconds per episode of W8."""
-  return [*(_paper(setting) if setting.wants('paper') else []),
-          *(_preset(setting) if setting.wants('cpu') else [])]
+  """Returns agent steps per second of W7, or seconds per episode of W8."""
+  return _paper(setting) if setting.preset == 'paper' else _preset(setting)
 
 
 def _paper(setting):
-  config, sizes = setting.preset('paper'), setting.sizes['loop']
+  config, sizes = model.published(setting, 'bfloat16'), setting.sizes['loop']
+  config.task = setting.task or TASK
   config.train.update(
       episodes=sizes['episodes'], seed_episodes=sizes['seed_episodes'],
       updates=sizes['updates'], batch=sizes['batch'], length=sizes['length'],
       overlap=True)
   config.planner.update({key: sizes[key] for key in (
       'horizon', 'iterations', 'candidates', 'elites')})
-  for part in (config.encoder, config.heads.image):
-    part.precision = 'mixed_bfloat16'
   config.environment.quality = 'fast'
-  timing, steps = _episodes(config, setting)
+  timing, steps = _episodes(config)
   return [rows.row(
       'W7', f'loop, {sizes["updates"]} updates of {sizes["batch"]} x '
-      f'{sizes["length"]} an episode', steps / timing['seconds'],
+      f'{sizes["length"]} an episode, bfloat16', steps / timing['seconds'],
       'agent steps/s', timing, ('>=', 15))]
 
 
 def _preset(setting):
-  config = setting.preset('cpu')
+  config = setting.config()
+  config.task = setting.task or config.task
   config.train.update(setting.sizes['preset'])
-  timing, _ = _episodes(config, setting)
+  timing, _ = _episodes(config)
   return [rows.row(
       'W8', f'episode of the preset, {config.train.updates} updates',
       timing['seconds'], 's', timing)]
 
 
-def _episodes(config, setting):
+def _episodes(config):
   """Trains; returns the time of an episode, and its agent steps."""
-  config.task = setting.task or TASK
+  loop.share_cores(config)  # As agents.run.train does.
   config.evaluate.update(every=10 ** 6, last_episodes=1)
   with (tempfile.TemporaryDirectory(prefix='worldmodels-') as folder,
         contextlib.redirect_stdout(io.StringIO()),

@@ -6,10 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from agents.run import build
+from agents.run import loop
+from worldmodels import world_model
 
 from . import ceiling
 from . import clock
 from . import flops
+from . import replay
 from . import rows
 
 # Shares of the ceiling that are aimed at.
@@ -17,30 +20,22 @@ GOALS = {'bfloat16': 0.6, 'float32': 0.8}
 
 
 def measure(setting):
-  """Returns the rows of W1 and W2 at both precisions, and of W8."""
-  return [*(_paper(setting) if setting.wants('paper') else []),
-          *(_preset(setting) if setting.wants('cpu') else [])]
+  """Returns the rows of W1 and W2 at both precisions, or of W8."""
+  return _paper(setting) if setting.preset == 'paper' else _preset(setting)
 
 
 def _paper(setting):
   result = []
-  for work, (batch, length) in setting.sizes['updates'].items():
-    for precision in ('bfloat16', 'float32'):
+  for precision, goal in GOALS.items():
+    top = ceiling.rate(ceiling.CONVOLUTION, precision, setting)
+    for work, (batch, length) in setting.sizes['updates'].items():
       agent = build.agent_for(published(setting, precision), 1, {})
-      timing = clock.median(
-          update(agent, batch, length), setting.repeats, warmup=3)
+      timing = clock.median(update(agent, batch, length), setting, warmup=3)
       # Linear in the batch, and eager: one member is enough, and is quick.
       count = batch * flops.count(update(agent, 1, length))
-      achieved = count / timing['seconds'] / 1e9
-      top = ceiling.rate(ceiling.CONVOLUTION, precision, setting)
-      result += [
-          rows.row(work, f'update {batch} x {length}, {precision}',
-                   timing['seconds'], 's', timing, gflop=count / 1e9,
-                   gflops=achieved),
-          rows.row(work, f'share of the {precision} convolution ceiling',
-                   achieved / top, '', timing, ('>=', GOALS[precision]),
-                   ceiling=top),
-      ]
+      result += rows.compared(
+          work, f'update {batch} x {length}, {precision}', count, timing,
+          (f'{precision} convolution', top), ('>=', goal))
       if (work, precision) == ('W1', 'bfloat16'):
         result.append(rows.row(
             'memory', 'W1 peak resident size', peak_resident() / 2 ** 30,
@@ -54,7 +49,7 @@ def published(setting, precision):
   The preset `paper` follows PlaNet's code; the figures are of the paper's
   reward head, two layers of 200.
   """
-  config = setting.preset('paper')
+  config = setting.config()
   config.heads.reward.update(units=200, layers=2)
   policy = 'float32' if precision == 'float32' else 'mixed_bfloat16'
   config.encoder.precision = config.heads.image.precision = policy
@@ -62,26 +57,26 @@ def published(setting, precision):
 
 
 def _preset(setting):
-  config = setting.preset('cpu')
+  config = setting.config()
+  loop.share_cores(config)  # As agents.run.train does.
   batch, length = config.train.batch, config.train.length
   agent = build.agent_for(config, 1, {})
-  step = update(agent, batch, length)
-  timing = clock.median(step, setting.repeats, warmup=3)
+  one_update = update(agent, batch, length)
+  timing = clock.median(one_update, setting, warmup=3)
   # Not linear in the batch: a share of the frames is rounded up.
-  count = flops.count(step)
-  result = [
-      rows.row('W8', f'update {batch} x {length} of the preset',
-               timing['seconds'] * 1e3, 'ms', timing, gflop=count / 1e9,
-               gflops=count / timing['seconds'] / 1e9),
-      rows.row('W8', 'images through the update',
-               batch * length / timing['seconds'], '1/s', timing,
-               ('>=', 6000)),
-  ]
+  count = flops.count(one_update)
+  top = ceiling.rate(ceiling.CONVOLUTION, 'bfloat16', setting)
+  result = rows.compared(
+      'W8', f'update {batch} x {length} of the preset', count, timing,
+      ('bfloat16 convolution', top))
+  result.append(rows.row(
+      'W8', 'images through the update', batch * length / timing['seconds'],
+      '1/s', timing, ('>=', 6000)))
   for name, part in _parts(agent, config).items():
-    timing = clock.median(part, setting.repeats, warmup=3)
+    timing = clock.median(part, setting, warmup=3)
     result.append(rows.row('W8', f'of it {name}, alone',
                            timing['seconds'] * 1e3, 'ms', timing))
-  return result
+  return result + replay.inputs(setting, batch, length)
 
 
 def update(agent, batch, length):
@@ -118,7 +113,7 @@ def _parts(agent, config):
       [batch, length, model.encoder.embed], [0, 1])
   seed = tf.constant([0, 1])
   state, _ = model.rssm.observe(embed, data['action'], data['is_first'])
-  frames = int(np.ceil(batch * length * model.share['image']))
+  frames = world_model.count_of(batch * length, model.share['image'])
   features = tf.reshape(model.rssm.features(state),
                         [batch * length, -1])[:frames]
 
@@ -132,6 +127,9 @@ def _parts(agent, config):
           lambda image: model.encoder({'image': image}),
           [data['image']], model.encoder.trainable_variables),
       'RSSM': _both_ways(observe, [embed], model.rssm.trainable_variables),
+      'reward head': _both_ways(
+          model.head('reward').mean, [model.rssm.features(state)],
+          model.head('reward').trainable_variables),
       'decoder': _both_ways(
           model.head('image').mean, [features],
           model.head('image').trainable_variables),

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from agents import planning
 from agents.run import build
+from agents.run import loop
 from worldmodels import imagination
 
 from . import ceiling
@@ -14,35 +15,35 @@ from . import rows
 
 
 def measure(setting):
-  """Returns the rows of W3, PlaNet's plan, and of the preset's plan."""
-  return [*(_paper(setting) if setting.wants('paper') else []),
-          *(_preset(setting) if setting.wants('cpu') else [])]
+  """Returns the rows of W3, PlaNet's plan, or of the preset's plan."""
+  return _paper(setting) if setting.preset == 'paper' else _preset(setting)
 
 
 def _paper(setting):
   config = model.published(setting, 'float32')
   config.planner.update(setting.sizes['plan'])
   plan = _plan(config)
-  timing = clock.median(plan, setting.repeats)
+  timing = clock.median(plan, setting)
   count = flops.count(plan)
-  top = ceiling.rate(ceiling.PRODUCT, 'float32', setting)
+  rate, beside = ceiling.rate(ceiling.PRODUCT, 'float32', setting)
   # The floor is the time of the arithmetic at that rate: 264 ms where the
   # published figures were taken, and the goal there, 160 ms, 0.61 of it.
-  floor = count / top / 1e9
+  floor = count / rate / 1e9
   return [
-      rows.row('W3', 'one action, {horizon} x {iterations} x {candidates}'
-               .format(**setting.sizes['plan']), timing['seconds'] * 1e3,
-               'ms', timing, gflop=count / 1e9,
-               gflops=count / timing['seconds'] / 1e9),
+      *rows.compared(
+          'W3', 'one action, {horizon} x {iterations} x {candidates}'.format(
+              **setting.sizes['plan']), count, timing,
+          ('float32 product', (rate, beside))),
       rows.row('W3', 'time over the floor of float32 products',
-               timing['seconds'] / floor, '', timing, ('<=', 0.61),
-               ceiling=top),
+               timing['seconds'] / floor, '', clock.both(timing, beside),
+               ('<=', 0.61)),
   ]
 
 
 def _preset(setting):
-  config = setting.preset('cpu')
-  timing = clock.median(_plan(config), setting.repeats)
+  config = setting.config()
+  loop.share_cores(config)  # As agents.run.train does.
+  timing = clock.median(_plan(config), setting)
   planner = config.planner
   return [rows.row(
       'W8', f'one action of the preset, {planner.horizon} x '

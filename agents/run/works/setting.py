@@ -6,10 +6,11 @@ import runpy
 # The published works. `tiny` runs every part of the program in seconds.
 SIZES = {
     'full': dict(
+        least_seconds=2.0,  # of the calls of a figure
         ceiling=dict(product=2048, images=512),
         updates={'W1': (50, 50), 'W2': (16, 32)},  # batch, length
         plan=dict(horizon=12, iterations=10, candidates=1000, elites=100),
-        agent_steps=500,
+        agent_steps=100,
         store=dict(episodes=(100, 5000), rows=1000, batch=50, length=50,
                    batches=100, update_seconds=0.2),
         loop=dict(episodes=9, seed_episodes=3, updates=10, batch=16, length=32,
@@ -17,6 +18,7 @@ SIZES = {
         preset=dict(episodes=9, seed_episodes=3),
     ),
     'tiny': dict(
+        least_seconds=0.0,
         ceiling=dict(product=64, images=2),
         updates={'W1': (2, 8)},
         plan=dict(horizon=3, iterations=2, candidates=8, elites=2),
@@ -36,23 +38,19 @@ class Setting:
 
   Attributes:
     sizes: a value of SIZES.
-    repeats: timed calls of each figure.
+    repeats: least number of timed calls of each figure.
     configs: path of the file of configs.
-    only: `paper` for PlaNet's sizes alone (W1 to W7), `cpu` for the preset of
-      that name (W8), None for both.
+    preset: which figures, those at PlaNet's sizes (`paper`: W1 to W7) or those
+      of the preset `cpu` (W8). Each has a process of its own.
     task: of the environments; None is the work's own.
   """
 
   sizes: dict
   repeats: int
   configs: str
-  only: str | None = None
+  preset: str = 'paper'
   task: str | None = None
 
-  def wants(self, name):
-    """Says whether figures of this preset are asked for."""
-    return self.only in (None, name)
-
-  def preset(self, name):
+  def config(self):
     """Returns the preset of the file, free to be changed."""
-    return runpy.run_path(self.configs)['get_config'](name)
+    return runpy.run_path(self.configs)['get_config'](self.preset)
