@@ -19,20 +19,19 @@ from . import rows
 def measure(setting):
   """Returns how long a batch takes, and what is waited for with few and many.
 
-  The many episodes are hard links to the few: as many files, and as much to
-  choose from, but all of it in the system's cache. What a disk adds is not in
-  these figures.
+  Most of the many episodes are hard links to others: as many files, and as
+  much to choose from, but all of it in the system's cache. What a disk adds is
+  not in these figures.
   """
-  sizes = setting.sizes['store']
-  few, many = sizes['episodes']
-  result = []
-  with tempfile.TemporaryDirectory(prefix='worldmodels-') as folder:
-    small, large = pathlib.Path(folder, 'few'), pathlib.Path(folder, 'many')
-    _fill(small, few, sizes['rows'])
-    _link(small, large, many)
-    # The many first: what they leave in memory is not the few's.
-    for place, count in ((large, many), (small, few)):
-      result += _folder(place, count, setting)
+  sizes, result = setting.sizes['store'], []
+  # The many first: what they leave in memory is not the few's.
+  for name in ('many', 'few'):
+    count, length = sizes[name]
+    with tempfile.TemporaryDirectory(prefix='worldmodels-') as folder:
+      made, linked = pathlib.Path(folder, 'made'), pathlib.Path(folder, 'all')
+      _fill(made, min(count, sizes['few'][0]), length)
+      _link(made, linked, count)
+      result += _folder(linked, count, setting)
   return result
 
 
@@ -40,7 +39,7 @@ def inputs(setting, batch, length):
   """The row of a batch of the preset as TensorFlow gets it."""
   sizes = setting.sizes['store']
   with tempfile.TemporaryDirectory(prefix='worldmodels-') as folder:
-    _fill(folder, 2, max(sizes['rows'] // 8, length))
+    _fill(folder, 4, max(sizes['many'][1], length))
     store = stores.Store(folder, log=lambda line: None)
     seeds = iter(range(10 ** 9))
 

@@ -11,8 +11,8 @@ SIZES = {
         updates={'W1': (50, 50), 'W2': (16, 32)},  # batch, length
         plan=dict(horizon=12, iterations=10, candidates=1000, elites=100),
         agent_steps=100,
-        store=dict(episodes=(100, 5000), rows=1000, batch=50, length=50,
-                   batches=100, update_seconds=0.2),
+        store=dict(few=(100, 1000), many=(5000, 125),  # episodes, rows
+                   batch=50, length=50, batches=100, update_seconds=0.2),
         loop=dict(episodes=9, seed_episodes=3, updates=10, batch=16, length=32,
                   horizon=12, iterations=5, candidates=100, elites=10),
         preset=dict(episodes=9, seed_episodes=3),
@@ -23,7 +23,7 @@ SIZES = {
         updates={'W1': (2, 8)},
         plan=dict(horizon=3, iterations=2, candidates=8, elites=2),
         agent_steps=5,
-        store=dict(episodes=(2, 4), rows=20, batch=2, length=5, batches=3,
+        store=dict(few=(2, 20), many=(4, 10), batch=2, length=5, batches=3,
                    update_seconds=0.01),
         loop=dict(episodes=4, seed_episodes=1, updates=1, batch=2, length=8,
                   horizon=3, iterations=2, candidates=8, elites=2),
