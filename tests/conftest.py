@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -8,6 +9,16 @@ import pytest
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+
+def pytest_configure(config):
+  """Hears Ctrl-C, as programs do that are not started in the background.
+
+  A shell lets its background jobs ignore it, and what they start inherits that.
+  """
+  del config
+  if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collectstart(collector):
