@@ -109,3 +109,10 @@ def test_a_number_that_is_not_known_is_one_block():
 
   assert run(tf.ones([100, 3])).shape == (100, 3)
   assert len(calls) == 1
+
+
+def test_a_gpu_gets_all_at_once(monkeypatch):
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [kind])
+  calls = []
+  layers.in_blocks(lambda block: calls.append(1) or block, tf.ones([100, 3]))
+  assert len(calls) == 1

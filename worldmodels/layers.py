@@ -16,7 +16,7 @@ def in_blocks(function, values):
   """Maps values [N, ...] a block at a time, if N is known.
 
   A block stays in the cache of a core from one operation to the next, and
-  blocks go to cores side by side.
+  blocks go to cores side by side. A GPU wants all at once, and gets it.
 
   Args:
     function: of a tensor [n, ...], each member for itself -> [n, ...].
@@ -27,7 +27,7 @@ def in_blocks(function, values):
   """
   count = values.shape[0] or 0
   blocks = min(count // BLOCK, MOST_BLOCKS)
-  if blocks < 2:
+  if blocks < 2 or tf.config.list_physical_devices('GPU'):
     return function(values)
   size = count // blocks
   sizes = [size] * (blocks - 1) + [count - size * (blocks - 1)]
