@@ -58,6 +58,18 @@ class Agent(keras.layers.Layer):
     return {'action': tf.zeros([batch, self.actions]),
             **self.model.rssm.initial(batch)}
 
+  def plan(self, state, seeds):
+    """Plans actions [B, H, A] from states [B, ...].
+
+    Args:
+      state: where the plans start.
+      seeds: int32 [2, 2], of the imagined states and of the planner.
+    """
+    score = imagination.score(
+        self.model, state, seeds[0] if self._sample else None)
+    start = tf.zeros([tf.shape(state['deter'])[0], self._horizon, self.actions])
+    return self._planner.plan(score, start, seeds[1], **self._plan_options)
+
   @tf.function
   def policy(self, observation, state, explore, seed):
     """Filters the new image, then plans from there.
@@ -76,12 +88,7 @@ class Agent(keras.layers.Layer):
     posterior, _ = self.model.rssm.observe_step(
         before, self.model.encoder(observation), state['action'],
         observation['is_first'], seeds[0] if self._sample else None)
-    score = imagination.score(
-        self.model, posterior, seeds[1] if self._sample else None)
-    batch = tf.shape(state['action'])[0]
-    start = tf.zeros([batch, self._horizon, self.actions])
-    plan = self._planner.plan(score, start, seeds[2], **self._plan_options)
-    action = plan[:, 0]
+    action = self.plan(posterior, seeds[1:3])[:, 0]
     noise = self._exploration * tf.random.stateless_normal(
         tf.shape(action), seeds[3])
     action = tf.where(explore, tf.clip_by_value(action + noise, -1.0, 1.0),

@@ -2,10 +2,8 @@
 
 import tensorflow as tf
 
-from agents import planning
 from agents.run import build
 from agents.run import loop
-from worldmodels import imagination
 
 from . import ceiling
 from . import clock
@@ -53,17 +51,8 @@ def _preset(setting):
 
 def _plan(config):
   """Returns a function that plans one action from a state."""
-  learned = build.agent_for(config, 1, {}).model
-  options = config.planner.to_dict()
-  planner = planning.load(options.pop('name'))
-  horizon, sample = options.pop('horizon'), options.pop('sample')
-  state = learned.rssm.initial(1)
-
-  @tf.function
-  def plan(seed):
-    seeds = tf.random.split(seed, 2)
-    score = imagination.score(learned, state, seeds[0] if sample else None)
-    return planner.plan(
-        score, tf.zeros([1, horizon, 1]), seeds[1], **options)
-
-  return lambda: ceiling.done(plan(tf.constant([0, 1])))
+  agent = build.agent_for(config, 1, {})
+  state = agent.model.rssm.initial(1)
+  plan = tf.function(agent.plan)
+  seeds = tf.constant([[0, 1], [0, 2]])
+  return lambda: ceiling.done(plan(state, seeds))
