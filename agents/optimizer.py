@@ -1,5 +1,9 @@
 """Adam with a clipped global norm that survives a bad batch.
 
+Beside the trained weights it keeps, if asked to, a running average of them
+(Polyak and Juditsky, 1992): from one update to the next a world model swings
+about what it has learned, and whoever acts with it feels every swing.
+
 A single NaN in one gradient makes, through the global norm, every weight NaN.
 So an update whose norm is not finite is skipped and counted.
 """
@@ -17,9 +21,12 @@ class Optimizer(keras.layers.Layer):
     epsilon: of Adam.
     clip: largest global norm of the gradient; longer ones are shortened.
     warmup: updates over which the rate rises linearly from 0.
+    average: decay of the running average, which forgets after about
+      1 / (1 - decay) updates; 0 keeps none.
   """
 
-  def __init__(self, variables, *, rate, epsilon, clip, warmup=0, name):
+  def __init__(self, variables, *, rate, epsilon, clip, warmup=0, average=0.0,
+               name):
     super().__init__(name=name)
     self._targets = list(variables)
     self._clip = clip
@@ -29,6 +36,17 @@ class Optimizer(keras.layers.Layer):
     # Named, or the names of its slots would count the optimizers of a process.
     self._adam = keras.optimizers.Adam(rate, epsilon=epsilon, name='adam')
     self._adam.build(self._targets)
+    if not 0.0 <= average < 1.0:
+      raise ValueError(
+          f'optimizer.average is {average}; it is a decay from 0 to below 1')
+    self._decay = average
+    self._averages = [
+        self.add_weight(
+            shape=target.shape, dtype=target.dtype, trainable=False,
+            initializer='zeros', name=f'average_{target.path.replace("/", ".")}')
+        for target in (self._targets if average else ())]
+    for mean, target in zip(self._averages, self._targets):
+      mean.assign(target)
     self.skipped = self.add_weight(
         shape=(), dtype='int32', initializer='zeros', trainable=False,
         name='skipped')
@@ -41,7 +59,13 @@ class Optimizer(keras.layers.Layer):
   @property
   def slots(self):
     """Variables to be kept with the trained ones in a checkpoint."""
-    return list(self._adam.variables) + [self.skipped, self.skipped_run]
+    return list(self._adam.variables) + self._averages + [
+        self.skipped, self.skipped_run]
+
+  @property
+  def averages(self):
+    """The averages of the variables; themselves where none are kept."""
+    return self._averages or self._targets
 
   def minimize(self, loss, tape):
     """Applies the gradient of the scalar `loss`; returns its global norm."""
@@ -51,6 +75,7 @@ class Optimizer(keras.layers.Layer):
 
     def apply():
       self._adam.apply(gradients, self._targets)
+      self._follow()
       self.skipped_run.assign(0)
       return 0
 
@@ -61,3 +86,11 @@ class Optimizer(keras.layers.Layer):
 
     tf.cond(finite, apply, skip)
     return norm
+
+  def _follow(self):
+    """Moves the averages towards the variables, fast at first."""
+    count = tf.cast(self._adam.iterations, tf.float32)
+    # As tf.train.ExponentialMovingAverage: the first weights are soon gone.
+    pull = 1.0 - tf.minimum(self._decay, (1.0 + count) / (10.0 + count))
+    for mean, target in zip(self._averages, self._targets):
+      mean.assign_add(tf.cast(pull, mean.dtype) * (target.value - mean.value))

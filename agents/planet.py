@@ -53,6 +53,20 @@ class Agent(keras.layers.Layer):
     """Sees uint8 images [N, 64, 64, 3] of the seed episodes, once."""
     self.model.encoder.center(images)
 
+  def adopt(self, learner):
+    """Takes the parameters with which `learner`, or itself, is to act.
+
+    Args:
+      learner: an Agent of the same config. Where its optimizer averages what
+        it learns, that is what is taken.
+    """
+    pairs = list(zip(
+        self.model.variables, learner.model.variables, strict=True))
+    pairs += zip(
+        self.model.trainable_variables, learner.optimizer.averages, strict=True)
+    for mine, learned in pairs:
+      mine.assign(learned)
+
   def initial(self, batch):
     """Returns the state of `policy` before the first step, [B, ...]."""
     return {'action': tf.zeros([batch, self.actions]),

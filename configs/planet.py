@@ -127,6 +127,7 @@ def paper():
       epsilon=1e-4,  # [P]
       clip=1000.0,  # global norm of the gradient [P]
       warmup=0,  # updates over which the rate rises from zero
+      average=0.0,  # decay of the average of the weights that acts; 0: none
   ))
   config.planner = ml_collections.ConfigDict(dict(
       name='cem',  # a module in agents/planners/
@@ -188,7 +189,7 @@ def cpu():
       initializer='he_normal')
   config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.3)
   config.overshooting.update(steps=6, kl=0.5, reward=5.0)
-  config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0)
+  config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0, average=0.998)
   config.planner.update(
       horizon=12, iterations=4, candidates=120, elites=15, sample=False)
   config.exploration = 0.2
@@ -212,7 +213,7 @@ def small():
   config.kl.update(posterior_scale=1.0)
   config.heads.reward.update(units=64)
   config.overshooting.update(steps=4)
-  config.optimizer.update(rate=1e-3)
+  config.optimizer.update(rate=1e-3, average=0.0)
   config.planner.update(
       horizon=8, iterations=3, candidates=80, elites=10)
   config.exploration = 0.3

@@ -179,7 +179,7 @@ def test_every_variable_trains(name, made):
     assert not np.array_equal(before[path], after[path]), path
     assert np.isfinite(after[path]).all(), path
   # What is frozen stays; the optimizer's own goes on.
-  model = {variable.path for variable in agent.variables}
+  model = {variable.path for variable in agent.model.variables}
   for path in (model & before.keys()) - trained:
     np.testing.assert_array_equal(before[path], after[path], err_msg=path)
 

@@ -146,3 +146,28 @@ def test_slots_are_all_that_it_remembers(warmup):
     minimize(mine, first, bowl)
     minimize(its, second, bowl)
   np.testing.assert_array_equal(first[0].numpy(), second[0].numpy())
+
+
+def test_the_average_follows_fast_at_first_and_slowly_later():
+  (target,) = targets = variables([3.0, -1.0])
+  optimizer = optimizers.Optimizer(targets, **OPTIONS | dict(average=0.3))
+  (mean,) = optimizer.averages
+  golden = target.numpy()
+  # After n updates the decay is (1 + n) / (10 + n), and 0.3 from there on.
+  for decay in (2 / 11, 3 / 12, 0.3, 0.3):
+    minimize(optimizer, targets, lambda a: tf.reduce_sum(a * a))
+    golden = decay * golden + (1 - decay) * target.numpy()
+    np.testing.assert_allclose(mean.numpy(), golden, atol=1e-6)
+    assert np.abs(mean.numpy() - target.numpy()).min() > 1e-3
+
+
+def test_without_an_average_the_variables_stand_for_it():
+  targets = variables([3.0, -1.0])
+  optimizer = optimizers.Optimizer(targets, **OPTIONS)
+  assert [id(x) for x in optimizer.averages] == [id(x) for x in targets]
+
+
+@pytest.mark.parametrize('average', [-0.1, 1.0])
+def test_an_average_that_never_forgets_is_refused(average):
+  with pytest.raises(ValueError, match=rf'optimizer.average is {average}'):
+    optimizers.Optimizer(variables(1.0), **OPTIONS | dict(average=average))

@@ -63,9 +63,10 @@ class Training:
     self._check_end()
     keras.utils.set_random_seed(config.seed)  # Of the first parameters.
     self.agent = build.agent(config, environment)
-    # Beside the learner the actor needs parameters that stand still.
-    self.actor = (build.agent(config, environment)
-                  if config.train.overlap else self.agent)
+    # Beside the learner the actor needs parameters that stand still; and it
+    # acts on their average, which is not what is learned on.
+    own = config.train.overlap or config.optimizer.average
+    self.actor = build.agent(config, environment) if own else self.agent
     directory.start(config)  # From here on it is a run.
     metadata = dict(
         task=config.task, action_repeat=self.environment.action_repeat,
@@ -112,22 +113,16 @@ class Training:
     parameters from before these updates, where PlaNet takes those from after.
     """
     if self.config.train.overlap:
-      self._hand_over()
+      self.actor.adopt(self.agent)
       acting_done = pool.submit(self._act, index)
       values = self._train(index)
       values.update(acting_done.result())
     else:
       values = self._train(index)
+      self.actor.adopt(self.agent)
       values.update(self._act(index))
     self._report(index + 1, values)
     self._save()
-
-  def _hand_over(self):
-    """Gives the actor the parameters that were learned."""
-    if self.actor is not self.agent:
-      for mine, learned in zip(
-          self.actor.model.variables, self.agent.model.variables, strict=True):
-        mine.assign(learned)
 
   def _check_end(self):
     """Raises RunError if the run is past the end that is asked for."""
@@ -251,7 +246,7 @@ class Training:
   def _last_evaluation(self):
     """More episodes at the end, and what the run amounts to."""
     config = self.config
-    self._hand_over()
+    self.actor.adopt(self.agent)
     returns = []
     for number in range(config.evaluate.last_episodes):
       seed = rollout.seed_of(

@@ -52,4 +52,5 @@ def agent(directory, config, actions, vectors, checkpoint=None, log=print):
   counters = checkpoints.restore(
     directory.checkpoints, restored.state_variables, log, checkpoint
   )
+  restored.adopt(restored)
   return restored, counters
