@@ -67,8 +67,14 @@ class Optimizer(keras.layers.Layer):
     """The averages of the variables; themselves where none are kept."""
     return self._averages or self._targets
 
-  def minimize(self, loss, tape):
-    """Applies the gradient of the scalar `loss`; returns its global norm."""
+  def minimize(self, loss, tape, allow=True):
+    """Applies the gradient of the scalar `loss`; returns its global norm.
+
+    Args:
+      loss: scalar.
+      tape: that recorded it.
+      allow: bool scalar; where false nothing is changed and nothing counted.
+    """
     gradients = tape.gradient(loss, [v.value for v in self._targets])
     gradients, norm = tf.clip_by_global_norm(gradients, self._clip)
     finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
@@ -80,11 +86,12 @@ class Optimizer(keras.layers.Layer):
       return 0
 
     def skip():
-      self.skipped.assign_add(1)
-      self.skipped_run.assign_add(1)
+      missed = tf.cast(allow, tf.int32)
+      self.skipped.assign_add(missed)
+      self.skipped_run.assign_add(missed)
       return 0
 
-    tf.cond(finite, apply, skip)
+    tf.cond(finite & allow, apply, skip)
     return norm
 
   def _follow(self):

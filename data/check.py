@@ -13,6 +13,7 @@ import numpy as np
 from absl import app
 from absl import flags
 
+from . import actions
 from . import environments
 from . import graphics
 from . import rendering
@@ -44,11 +45,11 @@ _COMPARED = 20  # agent_steps that are played twice
 def play(worker, seed: int, longest: int = _LONGEST) -> dict[str, np.ndarray]:
   """Plays an episode with random actions; it may be cut after `longest`."""
   random = np.random.default_rng(seed)
-  timesteps, actions = [worker.reset(seed)], []
-  while not timesteps[-1].last() and len(actions) < longest:
-    actions.append(random.uniform(-1, 1, worker.action_size))
-    timesteps.append(worker.step(actions[-1]))
-  return rows.stack(timesteps, actions)
+  timesteps, taken = [worker.reset(seed)], []
+  while not timesteps[-1].last() and len(taken) < longest:
+    taken.append(actions.sample(random, worker.action_size, worker.discrete))
+    timesteps.append(worker.step(taken[-1]))
+  return rows.stack(timesteps, taken)
 
 
 def problems(episodes: list[dict], again: dict, other: dict) -> list[str]:
@@ -93,8 +94,7 @@ def report(worker, episodes: list[dict], seconds: float) -> list[str]:
   rendered = f'{frames} unlike frames of {len(images)}, values from '
   return [
     f'task         {worker.task}',
-    f'action       {worker.action_size} in [-1, 1], held for '
-    f'{worker.action_repeat} steps',
+    f'action       {_kind(worker)}, held for {worker.action_repeat} steps',
     f'observation  {", ".join(observed)}',
     f'image        {rendered}{images.min()} to {images.max()}',
     f'reward       {reward.min():.3g} to {reward.max():.3g}, mean '
@@ -106,6 +106,11 @@ def report(worker, episodes: list[dict], seconds: float) -> list[str]:
     f'speed        {sum(lengths) / seconds:.0f} agent steps/s',
     f'size         {size / 1e6:.2f} MB per episode',
   ]
+
+
+def _kind(worker) -> str:
+  size = worker.action_size
+  return f'one of {size}' if worker.discrete else f'{size} in [-1, 1]'
 
 
 def _span(values: list) -> str:

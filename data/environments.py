@@ -1,4 +1,4 @@
-"""Environments as agents see them: images in, actions in [-1, 1] out.
+"""Environments as agents see them: images in, actions as vectors out.
 
 `make` wraps a task of dm_control.suite, of data/tasks or of a module of one's
 own so that all of them observe `image`, repeat actions, sum rewards and refuse
@@ -15,12 +15,11 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from . import actions
 from . import rendering
 from . import resolve
 
 TaskError = resolve.TaskError
-
-_TOLERANCE = 1e-6  # of an action's bounds, for sums in float32
 
 
 def make(
@@ -48,7 +47,8 @@ def make(
 
   Returns:
     An environment whose observation has `image` uint8 [size, size, 3] and each
-    name of `vectors` as float32 [N], and whose action is [A] in [-1, 1].
+    name of `vectors` as float32 [N], and whose action is [A]: in [-1, 1], or
+    one-hot where the task offers A choices.
 
   Raises:
     TaskError: the task does not exist or breaks a rule.
@@ -73,11 +73,6 @@ def make(
   )
 
 
-def action_spec(action_size: int) -> specs.BoundedArray:
-  """The spec of an action [A] in [-1, 1]."""
-  return specs.BoundedArray((action_size,), np.float32, -1, 1, 'action')
-
-
 def observation_spec(shapes: dict) -> dict[str, specs.Array]:
   """From the shape of the image and of each vector to their specs."""
   return {
@@ -93,22 +88,6 @@ def reward_spec() -> specs.Array:
   return specs.Array((), np.float64, 'reward')
 
 
-def check_action(action, action_size: int) -> np.ndarray:
-  """Returns the action [A] as float64.
-
-  Raises:
-    ValueError: wrong shape, not finite, or out of bounds by more than 1e-6.
-  """
-  action = np.asarray(action, np.float64)
-  if action.shape != (action_size,):
-    raise ValueError(
-      f'action has shape {list(action.shape)}, expected [{action_size}]'
-    )
-  if not np.abs(action).max(initial=0) <= 1 + _TOLERANCE:  # NaN fails too
-    raise ValueError(f'action {action.tolist()} is not within [-1, 1]')
-  return action
-
-
 class Environment(dm_env.Environment):
   """See `make`.
 
@@ -117,6 +96,7 @@ class Environment(dm_env.Environment):
     quality: of the rendering.
     action_repeat: env_steps per agent_step.
     action_size: A.
+    discrete: whether actions are one-hot.
     step_limit: agent_steps per episode, or None if the task does not say.
   """
 
@@ -155,7 +135,7 @@ class Environment(dm_env.Environment):
     return dm_env.restart(self._observe(timestep.observation))
 
   def step(self, action) -> dm_env.TimeStep:
-    action = self._scale(check_action(action, self.action_size))
+    action = self._actions.to_task(action)
     if self._over:
       return self.reset()
     reward, discount = 0.0, 1.0
@@ -172,7 +152,7 @@ class Environment(dm_env.Environment):
     return dm_env.TimeStep(kind, reward, discount, observation)
 
   def action_spec(self) -> specs.BoundedArray:
-    return action_spec(self.action_size)
+    return actions.spec(self.action_size, self.discrete)
 
   def observation_spec(self) -> dict[str, specs.Array]:
     return observation_spec(self._shapes)
@@ -203,7 +183,7 @@ class Environment(dm_env.Environment):
           f'method {name!r}: expected a dm_env.Environment'
         )
     self._set_limit()
-    self._set_action()
+    self._set_actions()
     self._set_observation()
 
   def _set_limit(self) -> None:
@@ -215,20 +195,14 @@ class Environment(dm_env.Environment):
     finite = limit and math.isfinite(limit)
     self._limit = math.ceil(limit) if finite else self._source.step_limit
 
-  def _set_action(self) -> None:
+  def _set_actions(self) -> None:
     spec = self._env.action_spec()
-    floats = isinstance(spec, specs.Array) and np.issubdtype(
-      spec.dtype, np.floating
-    )
-    if not floats or not math.prod(spec.shape):
-      raise self._error(f'its action is {spec!r}: expected one array of floats')
-    low = np.broadcast_to(getattr(spec, 'minimum', -np.inf), spec.shape)
-    high = np.broadcast_to(getattr(spec, 'maximum', np.inf), spec.shape)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    self._action = spec
-    self._low = np.where(bounded, low, -1.0)
-    self._high = np.where(bounded, high, 1.0)
-    self.action_size = math.prod(spec.shape)
+    try:
+      self._actions = actions.Actions(spec)
+    except ValueError as error:
+      raise self._error(str(error)) from error
+    self.action_size = self._actions.size
+    self.discrete = self._actions.discrete
 
   def _set_observation(self) -> None:
     available = self._env.observation_spec()
@@ -254,13 +228,6 @@ class Environment(dm_env.Environment):
         names = ', '.join(key for key in available if key != 'image')
         raise self._error(f'it has no vector {name!r}, only: {names or "none"}')
       self._shapes[name] = (math.prod(available[name].shape),)
-
-  def _scale(self, action: np.ndarray) -> np.ndarray:
-    """From [A] in [-1, 1] to the task's own shape and bounds."""
-    action = action.reshape(self._action.shape)
-    action = self._low + (action + 1) / 2 * (self._high - self._low)
-    # Rounding may lead out of bounds, here and in who chose the action.
-    return np.clip(action, self._low, self._high).astype(self._action.dtype)
 
   def _observe(self, observation) -> dict[str, np.ndarray]:
     wanted = self._vectors if self._render else ('image', *self._vectors)

@@ -3,7 +3,7 @@
 Row t holds what came of action t: `action[t]` led to `image[t]`, `reward[t]`
 and `discount[t]`. Row 0 is the reset, its action and reward are zero.
   image        uint8   [L, H, W, 3]
-  action       float32 [L, A]  in [-1, 1]
+  action       float32 [L, A]  in [-1, 1]; of a choice, one-hot but in row 0
   reward       float32 [L]     sum over the action repeat
   discount     float32 [L]     0 where the task ended
   is_first, is_last, is_terminal  bool [L]

@@ -67,6 +67,7 @@ def _description(environment) -> dict:
   return {
     'shapes': {key: spec.shape for key, spec in specs.items()},
     'action_size': environment.action_size,
+    'discrete': environment.discrete,
     'action_repeat': environment.action_repeat,
     'step_limit': environment.step_limit,
     'quality': environment.quality,

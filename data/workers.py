@@ -11,6 +11,7 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from . import actions
 from . import channel
 from . import environments
 from . import graphics
@@ -54,6 +55,7 @@ class Worker(dm_env.Environment):
     quality: of the rendering.
     action_repeat: env_steps per agent_step.
     action_size: A.
+    discrete: whether actions are one-hot.
     step_limit: agent_steps per episode, or None if the task does not say.
     pid: of the process.
   """
@@ -86,12 +88,12 @@ class Worker(dm_env.Environment):
     """Starts a step; do something else, then `receive` its result.
 
     Args:
-      action: [A] in [-1, 1].
+      action: [A] in [-1, 1], or one-hot.
 
     Raises:
-      ValueError: the action has a wrong shape or is out of bounds.
+      ValueError: see actions.check.
     """
-    action = environments.check_action(action, self.action_size)
+    action = actions.check(action, self.action_size, self.discrete)
     self._send({}, {'action': action})
 
   def receive(self) -> dm_env.TimeStep:
@@ -107,7 +109,7 @@ class Worker(dm_env.Environment):
     )
 
   def action_spec(self) -> specs.BoundedArray:
-    return environments.action_spec(self.action_size)
+    return actions.spec(self.action_size, self.discrete)
 
   def observation_spec(self) -> dict[str, specs.Array]:
     return environments.observation_spec(self._shapes)
@@ -132,6 +134,7 @@ class Worker(dm_env.Environment):
     fields, _ = self._receive(self._start_timeout)
     self._shapes = {k: tuple(v) for k, v in fields['shapes'].items()}
     self.action_size = fields['action_size']
+    self.discrete = fields['discrete']
     self.action_repeat = fields['action_repeat']
     self.step_limit = fields['step_limit']
     self.quality = fields['quality']

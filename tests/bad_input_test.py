@@ -158,8 +158,8 @@ NEW = {
   'image of the wrong type': case(
     f'--config.task={STRANGE.format("float_image")}',
     'its image is float32 [64, 64, 3], expected uint8 [64, 64, 3]'),
-  'image of the wrong type, unannounced': case(
-    f'--config.task={STRANGE.format("discrete")}', 'expected one array of'),
+  'action of whole numbers': case(
+    f'--config.task={STRANGE.format("integers")}', 'expected one array of'),
   'missing module': case(
     '--config.task=my_lab.reacher:load', "no module 'my_lab'"),
   'missing function': case(

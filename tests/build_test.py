@@ -81,7 +81,7 @@ def test_an_agent_fits_its_environment():
     'height': dm_env.specs.Array([1], np.float32),
   }
   environment = types.SimpleNamespace(
-    action_size=2, observation_spec=lambda: spec
+    action_size=2, discrete=False, observation_spec=lambda: spec
   )
   assert build.vectors_of(environment) == {'speed': 3, 'height': 1}
   agent = build.agent(config(), environment)

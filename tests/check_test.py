@@ -45,6 +45,14 @@ def test_a_sound_task_is_described():
   assert 'problem' not in report and 'sound' in report
 
 
+def test_choices_are_described():
+  done = run('--task=juggle')
+  assert done.returncode == 0, done.stderr
+  assert 'action       one of 3, held for 1 steps\n' in done.stdout
+  (mean,) = re.findall(r'return +(\S+) of random actions', done.stdout)
+  assert 3 < float(mean) < 20
+
+
 @pytest.mark.parametrize(
   'arguments, message',
   [
@@ -70,6 +78,16 @@ def test_a_task_outside_the_checkout_is_checked(tmp_path):
   done = run('--task=my_lab:load', cwd=tmp_path, env={'PYTHONPATH': str(ROOT)})
   assert done.returncode == 0, done.stderr
   assert 'printed      stray words' in done.stdout
+
+
+def test_random_choices_are_one_hot_and_unlike():
+  episode = check.play(environments.make('juggle'), 0)
+  actions = episode['action']
+  assert actions.shape == (51, 3) and actions.dtype == np.float32
+  assert not actions[0].any()  # The reset has none.
+  np.testing.assert_array_equal(actions[1:].sum(1), 1)
+  assert (actions[1:].max(1) == 1).all()
+  assert actions[1:].sum(0).min() > 5
 
 
 # ---------------------------------------------------------- what it finds ----

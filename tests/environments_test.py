@@ -85,6 +85,44 @@ def test_actions_may_be_out_of_bounds_by_rounding():
   assert taken.tolist() == [6, 0]
 
 
+def test_a_choice_is_one_hot():
+  env = make('Choosing', vectors=['taken'], action_repeat=3)
+  assert env.discrete and env.action_size == 3
+  spec = env.action_spec()
+  assert spec.shape == (3,) and spec.dtype == np.float32
+  assert spec.minimum == 0 and spec.maximum == 1
+  env.reset()
+  for count, index in enumerate([2, 0, 1], 1):
+    action = np.eye(3, dtype=np.float32)[index]
+    spec.validate(action)
+    taken = env.step(action).observation['taken']
+    assert taken.tolist() == [index, 3 * count]  # It is held.
+  rounded = env.step([1e-7, 0, 1 - 5e-7]).observation['taken']
+  assert rounded[0] == 2
+  assert not make('load').discrete
+
+
+@pytest.mark.parametrize(
+  'action',
+  [[0, 0, 0], [1, 1, 0], [0, 0.99, 0], [0, 1, 0.01], [0, -1, 0], [0, np.nan, 1]]
+  + [[1, 0], 2, [2, 0, 0]],
+)
+def test_what_is_no_choice_is_refused(action):
+  env = make('Choosing')
+  env.reset()
+  with pytest.raises(ValueError, match='^action ') as caught:
+    env.step(action)
+  assert '\n' not in str(caught.value)
+
+
+def test_choices_are_known_after_loading_anew():
+  env = make('Choosing', vectors=['taken'])
+  env.reseed(3)
+  assert env.discrete
+  env.reset()
+  assert env.step([0, 0, 1]).observation['taken'][0] == 2
+
+
 # --------------------------------------------------------------- episodes ----
 
 
@@ -186,7 +224,7 @@ def test_reseeding_is_like_loading_with_that_seed(function):
   [
     ('float_image', r'image is float32 \[64, 64, 3\], expected uint8'),
     ('large_image', r'image is uint8 \[84, 84, 3\].*ask for size 84'),
-    ('discrete', 'expected one array of floats'),
+    ('integers', 'expected one array of floats, or a DiscreteArray'),
     ('array', 'no dict'),
     ('blind', "no 'image' and it has no physics"),
     ('not_an_environment', "a dict, which has no method 'reset'"),

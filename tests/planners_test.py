@@ -1,4 +1,9 @@
-"""Every file in agents/planners is under these tests as soon as it exists."""
+"""Every file in agents/planners is under these tests as soon as it exists.
+
+What is asked of all is asked of those that plan one-hot actions too, with an
+optimum that is one-hot; the bounds of the others and their one-hot vectors are
+each a test of their own.
+"""
 
 import inspect
 import pathlib
@@ -15,7 +20,11 @@ NAMES = sorted(
   for path in pathlib.Path(planners.__file__).parent.glob('*.py')
   if path.stem != '__init__'
 )
-B, H, A = 3, 3, 2
+DISCRETE = [
+  name for name in NAMES if getattr(planning.load(name), 'DISCRETE', False)
+]
+CONTINUOUS = [name for name in NAMES if name not in DISCRETE]
+B, H = 3, 3
 SEED = tf.constant([1, 2])
 
 # What a planner is tested with, of these, is what its `plan` takes. One that
@@ -23,17 +32,28 @@ SEED = tf.constant([1, 2])
 OPTIONS = dict(iterations=12, candidates=256, elites=24)
 
 
+def size(name):
+  """A."""
+  return 4 if name in DISCRETE else 2
+
+
 def plan(name, score, batch=B, seed=SEED):
   function = planning.load(name).plan
   known = inspect.signature(function).parameters
   options = {key: value for key, value in OPTIONS.items() if key in known}
-  return function(score, tf.zeros([batch, H, A]), seed, **options)
+  return function(score, tf.zeros([batch, H, size(name)]), seed, **options)
 
 
-def optima():
+def optima(name):
   """Unlike ones: a member whose plan is another's has a wrong one."""
+  if name in DISCRETE:
+    return tf.one_hot([[3, 0, 1], [2, 1, 1], [0, 2, 3]], size(name))
   random = np.random.default_rng(0)
-  return tf.constant(random.uniform(-0.7, 0.7, [B, H, A]), tf.float32)
+  return tf.constant(random.uniform(-0.7, 0.7, [B, H, size(name)]), tf.float32)
+
+
+def flat(actions):
+  return 0 * tf.reduce_sum(actions, [2, 3])
 
 
 def quadratic(optimum):
@@ -43,7 +63,7 @@ def quadratic(optimum):
 
 
 def test_the_planners_found_are_the_files_that_are_there():
-  assert 'cem' in NAMES
+  assert 'cem' in CONTINUOUS and 'categorical_cem' in DISCRETE
   assert planning.names() == NAMES
   with pytest.raises(ValueError, match="planner.name is 'cen'; it is one of"):
     planning.load('cen')
@@ -62,16 +82,16 @@ def test_its_signature_is_the_planners(name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_each_member_gets_its_own_optimum(name):
-  optimum = optima()
+  optimum = optima(name)
   found = plan(name, quadratic(optimum))
-  assert found.shape == [B, H, A] and found.dtype == tf.float32
+  assert found.shape == [B, H, size(name)] and found.dtype == tf.float32
   np.testing.assert_allclose(found, optimum, atol=0.1)
   # A batch of one is no other case.
   found = plan(name, quadratic(optimum[1:2]), batch=1)
   np.testing.assert_allclose(found, optimum[1:2], atol=0.1)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', CONTINUOUS)
 def test_actions_stay_in_bounds(name):
   sign = tf.constant([1.0, -1.0, 1.0])[:, None]
   asked = []
@@ -86,17 +106,38 @@ def test_actions_stay_in_bounds(name):
   assert found[0].mean() > 0.7 and found[1].mean() < -0.7
 
 
+@pytest.mark.parametrize('name', DISCRETE)
+def test_actions_are_one_hot(name):
+  asked = []
+
+  def score(actions):
+    asked.append(actions.numpy().reshape([-1, size(name)]))
+    return quadratic(optima(name))(actions)
+
+  found = plan(name, score).numpy().reshape([-1, size(name)])
+  for actions in (found, np.concatenate(asked)):
+    assert set(np.unique(actions)) == {0.0, 1.0}
+    np.testing.assert_array_equal(actions.sum(1), 1)
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_the_seed_decides(name):
-  score = quadratic(optima())
+  # A one-hot optimum is found from any seed, so chance shows where none is.
+  score = flat if name in DISCRETE else quadratic(optima(name))
   first = plan(name, score)
   tf.random.set_seed(7)  # No other source of randomness.
   np.testing.assert_array_equal(first, plan(name, score))
   other = plan(name, score, seed=tf.constant([1, 3]))
   assert np.abs(first - other).max() > 0
-  # A flat score leaves nothing but chance, which members do not share.
-  flat = plan(name, lambda actions: 0 * tf.reduce_sum(actions, [2, 3]))
-  assert np.ptp(flat, 0).min() > 0
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_members_do_not_share_their_chance(name):
+  found = plan(name, flat).numpy()  # Nothing but chance is left.
+  for b in range(B):
+    assert np.abs(found[b] - found[b - 1]).max() > 0
+  if name in CONTINUOUS:
+    assert np.ptp(found, 0).min() > 0
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -112,6 +153,6 @@ def test_a_score_that_is_not_finite_is_an_error(name, number):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_works_in_a_graph(name):
-  optimum = optima()
+  optimum = optima(name)
   graph = tf.function(lambda: plan(name, quadratic(optimum)))
   np.testing.assert_allclose(graph(), optimum, atol=0.1)

@@ -15,6 +15,7 @@ class World:
   """A counter of its steps; ends after `length`, by the task or by time."""
 
   action_size = A
+  discrete = False
 
   def __init__(self, length, ends=True):
     self._length = length

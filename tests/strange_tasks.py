@@ -107,8 +107,8 @@ lying = _make('Lying', observe=_observing(image=np.zeros((64, 64, 3))))
 nan_reward = _make('NanReward', reward=lambda self: float('nan'))
 no_reward = _make('NoReward', reward=lambda self: None)
 nan_vector = _make('NanVector', observe=_observing(taken=[np.nan, 0]))
-discrete = _make(
-  'Discrete', action_spec=lambda self: specs.DiscreteArray(num_values=3)
+integers = _make(
+  'Integers', action_spec=lambda self: specs.BoundedArray((2,), np.int32, 0, 3)
 )
 unbounded = _make('Unbounded', action_spec=lambda s: specs.Array((2,), float))
 array = _make(
@@ -143,6 +143,17 @@ class Reseeded(Task):
 
   def reseed(self, seed):
     self.seed_used = seed
+
+
+class Choosing(Task):
+  """Offers three choices, counts them and takes nothing else."""
+
+  def step(self, action):
+    self.action_spec().validate(action)
+    return super().step([action, self.action[1] + 1])
+
+  def action_spec(self):
+    return specs.DiscreteArray(3, np.int64)
 
 
 class Reusing(Task):

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from data import actions
 from data import check
 from data import environments
 from data import resolve
@@ -19,7 +20,7 @@ NAMES = sorted(
 
 
 def test_the_tasks_found_are_the_files_that_are_there():
-  assert 'hill' in NAMES
+  assert {'hill', 'juggle'} <= set(NAMES)
   assert resolve.own_tasks() == NAMES
 
 
@@ -48,7 +49,10 @@ def test_vectors_of_a_task_are_as_promised(name):
   vectors = [key for key in promised if key != 'image']
   with workers.start(name, vectors=vectors) as worker:
     first = worker.reset()
-    second = worker.step(worker.action_spec().maximum * np.ones(1))
+    random = np.random.default_rng(0)
+    second = worker.step(
+      actions.sample(random, worker.action_size, worker.discrete)
+    )
     for timestep in (first, second):
       for key, spec in worker.observation_spec().items():
         spec.validate(timestep.observation[key])
@@ -95,3 +99,66 @@ def test_hill_is_seen_where_it_is():
     expected = 31.5 + 24 * observation['position'][0]
     assert abs(column - expected) < 0.6
     assert ball.sum() > 100  # Three percent of the image.
+
+
+# ----------------------------------------------------------------- juggle ----
+
+
+def steer(env, seed, ahead=1.0, late=0):
+  """Return of a bat that goes where the ball will be, some steps late."""
+  timestep, total = env.reset(seed), 0.0
+  waiting = [1] * late
+  while not timestep.last():
+    state = timestep.observation
+    goal = state['ball'][0] + ahead * state['velocity'][0]
+    goal = goal if abs(goal) <= 1 else 2 * np.sign(goal) - goal
+    way = goal - state['bat'][0]
+    waiting.append(1 + int(np.sign(way)) * (abs(way) > 1 / 12))
+    timestep = env.step(np.eye(3)[waiting.pop(0)])
+    total += timestep.reward
+  return total
+
+
+def test_juggle_tells_good_agents_from_bad_ones():
+  env = environments.make('juggle', 0, vectors=['ball', 'velocity', 'bat'])
+  assert env.discrete and env.action_size == 3 and env.step_limit == 50
+
+  def mean(play):
+    return np.mean([play(seed) for seed in range(20)])
+
+  good = mean(lambda seed: steer(env, seed))
+  assert good > 43  # Of 50.
+  assert mean(lambda seed: check.play(env, seed)['reward'].sum()) < 0.25 * good
+  # Where the ball is heading matters, and no image shows it.
+  assert mean(lambda seed: steer(env, seed, ahead=0.0)) < 0.9 * good
+  assert mean(lambda seed: steer(env, seed, late=1)) < 0.9 * good
+
+
+def test_juggle_is_seen_where_it_is():
+  env = environments.make('juggle', 0, vectors=['ball', 'bat'])
+  for _ in range(10):
+    observation = env.reset().observation
+    for color, place, size in (
+      ([255, 200, 60], observation['ball'][0], 130),
+      ([80, 220, 120], observation['bat'][0], 100),
+    ):
+      seen = (observation['image'] == color).all(-1)
+      assert seen.sum() > size
+      middle = (seen.any(0).nonzero()[0][[0, -1]]).mean()
+      assert abs(middle - (31.5 + 24 * place)) < 1.1
+
+
+def test_juggle_keeps_within_its_walls():
+  env = environments.make('juggle', 0, vectors=['ball', 'velocity', 'bat'])
+  for index in (0, 2):
+    timestep = env.reset(index)
+    speed = np.abs(timestep.observation['velocity'])
+    places = []
+    while not timestep.last():
+      timestep = env.step(np.eye(3)[index])
+      state = timestep.observation
+      assert np.abs(state['ball']).max() <= 1
+      np.testing.assert_array_equal(np.abs(state['velocity']), speed)
+      places.append(state['bat'][0])
+    assert places[-1] == index - 1
+    assert (np.diff(places) * (index - 1) >= 0).all()

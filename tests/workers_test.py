@@ -18,6 +18,10 @@ from data import workers
 
 ROOT = pathlib.Path(__file__).parent.parent
 NO_ACTION = [0, 0]
+ALIKE = (
+  *('action_size', 'discrete', 'action_repeat', 'step_limit', 'quality'),
+  'task',
+)
 
 
 def start(function, **options):
@@ -74,7 +78,7 @@ def test_a_worker_is_like_its_environment(started):
   assert worker.action_spec() == env.action_spec()
   assert worker.observation_spec() == env.observation_spec()
   assert worker.reward_spec() == env.reward_spec()
-  for name in ('action_size', 'action_repeat', 'step_limit', 'quality', 'task'):
+  for name in ALIKE:
     assert getattr(worker, name) == getattr(env, name)
   pairs = [(worker.reset(), env.reset())]
   for action in np.random.default_rng(0).uniform(-1, 1, (5, 2)):
@@ -86,6 +90,22 @@ def test_a_worker_is_like_its_environment(started):
       assert (here.observation[key] == value).all()
   assert worker.reset(np.int64(9)).observation['seed'] == 9
   assert worker.reset().observation['seed'] == 9
+
+
+def test_choices_reach_the_task(started):
+  worker = started('Choosing', vectors=['taken'])
+  env = environments.make('tests.strange_tasks:Choosing')
+  for _ in range(2):
+    assert worker.discrete is True and worker.action_size == 3
+    assert worker.action_spec() == env.action_spec()
+    worker.reset()
+    for index, action in enumerate(np.eye(3, dtype=np.float32)):
+      assert worker.step(action).observation['taken'][0] == index
+    with pytest.raises(ValueError, match='not one-hot: the task offers 3'):
+      worker.step([0.5, 0.5, 0])
+    assert worker.step([0, 1, 0]).observation['taken'][0] == 1
+    worker.restart()
+  assert started('load').discrete is False
 
 
 def test_the_end_of_a_task_arrives(started):

@@ -41,15 +41,18 @@ class Convolutional(keras.layers.Layer):
 
   def __init__(self, *, size=64, channels=(32, 64, 128, 256), kernel=4,
                padding='valid', activation='relu',
-               initializer='glorot_uniform', precision='float32', **kwargs):
+               initializer='glorot_uniform', normalization='none',
+               precision='float32', **kwargs):
     super().__init__(**kwargs)
-    self._convolutions = []
+    self._activation = keras.activations.get(activation)
+    self._convolutions, self._norms = [], []
     depth = 3
     for index, units in enumerate(channels):
       layer = keras.layers.Conv2D(
-          units, kernel, 2, padding, activation=activation,
-          kernel_initializer=initializer, dtype=precision,
-          name=f'conv{index}')
+          units, kernel, 2, padding, kernel_initializer=initializer,
+          dtype=precision, name=f'conv{index}')
+      self._norms.append(
+          nets.Norm(units, normalization, name=f'norm{index}'))
       layer.build((None, size, size, depth))
       _, size, _, depth = layer.compute_output_shape(
           (None, size, size, depth))
@@ -60,8 +63,8 @@ class Convolutional(keras.layers.Layer):
   def call(self, image):
     """Maps float pixels [N, 64, 64, 3] -> embed [N, E]."""
     x = image
-    for layer in self._convolutions:
-      x = layer(x)
+    for layer, norm in zip(self._convolutions, self._norms, strict=True):
+      x = self._activation(norm(layer(x)))
     return tf.cast(tf.reshape(x, [-1, self.embed]), tf.float32)
 
 

@@ -1,8 +1,8 @@
 """Heads: features [..., F] become a distribution over one step of a key.
 
-`image` is PlaNet's decoder (Hafner et al., 2019, appendix A; the transposed
-convolutions of Ha and Schmidhuber, 2018); `points` draws blobs at places;
-`normal` is an MLP to a unit-variance Gaussian (rewards, vectors); `bernoulli`
+`image` and `points` draw (decoders.py); `normal` is an MLP to a unit-variance
+Gaussian (rewards, vectors), `symlog` the same for what may be large, `two_hot`
+an MLP to a distribution over classes of numbers (rewards, values); `bernoulli`
 an MLP to a probability (discount).
 
 Keras layers hand on tensors only; distributions are built outside of them.
@@ -14,7 +14,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import decoders
 from worldmodels import layers as nets
+from worldmodels import symlog as symlogs
 
 tfd = tfp.distributions
 
@@ -84,186 +86,70 @@ class Bernoulli(keras.layers.Layer):
     return tfd.Bernoulli(logits=self(features), dtype=tf.float32)
 
 
-def _deconvolutions(side, depth, shape, kernels, depths, *, padding,
-                    activation, initializer, dtype):
-  """Builds transposed convolutions of stride 2 from a map to an image.
+class Symlog(Normal):
+  """An MLP to the symlog of what it predicts (DreamerV3).
 
-  Args:
-    side: of the map, in pixels.
-    depth: of the map.
-    shape: of the image.
-    kernels: of each layer.
-    depths: of what each layer makes; the last draws and has no activation.
-    padding: of the layers.
-    activation: of all but the last.
-    initializer: of the weights of all but the last.
-    dtype: of the layers.
-
-  Raises:
-    ValueError: the image would have another shape.
+  The squared error is that of symlogs, so no number is too large for it.
   """
-  layers = []
-  for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
-    last = index == len(depths) - 1
-    layer = keras.layers.Conv2DTranspose(
-        units, kernel, 2, padding, activation=None if last else activation,
-        kernel_initializer='glorot_uniform' if last else initializer,
-        dtype=dtype, name=f'deconv{index}')
-    layer.build((None, side, side, depth))
-    side = layer.compute_output_shape((None, side, side, depth))[1]
-    depth = units
-    layers.append(layer)
-  if (side, side, depth) != tuple(shape):
-    raise ValueError(
-        f'the decoder draws {side}x{side}x{depth}; the images are {shape}')
-  return layers
-
-
-class Image(keras.layers.Layer):
-  """Transposed convolutions from features to a unit-variance Gaussian.
-
-  Args:
-    features: F.
-    start: side of the map that a dense layer makes of the features. PlaNet
-      starts from 1; its first transposed convolution (kernel 5, on a 1x1
-      map) is here the matrix product that it is, which is pathological as a
-      convolution on a CPU. From 4 every layer has kernel 4 and doubles.
-    channels: of all layers but the last, from the small map to the large.
-    linear: width of PlaNet's dense layer before the 1x1 map; 0 leaves it out.
-  """
-
-  def __init__(self, features, *, shape=(64, 64, 3), start=1,
-               channels=(128, 64, 32), linear=1024, activation='relu',
-               initializer='glorot_uniform', precision='float32', **kwargs):
-    super().__init__(**kwargs)
-    if start not in (1, 4):
-      raise ValueError(f'heads.image.start is {start}; it is 1 or 4')
-    self._activation = keras.activations.get(activation)
-    make = dict(initializer=initializer, dtype=precision)
-    self._linear = (
-        nets.dense(linear, features, dtype=precision, name='linear')
-        if linear else None)
-    self._side = 5 if start == 1 else 4
-    self._depth = channels[0]
-    self._map = nets.dense(
-        self._side * self._side * self._depth, linear or features,
-        name='map', **make)
-    kernels = (5, 6, 6) if start == 1 else (4, 4, 4, 4)
-    padding = 'valid' if start == 1 else 'same'
-    depths = list(channels[1:]) + [shape[-1]]
-    if len(depths) < len(kernels):
-      depths.insert(0, channels[0])
-    if len(depths) != len(kernels):
-      raise ValueError(
-          f'heads.image.channels has {len(channels)} entries; a decoder from '
-          f'a {start}x{start} map takes {len(kernels)}')
-    self._deconvolutions = _deconvolutions(
-        self._side, self._depth, shape, kernels, depths, padding=padding,
-        activation=activation, **make)
-    self._shape = tuple(shape)
-    self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
-    self.built = True
-
-  def call(self, features):
-    """Maps [..., F] -> mean image float32 [..., 64, 64, 3]."""
-    lead = tf.shape(features)[:-1]
-    x = tf.reshape(features, [-1, features.shape[-1]])
-    if self._linear is not None:
-      x = self._linear(x)
-    x = self._activation(self._map(x))
-    x = tf.reshape(x, [-1, self._side, self._side, self._depth])
-    return tf.reshape(
-        nets.in_blocks(self._draw, x), tf.concat([lead, list(self._shape)], 0))
-
-  def _draw(self, x):
-    """Maps maps [N, side, side, depth] -> images float32 [N, 64, 64, 3]."""
-    for layer in self._deconvolutions:
-      x = layer(x)
-    return tf.cast(x, tf.float32)
 
   def mean(self, features):
-    """Maps [..., F] -> mean image, pixels as `encoder.pixels` makes them."""
-    return self(features)
+    """Maps [..., F] -> [..., *shape]; symexp of the most likely symlog."""
+    return symlogs.symexp(super().mean(features))
+
+  def call(self, features):
+    """Maps [..., F] -> symlogs [..., *shape]."""
+    return super().mean(features)
 
   def distribution(self, features):
-    """Maps [..., F] -> tfd.Distribution, event [64, 64, 3]."""
-    return tfd.Independent(tfd.Normal(self(features), 1.0), 3)
+    """Maps [..., F] -> symlogs.Symlog, batch [...], event `shape`."""
+    return symlogs.Symlog(super().distribution(features), self.mean(features))
 
 
-class Points(keras.layers.Layer):
-  """Draws an image as blobs at places that the features name.
-
-  The inverse of a spatial softmax (Jakab et al., 2018; Minderer et al.,
-  2019): the places and strengths of Gaussian blobs on a small map, then
-  transposed convolutions. What moves in the image moves in the features, so
-  the decoder need not learn to draw the same thing everywhere.
+class TwoHot(keras.layers.Layer):
+  """An MLP to probabilities of numbers at exponential distances (DreamerV3).
 
   Args:
     features: F.
-    points: blobs, each on a channel of its own.
-    side: of the map that they are drawn on; doubled by every layer.
-    width: standard deviation of a blob; the map goes from -1 to 1.
-    hidden: units of a dense layer before the places; 0 leaves it out.
-    channels: of all transposed convolutions but the last.
+    bins: K, odd, so that 0 is one of them.
+    limit: the largest symlog; the numbers are -/+ symexp(limit) and between.
+
+  The last layer starts at zero, so every mean starts at 0.
   """
 
-  def __init__(self, features, *, shape=(64, 64, 3), points=32, side=16,
-               width=0.12, hidden=200, channels=(32,), activation='elu',
-               initializer='he_normal', precision='float32', **kwargs):
+  peak = 0.0
+
+  def __init__(self, features, *, shape=(), units=200, layers=2, bins=255,
+               limit=20.0, activation='relu', initializer='glorot_uniform',
+               normalization='none', **kwargs):
     super().__init__(**kwargs)
-    self._width = width
-    self._activation = keras.activations.get(activation)
-    self._precision = keras.DTypePolicy(precision).compute_dtype
-    self._hidden = (
-        nets.dense(hidden, features, initializer=initializer, name='hidden')
-        if hidden else None)
-    # Small: with places far apart at the start most blobs are out of sight,
-    # and a blob out of sight is not learned.
-    self._places = nets.dense(
-        3 * points, hidden or features, name='places',
-        initializer=keras.initializers.VarianceScaling(0.02))
-    self._places.bias.assign(tf.concat([
-        tf.random.stateless_uniform([2 * points], [0, 1], -0.8, 0.8),
-        tf.ones([points])], 0))
-    self._line = tf.linspace(-1.0, 1.0, side)
-    depths = [*channels, shape[-1]]
-    self._deconvolutions = _deconvolutions(
-        side, points, shape, [4] * len(depths), depths, padding='same',
-        activation=activation, initializer=initializer, dtype=precision)
-    self._shape = tuple(shape)
-    self.peak = -0.5 * math.prod(shape) * math.log(2 * math.pi)
+    if shape:
+      raise ValueError(f'a two_hot head predicts one number, not {shape}')
+    if bins < 3 or bins % 2 == 0:
+      raise ValueError(f'bins is {bins}; it is odd and at least 3')
+    self._bins = symlogs.exponential_bins(bins, limit)
+    self._mlp = nets.MLP(
+        features, units=units, layers=layers, outputs=bins,
+        activation=activation, initializer=initializer,
+        normalization=normalization, name='mlp')
+    for variable in self._mlp.variables[-2:]:
+      variable.assign(tf.zeros_like(variable))
     self.built = True
 
   def call(self, features):
-    """Maps [..., F] -> mean image float32 [..., 64, 64, 3]."""
-    x = tf.reshape(features, [-1, features.shape[-1]])
-    if self._hidden is not None:
-      x = self._activation(self._hidden(x))
-    image = nets.in_blocks(self._draw, self._places(x))
-    return tf.reshape(image, tf.concat(
-        [tf.shape(features)[:-1], list(self._shape)], 0))
+    """Maps [..., F] -> logits [..., K]."""
+    return self._mlp(features)
 
-  def _draw(self, places):
-    """Maps places and strengths [N, 3 K] -> images float32 [N, 64, 64, 3]."""
-    across, down, strength = tf.split(places, 3, -1)  # [N, K] each
-    rows = self._profile(down) * strength[:, None]
-    maps = rows[:, :, None] * self._profile(across)[:, None]
-    x = tf.cast(maps, self._precision)  # [N, side, side, K]
-    for layer in self._deconvolutions:
-      x = layer(x)
-    return tf.cast(x, tf.float32)
+  def mean(self, features):
+    """Maps [..., F] -> expected number [...]."""
+    return self.distribution(features).mean()
 
-  def _profile(self, place):
-    """The blobs along one axis: [N, K] -> [N, side, K]."""
-    distance = (place[:, None] - self._line[:, None]) / self._width
-    return tf.exp(-0.5 * tf.square(distance))
-
-  mean = Image.mean
-  distribution = Image.distribution
+  def distribution(self, features):
+    """Maps [..., F] -> symlogs.TwoHot, batch [...]."""
+    return symlogs.TwoHot(self(features), self._bins)
 
 
-HEADS = {'image': Image, 'points': Points, 'normal': Normal,
-         'bernoulli': Bernoulli}
+HEADS = {'image': decoders.Image, 'points': decoders.Points, 'normal': Normal,
+         'symlog': Symlog, 'two_hot': TwoHot, 'bernoulli': Bernoulli}
 
 
 def load(kind, features, **options):

@@ -1,13 +1,15 @@
-"""Imagined returns: the score that a planner climbs.
+"""Imagined returns and rollouts: what a planner climbs, what an actor learns on.
 
-This is the only bridge between planner and world model, and the only place
+`score` is the only bridge between planner and world model, and the only place
 where a state is repeated for every candidate.
 """
 
 import tensorflow as tf
 
+from worldmodels import rssm
 
-def score(model, state, seed=None):
+
+def score(model, state, seed=None, gamma=1.0, value=None):
   """Returns a function of candidates that gives their imagined returns.
 
   The sum of the expected rewards of the states that each action sequence is
@@ -19,6 +21,9 @@ def score(model, state, seed=None):
     model: has `imagine`, `reward` and `discount`.
     state: where it starts, [B, ...].
     seed: int32 [2] to sample the states; None propagates the means.
+    gamma: discount per step beside that of the model.
+    value: function of states [N, ...] -> [N], what is to be had after the
+      last step (TD-MPC2's terminal value); None for nothing.
 
   Returns:
     score(actions [B, N, H, A]) -> [B, N].
@@ -31,8 +36,53 @@ def score(model, state, seed=None):
              for key, value in state.items()}
     states = model.imagine(
         start, tf.reshape(actions, [batch * count, horizon, size]), seed)
-    alive = tf.math.cumprod(model.discount(states), 1, exclusive=True)
+    after = tf.math.cumprod(gamma * model.discount(states), 1)  # Each step.
+    alive = tf.concat([tf.ones_like(after[:, :1]), after[:, :-1]], 1)
     returns = tf.reduce_sum(alive * model.reward(states), 1)
+    if value is not None:
+      last = {key: states[key][:, -1] for key in states}
+      returns += after[:, -1] * value(last)
     return tf.reshape(returns, [batch, count])
 
   return score_actions
+
+
+def rollout(model, policy, start, horizon, seed, nudge=None):
+  """Imagines what a policy does: differentiable from end to end.
+
+  Args:
+    model: a WorldModel.
+    policy: function of (features [N, F], seed) -> actions [N, A].
+    start: states [N, ...].
+    horizon: H, static.
+    seed: int32 [2], of states and actions.
+    nudge: [N, H, A] added to the actions, to take gradients by; None for none.
+
+  Returns:
+    (states [N, H + 1, ...], the first of which is `start`,
+     actions [N, H, A]; action[:, h] led to state[:, h + 1]).
+  """
+  count, size = tf.shape(start['deter'])[0], model.rssm.actions
+  seeds = tf.reshape(tf.random.split(seed, 2 * horizon), [horizon, 2, 2])
+  inputs = {'seed': seeds}
+  if nudge is not None:
+    inputs['nudge'] = tf.transpose(nudge, [1, 0, 2])
+
+  def step(carry, now):
+    action = policy(model.rssm.features(carry), now['seed'][0])
+    if 'nudge' in now:
+      action += now['nudge']
+    state = model.rssm.imagine_step(carry, action, now['seed'][1])
+    return dict(state, action=action)
+
+  carry = dict(start, action=tf.zeros([count, size]))
+  after = rssm.scan(step, inputs, carry)
+  actions = _batch_major(after.pop('action'))
+  states = {key: _batch_major(tf.concat([start[key][None], value], 0))
+            for key, value in after.items()}
+  return states, actions
+
+
+def _batch_major(value):
+  """[H, N, ...] -> [N, H, ...]."""
+  return tf.transpose(value, [1, 0, *range(2, value.shape.rank)])

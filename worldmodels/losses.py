@@ -17,8 +17,16 @@ def gaussian_kl(mean_a, std_a, mean_b, std_b):
       ratio + distance - 1.0 - tf.math.log(ratio), -1)
 
 
+def categorical_kl(logits_a, logits_b):
+  """KL(a || b) of log probabilities [..., S, C], summed over S: [...]."""
+  return tf.reduce_sum(
+      tf.exp(logits_a) * (logits_a - logits_b), [-2, -1])
+
+
 def state_kl(posterior, prior):
-  """KL(posterior || prior) of two states with mean and std: [...]."""
+  """KL(posterior || prior) of two states: [...]; see latents.py."""
+  if 'logits' in posterior:
+    return categorical_kl(posterior['logits'], prior['logits'])
   return gaussian_kl(
       posterior['mean'], posterior['std'], prior['mean'], prior['std'])
 
@@ -81,3 +89,29 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
 def masked_mean(values, mask):
   """Mean of [B, T] values over the steps with mask 1: scalar."""
   return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
+
+
+def lambda_return(reward, discount, value, lambda_):
+  """Returns of imagined steps, a mean over how far they are followed.
+
+      R_h = reward_h + discount_h ((1 - lambda) value_h + lambda R_{h+1})
+
+  and R of the last step bootstraps from its value alone. Lambda 0 looks one
+  step ahead, lambda 1 to the end of the horizon (Dreamer, equation 6, in the
+  recursive form; Sutton and Barto, 2018, section 12.1).
+
+  Args:
+    reward: [N, H], of each step.
+    discount: [N, H], of what comes after the step; 0 where the episode ends.
+    value: [N, H], of the state that the step led to.
+    lambda_: 0 to 1.
+
+  Returns:
+    [N, H].
+  """
+  following, returns = value[:, -1], []
+  for step in reversed(range(reward.shape[1])):
+    following = reward[:, step] + discount[:, step] * (
+        (1.0 - lambda_) * value[:, step] + lambda_ * following)
+    returns.append(following)
+  return tf.stack(returns[::-1], 1)

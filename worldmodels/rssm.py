@@ -1,8 +1,9 @@
 """The recurrent state-space model: latent dynamics (PlaNet, section 3).
 
 A state is a dict of deter [..., D] (what the recurrent network carries),
-stoch [..., S] (a sample), mean and std [..., S] (what it was drawn from). The
-prior knows the past and the action; the posterior has seen the image too.
+stoch [..., S] (a sample), mean and std [..., S] (what it was drawn from; logits
+if it is categorical: latents.py). The prior knows the past and the action; the
+posterior has seen the image too.
 
     deter_t     = cell(deter_{t-1}, f(stoch_{t-1}, action_t))
     prior_t     = N(mean, std | deter_t)
@@ -16,6 +17,8 @@ PlaNet's ablation (figure 4) by `kind`:
     deterministic  no sampling and unit std: stoch is a code, not a draw, and
                    the KL becomes half the squared distance of the codes;
     stochastic     no recurrent path: deter is f(stoch, action) itself.
+DreamerV2's latent is the fourth kind:
+    categorical    recurrent, and stoch is S one-hot vectors of C classes.
 
 What does not recur is computed for all steps in one call outside the loop:
 the projections of embeddings and actions, and the prior's head.
@@ -24,9 +27,10 @@ the projections of embeddings and actions, and the prior's head.
 import keras
 import tensorflow as tf
 
+from worldmodels import latents
 from worldmodels import layers as nets
 
-KINDS = ('recurrent', 'deterministic', 'stochastic')
+KINDS = ('recurrent', 'deterministic', 'stochastic', 'categorical')
 
 
 class RSSM(keras.layers.Layer):
@@ -36,55 +40,57 @@ class RSSM(keras.layers.Layer):
     embed: E, size of the encoder's output.
     actions: A.
     deter: D, units of the recurrent cell.
-    stoch: S, size of the stochastic part.
+    stoch: S, size of the stochastic part; of categoricals, how many.
     hidden: units of the dense layers around the cell.
     kind: one of KINDS.
     cell: `gru` (as TensorFlow 1's GRUBlockCell, which PlaNet used) or
       `layer_norm_gru` (DreamerV2: one normalized product for all gates).
     min_std: floor of every standard deviation (0.1 in PlaNet's code).
+    classes: C, of each categorical.
+    unimix: uniform share of a categorical's probabilities.
     activation, initializer: of the dense layers.
   """
 
   def __init__(self, *, embed, actions, deter=200, stoch=30, hidden=200,
-               kind='recurrent', cell='gru', min_std=0.1, activation='relu',
-               initializer='glorot_uniform'):
+               kind='recurrent', cell='gru', min_std=0.1, classes=32,
+               unimix=0.01, activation='relu', initializer='glorot_uniform'):
     super().__init__(name='rssm')
     if kind not in KINDS:
       raise ValueError(f'rssm.kind is {kind!r}; one of {", ".join(KINDS)}')
     if cell not in CELLS:
       raise ValueError(
           f'rssm.cell is {cell!r}; one of {", ".join(sorted(CELLS))}')
-    self._kind = kind
-    self._min_std = min_std
+    self._latent = latents.load(
+        kind, stoch=stoch, min_std=min_std, classes=classes, unimix=unimix)
     self._activation = keras.activations.get(activation)
     self.deter = deter if kind != 'stochastic' else hidden
-    self.stoch = stoch
     self.actions = actions
+    self.stoch = self._latent.size
     self.size = self.deter + self.stoch
     make = dict(initializer=initializer)
     self._from_stoch = nets.dense(
-        hidden, stoch, use_bias=False, name='from_stoch', **make)
+        hidden, self._latent.size, use_bias=False, name='from_stoch', **make)
     self._from_action = nets.dense(hidden, actions, name='from_action', **make)
     self._cell = None
     if kind != 'stochastic':
       self._cell = CELLS[cell](hidden, deter, name='cell')
     self._prior_hidden = nets.dense(
         hidden, self.deter, name='prior_hidden', **make)
-    self._prior_out = nets.dense(2 * stoch, hidden, name='prior_out')
+    outputs = self._latent.statistics
+    self._prior_out = nets.dense(outputs, hidden, name='prior_out')
     self._from_deter = nets.dense(
         hidden, self.deter, use_bias=False, name='from_deter', **make)
     self._from_embed = nets.dense(hidden, embed, name='from_embed', **make)
-    self._posterior_out = nets.dense(2 * stoch, hidden, name='posterior_out')
+    self._posterior_out = nets.dense(outputs, hidden, name='posterior_out')
     self.built = True
 
   def initial(self, batch):
     """Returns the state before anything was seen, all zero: [B, ...]."""
-    zeros = tf.zeros([batch, self.stoch])
-    return {'deter': tf.zeros([batch, self.deter]), 'stoch': zeros,
-            'mean': zeros, 'std': zeros}
+    return {'deter': tf.zeros([batch, self.deter]),
+            **self._latent.initial(batch)}
 
   def features(self, state):
-    """Returns what the heads read, [..., F = D + S]."""
+    """Returns what the heads read, [..., F = D + S] (S C if categorical)."""
     return tf.concat([state['deter'], state['stoch']], -1)
 
   def observe_step(self, state, embed, action, is_first, seed=None):
@@ -95,7 +101,8 @@ class RSSM(keras.layers.Layer):
       embed: [B, E], of the image that the action led to.
       action: [B, A].
       is_first: bool [B].
-      seed: int32 [2] for the sample; None takes the mean.
+      seed: int32 [2] for the sample; None takes the mean, of categoricals
+        the likeliest class.
 
     Returns:
       (posterior, prior), states [B, ...].
@@ -104,7 +111,7 @@ class RSSM(keras.layers.Layer):
     deter = self._advance(
         state['stoch'] * keep, state['deter'] * keep,
         self._from_action(action * keep))
-    noise, extra = _noise(seed, tf.shape(state['stoch']), 2)
+    noise, extra = self._latent.noise(seed, _lead(state), 2)
     prior = self._prior(deter, extra)
     return self._posterior(deter, self._from_embed(embed), noise), prior
 
@@ -115,7 +122,7 @@ class RSSM(keras.layers.Layer):
     """
     deter = self._advance(
         state['stoch'], state['deter'], self._from_action(action))
-    (noise,) = _noise(seed, tf.shape(state['stoch']), 1)
+    (noise,) = self._latent.noise(seed, _lead(state), 1)
     return self._prior(deter, noise)
 
   def observe(self, embed, action, is_first, state=None, seed=None):
@@ -131,7 +138,7 @@ class RSSM(keras.layers.Layer):
     batch, steps = tf.shape(embed)[0], tf.shape(embed)[1]
     state = self.initial(batch) if state is None else state
     keep = 1.0 - tf.cast(_time_major(is_first), tf.float32)[..., None]
-    noise, extra = _noise(seed, [steps, batch, self.stoch], 2)
+    noise, extra = self._latent.noise(seed, [steps, batch], 2)
     inputs = {
         'keep': keep,
         'drive': self._from_action(_time_major(action) * keep),
@@ -156,7 +163,7 @@ class RSSM(keras.layers.Layer):
     Without `seed` the mean is propagated instead of a sample.
     """
     batch, steps = tf.shape(action)[0], tf.shape(action)[1]
-    (noise,) = _noise(seed, [steps, batch, self.stoch], 1)
+    (noise,) = self._latent.noise(seed, [steps, batch], 1)
     inputs = {'drive': self._from_action(_time_major(action)), 'noise': noise}
 
     def step(carry, now):
@@ -173,20 +180,13 @@ class RSSM(keras.layers.Layer):
 
   def _prior(self, deter, noise):
     hidden = self._activation(self._prior_hidden(deter))
-    return self._state(deter, self._prior_out(hidden), noise)
+    return {'deter': deter,
+            **self._latent.parts(self._prior_out(hidden), noise)}
 
   def _posterior(self, deter, evidence, noise):
     hidden = self._activation(self._from_deter(deter) + evidence)
-    return self._state(deter, self._posterior_out(hidden), noise)
-
-  def _state(self, deter, statistics, noise):
-    mean, std = tf.split(statistics, 2, -1)
-    if self._kind == 'deterministic':
-      std, stoch = tf.ones_like(mean), mean
-    else:
-      std = tf.nn.softplus(std) + self._min_std
-      stoch = mean + std * noise
-    return {'deter': deter, 'stoch': stoch, 'mean': mean, 'std': std}
+    return {'deter': deter,
+            **self._latent.parts(self._posterior_out(hidden), noise)}
 
 
 class GRU(keras.layers.Layer):
@@ -270,14 +270,10 @@ def scan(step, inputs, state):
           for key, out in outs.items()}
 
 
-def _noise(seed, shape, count):
-  """Returns `count` standard normal tensors, zeros without a seed."""
-  if seed is None:
-    return [tf.zeros(shape)] * count
-  seeds = tf.random.split(seed, count)
-  return [
-      tf.random.stateless_normal(shape, seeds[index])
-      for index in range(count)]
+def _lead(state):
+  """The leading sizes of a state."""
+  shape = tf.shape(state['deter'])
+  return [shape[index] for index in range(state['deter'].shape.rank - 1)]
 
 
 def _time_major(value):

@@ -191,7 +191,7 @@ class WorldModel(keras.layers.Layer):
       return tf.reshape(
           tf.stack(parts, 2), [size * starts, steps] + value.shape[2:])
 
-    start = {key: tf.reshape(value[:, :starts], [-1, value.shape[-1]])
+    start = {key: flatten(value[:, :starts])
              for key, value in posterior.items()}
     imagined = self.rssm.imagine(start, windows(batch['action']), seed)
     valid = windows(batch['mask']) * tf.math.cumprod(

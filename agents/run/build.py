@@ -1,7 +1,10 @@
 """From a config to what it names: environments and agents."""
 
 import importlib
+import inspect
 import pkgutil
+
+import ml_collections
 
 import agents
 from data import workers
@@ -13,7 +16,7 @@ class ConfigError(ValueError):
 
 def check(config):
   """Raises ConfigError for values that contradict each other."""
-  train, planner = config.train, config.planner
+  train = config.train
   positive = {
       'train.batch': train.batch, 'train.updates': train.updates,
       'train.seed_episodes': train.seed_episodes,
@@ -23,10 +26,11 @@ def check(config):
       'evaluate.last_episodes': config.evaluate.last_episodes,
       'evaluate.context': config.evaluate.context,
       'evaluate.horizon': config.evaluate.horizon,
-      'planner.horizon': planner.horizon,
   }
-  if 'iterations' in planner:  # Not every planner refines.
-    positive['planner.iterations'] = planner.iterations
+  for key in ('planner.horizon', 'planner.iterations', 'behaviour.horizon'):
+    group, _, name = key.partition('.')
+    if name in config.get(group, {}):  # Not every agent or planner has it.
+      positive[key] = config[group][name]
   for key, value in positive.items():
     if value < 1:
       raise ConfigError(f'{key} is {value}; it is at least 1')
@@ -47,6 +51,7 @@ def check(config):
     raise ConfigError(
         f'train.length is {train.length}; it is more than '
         f'overshooting.steps + 1 ({config.overshooting.steps + 1})')
+  planner = config.get('planner', {})
   if 'elites' in planner and not 1 <= planner.elites <= planner.candidates:
     raise ConfigError(
         f'planner.elites is {planner.elites}; it is 1 to planner.candidates '
@@ -64,7 +69,8 @@ def environment(config, seed=0):
 
 def agent(config, environment):
   """Makes the config's agent for what the environment shows and takes."""
-  return agent_for(config, environment.action_size, vectors_of(environment))
+  return agent_for(config, environment.action_size, vectors_of(environment),
+                   environment.discrete)
 
 
 def vectors_of(environment):
@@ -74,13 +80,14 @@ def vectors_of(environment):
           if key != 'image'}
 
 
-def agent_for(config, actions, vectors):
+def agent_for(config, actions, vectors, discrete=False):
   """Makes the config's agent.
 
   Args:
     config: of the run.
     actions: A.
     vectors: {key: size} of the vectors that are observed beside the image.
+    discrete: the actions are one-hot vectors.
   """
   names = [module.name for module in pkgutil.iter_modules(agents.__path__)]
   if config.agent not in names:
@@ -89,15 +96,21 @@ def agent_for(config, actions, vectors):
   if not hasattr(getattr(module, 'Agent', None), 'train'):
     raise ConfigError(f'agent is {config.agent!r}; there is nothing in '
                       f'agents/{config.agent}.py that learns')
+  model = {key: config[key].to_dict() for key in (
+      'encoder', 'rssm', 'heads', 'kl', 'overshooting')}
+  # An agent is given what it names: groups and values of the config.
+  given = dict(
+      config, actions=actions, discrete=discrete, vectors=vectors, model=model,
+      size=config.environment.size)
+  wanted = inspect.signature(module.Agent).parameters
   try:
-    return module.Agent(
-        actions=actions,
-        model={key: config[key].to_dict() for key in (
-            'encoder', 'rssm', 'heads', 'kl', 'overshooting')},
-        optimizer=config.optimizer.to_dict(),
-        planner=config.planner.to_dict(),
-        exploration=config.exploration,
-        vectors=vectors,
-        size=config.environment.size)
+    return module.Agent(**{
+        key: _plain(given[key]) for key in wanted if key in given})
   except ValueError as error:
     raise ConfigError(f'config: {error}') from error
+
+
+def _plain(value):
+  """A group of the config as a dict, and any other value as it is."""
+  is_group = isinstance(value, ml_collections.ConfigDict)
+  return value.to_dict() if is_group else value

@@ -58,6 +58,7 @@ def main(argv):
       build.vectors_of(environments[0]),
       _CHECKPOINT.value,
       _say,
+      environments[0].discrete,
     )
     _say(
       f'{directory.path}: {config.task}, checkpoint of '

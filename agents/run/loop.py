@@ -152,7 +152,9 @@ class Training:
     them could not be continued from without.
     """
     config = self.config
-    random = uniform.Agent(actions=self.environment.action_size)
+    random = uniform.Agent(
+        actions=self.environment.action_size,
+        discrete=self.environment.discrete)
     for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
       deleted = store.collected_episodes - store.episodes
       for index in range(deleted, config.train.seed_episodes):

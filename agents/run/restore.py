@@ -27,7 +27,8 @@ def check(directory, checkpoint=None):
   checkpoints.check(directory.checkpoints, checkpoint)
 
 
-def agent(directory, config, actions, vectors, checkpoint=None, log=print):
+def agent(directory, config, actions, vectors, checkpoint=None, log=print,
+          discrete=False):
   """Makes the agent of a run and restores it.
 
   Args:
@@ -38,6 +39,7 @@ def agent(directory, config, actions, vectors, checkpoint=None, log=print):
     checkpoint: updates of the one that is wanted; None for the newest that is
       whole.
     log: called with a line for each damaged checkpoint.
+    discrete: the actions are one-hot vectors.
 
   Returns:
     (agent, counters of the checkpoint).
@@ -48,7 +50,7 @@ def agent(directory, config, actions, vectors, checkpoint=None, log=print):
       another agent.
   """
   check(directory, checkpoint)
-  restored = build.agent_for(config, actions, vectors)
+  restored = build.agent_for(config, actions, vectors, discrete)
   counters = checkpoints.restore(
     directory.checkpoints, restored.state_variables, log, checkpoint
   )

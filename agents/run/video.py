@@ -131,8 +131,16 @@ def table(model, batch, context):
 def _restore(directory, config, episode):
   """The agent, for actions and vectors as they are in an episode."""
   vectors = {key: episode[key].shape[1] for key in config.environment.vectors}
+  actions = episode['action']
+  # No continuous policy takes ones and zeros alone.
+  discrete = bool(((actions[1:] == 0) | (actions[1:] == 1)).all())
   return restore.agent(
-    directory, config, episode['action'].shape[1], vectors, _CHECKPOINT.value
+    directory,
+    config,
+    actions.shape[1],
+    vectors,
+    _CHECKPOINT.value,
+    discrete=discrete,
   )
 
 

@@ -8,8 +8,9 @@ to look ahead. Everything is drawn with NumPy, without OpenGL.
 A file in this folder is a task of the same name. It has to define
   load(seed) -> dm_env.Environment
 with an observation {'image': uint8 [64, 64, 3], ...}, one array of floats as
-action, and finite rewards. The last timestep of an episode has discount 0 if
-the task has ended and 1 if only the time was up. It may define
+action (or a choice, as in juggle.py), and finite rewards. The last timestep of
+an episode has discount 0 if the task has ended and 1 if only the time was up.
+It may define
   ACTION_REPEAT        steps for which an action is held (1)
 and the environment may have
   reseed(seed)         so that it need not be loaded again for another seed

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from data import actions
 from data import workers
 
 from . import clock
@@ -66,5 +67,6 @@ def _steps(environment, count):
     if timestep is None or timestep.last():
       timestep = environment.reset(0)
     else:
-      action = random.uniform(-1, 1, environment.action_size)
+      action = actions.sample(
+          random, environment.action_size, environment.discrete)
       timestep = environment.step(action.astype(np.float32))

@@ -1,0 +1,48 @@
+"""The actor: features become a distribution over actions."""
+
+import keras
+
+from worldmodels import layers as nets
+
+from . import action_distributions
+
+
+class Actor(keras.layers.Layer):
+  """An MLP to a distribution over actions.
+
+  Args:
+    features: F.
+    actions: A.
+    discrete: the actions are one-hot vectors.
+    kind: of the distribution, a key of action_distributions.KINDS.
+    distribution: keyword values of it.
+    units, layers, activation, initializer, normalization: of the MLP.
+  """
+
+  def __init__(self, features, *, actions, discrete=False, kind, distribution,
+               units=400, layers=4, activation='elu',
+               initializer='glorot_uniform', normalization='none', **kwargs):
+    super().__init__(**kwargs)
+    kinds = action_distributions.KINDS
+    if kind not in kinds:
+      raise ValueError(
+          f'actor.kind is {kind!r}; it is one of {", ".join(sorted(kinds))}')
+    if discrete != (kind == 'one_hot'):
+      raise ValueError(
+          f'actor.kind is {kind!r}, but the actions of the task are '
+          f'{"discrete: one_hot" if discrete else "not discrete"}')
+    self._make, outputs = kinds[kind]
+    self._options = dict(distribution)
+    self._mlp = nets.MLP(
+        features, units=units, layers=layers, outputs=outputs * actions,
+        activation=activation, initializer=initializer,
+        normalization=normalization, name='mlp')
+    self.built = True
+
+  def call(self, features):
+    """Maps [..., F] -> the distribution's parameters."""
+    return self._mlp(features)
+
+  def distribution(self, features):
+    """Maps [..., F] -> distribution over actions [..., A]."""
+    return self._make(self(features), **self._options)

@@ -1,0 +1,260 @@
+"""Actor and critic learned on imagined rollouts (Dreamer, algorithm 1).
+
+Dreamer (Hafner et al., 2020) follows the gradient of lambda-returns through
+the dynamics; what DreamerV2 (2021) and DreamerV3 (2023) do instead or besides
+are values of the config, each for itself.
+"""
+
+import keras
+import tensorflow as tf
+
+from worldmodels import heads
+from worldmodels import imagination
+from worldmodels import losses
+
+from . import actor as actors
+from . import optimizer as optimizers
+
+GRADIENTS = ('pathwise', 'reinforce', 'mixed')
+SLOW = ('none', 'target', 'regularizer')
+
+
+class ActorCritic(keras.layers.Layer):
+  """Behaviour learned inside a world model.
+
+  Args:
+    features: F of the model.
+    actions: A.
+    discrete: the actions are one-hot.
+    actor: {optimizer, and keyword values of `actor.Actor`}.
+    critic: {kind, optimizer, slow, slow_every, slow_share, and keyword values
+      of the head}. `slow` is what a slowly following copy of the critic is
+      for: none, target (its values make the returns; DreamerV2) or regularizer
+      (the critic stays near it; DreamerV3). Every `slow_every` updates it
+      moves by `slow_share` of the way.
+    horizon: H, imagined steps.
+    gamma: discount per agent_step.
+    lambda_: of the lambda-returns.
+    starts: how many of the batch's states, chosen at random, rollouts start
+      from; 0 for all.
+    gradient: of the actor, one of GRADIENTS.
+    mix: share of `reinforce` in `mixed`.
+    entropy: weight of the actor's entropy, in nats.
+    normalize: divide the actor's returns by their spread, or a number above
+      it: the 5th to the 95th percentile, averaged over updates (DreamerV3).
+    normalize_decay: of that average.
+  """
+
+  def __init__(self, *, features, actions, discrete, actor, critic, horizon,
+               gamma, lambda_, starts, gradient, mix, entropy, normalize,
+               normalize_decay):
+    super().__init__(name='actor_critic')
+    if gradient not in GRADIENTS:
+      raise ValueError(f'behaviour.gradient is {gradient!r}; it is one of '
+                       f'{", ".join(GRADIENTS)}')
+    actor, critic = dict(actor), dict(critic)
+    actor_optimizer = actor.pop('optimizer')
+    critic_optimizer = critic.pop('optimizer')
+    self._slow, self._slow_every, self._slow_share = (
+        critic.pop(key) for key in ('slow', 'slow_every', 'slow_share'))
+    if self._slow not in SLOW:
+      raise ValueError(f'critic.slow is {self._slow!r}; it is one of '
+                       f'{", ".join(SLOW)}')
+    kind = critic.pop('kind')
+    # The scopes give every variable a path of its own.
+    with keras.name_scope('actor'):
+      self.actor = actors.Actor(
+          features, actions=actions, discrete=discrete, name='actor', **actor)
+      self.actor_optimizer = optimizers.Optimizer(
+          self.actor.trainable_variables, name='optimizer', **actor_optimizer)
+    with keras.name_scope('critic'):
+      self.critic = heads.load(kind, features, name='critic', **critic)
+      self.critic_optimizer = optimizers.Optimizer(
+          self.critic.trainable_variables, name='optimizer',
+          **critic_optimizer)
+    self.slow_critic = None
+    if self._slow != 'none':
+      with keras.name_scope('slow_critic'):
+        self.slow_critic = heads.load(
+            kind, features, name='critic', **critic)
+      self.slow_critic.trainable = False
+      for mine, learned in zip(
+          self.slow_critic.variables, self.critic.variables, strict=True):
+        mine.assign(learned)
+    self._horizon, self._starts = horizon, starts
+    self._gamma, self._lambda = gamma, lambda_
+    self._mix = {'pathwise': 0.0, 'reinforce': 1.0, 'mixed': mix}[gradient]
+    self._entropy = entropy
+    self._normalize = normalize
+    self._decay = normalize_decay
+    # The 5th and the 95th percentile of the returns, and the updates.
+    self._range = self.add_weight(
+        shape=(2,), initializer='zeros', trainable=False, name='range')
+    self._updates = self.add_weight(
+        shape=(), dtype='int32', initializer='zeros', trainable=False,
+        name='updates')
+    self.built = True
+
+  @property
+  def learned(self):
+    """Pairs of what is trained, a layer, and its optimizer."""
+    return [(self.actor, self.actor_optimizer),
+            (self.critic, self.critic_optimizer)]
+
+  @property
+  def counters(self):
+    """Variables of its own that a checkpoint has to hold."""
+    slow = [] if self.slow_critic is None else self.slow_critic.variables
+    return [self._range, self._updates, *slow]
+
+  def draw(self, features, seed):
+    """A policy for `imagination.rollout`: [N, F] -> actions [N, A].
+
+    The actor's own input has no gradient: the dynamics carry it (Dreamer's
+    code).
+    """
+    return self.actor.distribution(tf.stop_gradient(features)).sample(seed)
+
+  def value(self, model, state):
+    """Returns the critic's value of each state, [...]."""
+    return self.critic.mean(model.rssm.features(state))
+
+  def choose(self, batch, state, seed):
+    """Picks where rollouts start among the states of a batch.
+
+    Args:
+      batch: has mask and discount [B, T].
+      state: [B, T, ...].
+      seed: int32 [2].
+
+    Returns:
+      (states [N, ...] without gradient, weight [N], 0 for padding and for
+      states after which nothing comes).
+    """
+    state = {key: tf.stop_gradient(tf.reshape(
+        value, [-1, *value.shape[2:]])) for key, value in state.items()}
+    weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
+    if self._starts:
+      order = tf.argsort(tf.random.stateless_uniform(
+          tf.shape(weight), seed))[:self._starts]
+      state = {key: tf.gather(value, order) for key, value in state.items()}
+      weight = tf.gather(weight, order)
+    return state, weight
+
+  def imagine(self, model, start, seed, nudge=None):
+    """Follows the actor for H steps from states [N, ...].
+
+    Returns:
+      dict of features [N, H + 1, F], action [N, H, A], reward, discount,
+      value and returns [N, H], weight [N, H]: the probability that the
+      rollout gets to the step, times gamma for each step on the way.
+    """
+    states, action = imagination.rollout(
+        model, self.draw, start, self._horizon, seed, nudge)
+    after = {key: value[:, 1:] for key, value in states.items()}
+    features = model.rssm.features(states)
+    reward, going = model.reward(after), model.discount(after)
+    critic = self.slow_critic if self._slow == 'target' else self.critic
+    value = critic.mean(features[:, 1:])
+    discount = self._gamma * going
+    returns = losses.lambda_return(reward, discount, value, self._lambda)
+    weight = tf.math.cumprod(discount, 1, exclusive=True)
+    return dict(
+        features=features, action=action, reward=reward, discount=discount,
+        value=value, returns=returns, weight=tf.stop_gradient(weight))
+
+  def update(self, model, start, weight, seed, allow=True):
+    """One gradient step of actor and critic; the model is not touched.
+
+    Args:
+      model: a WorldModel.
+      start: states [N, ...].
+      weight: [N], of each start.
+      seed: int32 [2].
+      allow: bool scalar; where false nothing is changed.
+
+    Returns:
+      {name: scalar}.
+    """
+    seeds = tf.random.split(seed, 2)
+    with tf.GradientTape() as tape:
+      dream = self.imagine(model, start, seeds[0])
+      dream['weight'] *= weight[:, None]
+      loss, metrics = self.actor_loss(dream, self._spread(dream, allow),
+                                      seeds[1])
+    norm = self.actor_optimizer.minimize(loss, tape, allow)
+    with tf.GradientTape() as tape:
+      loss = self.critic_loss(dream)
+    critic_norm = self.critic_optimizer.minimize(loss, tape, allow)
+    self._follow(allow)
+    return dict(
+        metrics, actor_gradient_norm=norm, critic_gradient_norm=critic_norm,
+        critic_loss=loss)
+
+  def actor_loss(self, dream, spread, seed):
+    """The loss of the actor: (scalar, {name: scalar}).
+
+    Args:
+      dream: as `imagine` makes it.
+      spread: what returns are divided by, scalar.
+      seed: int32 [2], of the entropy.
+    """
+    distribution = self.actor.distribution(
+        tf.stop_gradient(dream['features'][:, :-1]))
+    objective = tf.zeros_like(dream['returns'])
+    if self._mix < 1.0:
+      objective += (1.0 - self._mix) * dream['returns'] / spread
+    if self._mix > 0.0:
+      base = self.critic.mean(dream['features'][:, :-1])
+      advantage = tf.stop_gradient((dream['returns'] - base) / spread)
+      objective += self._mix * advantage * distribution.log_prob(
+          tf.stop_gradient(dream['action']))
+    entropy = distribution.entropy(seed)
+    objective += self._entropy * entropy
+    loss = -losses.masked_mean(objective, dream['weight'])
+    return loss, dict(
+        actor_loss=loss,
+        actor_entropy=losses.masked_mean(entropy, dream['weight']),
+        imagined_return=losses.masked_mean(
+            dream['returns'], dream['weight']),
+        imagined_reward=losses.masked_mean(dream['reward'], dream['weight']),
+        return_spread=spread)
+
+  def critic_loss(self, dream):
+    """The loss of the critic, scalar; of `dream` as `imagine` makes it."""
+    features = tf.stop_gradient(dream['features'][:, :-1])
+    distribution = self.critic.distribution(features)
+    loss = self.critic.peak - distribution.log_prob(
+        tf.stop_gradient(dream['returns']))
+    if self._slow == 'regularizer':
+      near = tf.stop_gradient(self.slow_critic.mean(features))
+      loss += self.critic.peak - distribution.log_prob(near)
+    return losses.masked_mean(loss, dream['weight'])
+
+  def _spread(self, dream, allow):
+    """What the actor's returns are divided by; 1 if they are not."""
+    if not self._normalize:
+      return tf.constant(1.0)
+    ordered = tf.sort(tf.reshape(tf.stop_gradient(dream['returns']), [-1]))
+    last = tf.cast(tf.size(ordered) - 1, tf.float32)
+    places = tf.cast(tf.round(last * [0.05, 0.95]), tf.int32)
+    now = tf.gather(ordered, places)
+    moved = tf.where(
+        tf.equal(self._updates.value, 0), now,
+        self._decay * self._range.value + (1.0 - self._decay) * now)
+    self._range.assign(tf.where(
+        allow & tf.reduce_all(tf.math.is_finite(now)), moved,
+        self._range.value))
+    spread = self._range.value[1] - self._range.value[0]
+    return tf.maximum(spread, self._normalize)
+
+  def _follow(self, allow):
+    """Counts the update and moves the slow critic, if it is time to."""
+    self._updates.assign_add(tf.cast(allow, tf.int32))
+    if self.slow_critic is None:
+      return
+    due = allow & tf.equal(self._updates.value % self._slow_every, 0)
+    share = self._slow_share * tf.cast(due, tf.float32)
+    for mine, learned in zip(
+        self.slow_critic.variables, self.critic.variables, strict=True):
+      mine.assign_add(share * (learned.value - mine.value))

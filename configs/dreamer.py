@@ -1,0 +1,221 @@
+"""Dreamer (Hafner et al., 2020) and its successors: presets.
+
+  --config=configs/dreamer.py:paper   Dreamer as its code runs it; a GPU
+  --config=configs/dreamer.py:v2      as DreamerV2 runs DMC vision; a GPU
+  --config=configs/dreamer.py:v3      as DreamerV3 (2023, size S) does; a GPU
+  --config=configs/dreamer.py:cpu     learns on two cores within 40 minutes
+  --config=configs/dreamer.py:small   learns the task `hill` in minutes
+  --config=configs/dreamer.py:debug   every part of the program in a minute
+
+What is not named here is as in configs/planet.py. [P] is the paper (version
+3), [C] its code (danijar/dreamer), [C2] that of DreamerV2, [P3] the paper of
+DreamerV3 (version 1), [X] our experiments (docs/experiments.md).
+"""
+
+import pathlib
+import runpy
+
+import ml_collections
+
+_PLANET = runpy.run_path(str(pathlib.Path(__file__).with_name('planet.py')))
+
+
+def get_config(preset='cpu'):
+  """Returns the config of `preset`."""
+  if preset not in PRESETS:
+    raise ValueError(
+        f'no preset {preset!r} in configs/dreamer.py; there are '
+        f'{", ".join(PRESETS)}')
+  return PRESETS[preset]()
+
+
+def _behave(config):
+  """Makes a config of PlaNet one of Dreamer, with the values of [C]."""
+  config.agent = 'dreamer'
+  config.acting = 'policy'  # or planner, which may use actor and critic
+  config.actor = ml_collections.ConfigDict(dict(
+      kind='tanh_normal',  # see agents/action_distributions.py [P]
+      distribution=dict(
+          mean_scale=5.0,  # bound of the mean before the tanh [C]
+          init_std=5.0,  # before the tanh, at the start [C]
+          min_std=1e-4,  # floor of it [C]
+          mode_samples=100,  # draws, the likeliest of which is the mode [C]
+      ),
+      units=400,  # [C; P: 300]
+      layers=4,  # hidden ones [C; P: 3]
+      activation='elu',  # [P]
+      initializer='glorot_uniform',  # of the weights [C]
+      normalization='none',  # or layer
+      optimizer=dict(
+          rate=8e-5,  # [P]
+          epsilon=1e-7,  # [C]
+          clip=100.0,  # global norm of the gradient [P]
+          warmup=0,  # updates over which the rate rises from zero
+          average=0.0,  # decay of the average that acts; 0: none
+      ),
+  ))
+  config.critic = ml_collections.ConfigDict(dict(
+      kind='normal',  # or two_hot (DreamerV3)
+      std=1.0,  # of the Gaussian [C]
+      units=400,  # [C; P: 300]
+      layers=3,  # hidden ones [P]
+      activation='elu',  # [P]
+      initializer='glorot_uniform',  # of the weights [C]
+      normalization='none',  # or layer
+      slow='none',  # a slow copy [P: not needed]; or target, regularizer
+      slow_every=1,  # updates between its moves
+      slow_share=1.0,  # of the way that it moves
+      optimizer=dict(
+          rate=8e-5,  # [P]
+          epsilon=1e-7,  # [C]
+          clip=100.0,  # global norm of the gradient [P]
+          warmup=0,  # updates over which the rate rises from zero
+          average=0.0,  # decay of the average that values plans; 0: none
+      ),
+  ))
+  config.behaviour = ml_collections.ConfigDict(dict(
+      horizon=15,  # imagined agent_steps [P]
+      gamma=0.99,  # discount per agent_step [P]
+      lambda_=0.95,  # of the lambda-returns [P]
+      starts=0,  # states of a batch that rollouts start from; 0: all [P]
+      gradient='pathwise',  # or reinforce, or mixed [P]
+      mix=0.0,  # share of reinforce in mixed
+      entropy=0.0,  # weight of the actor's entropy [C]
+      normalize=0.0,  # least spread that returns are divided by; 0: are not
+      normalize_decay=0.99,  # of the average of their spread (DreamerV3)
+  ))
+  config.planner.update(
+      proposals=0,  # sequences of the actor among the candidates
+      value=False,  # the critic's value counts at the horizon (TD-MPC2)
+  )
+  return config
+
+
+def paper():
+  """Dreamer as its code runs it; where the paper says otherwise: [P]."""
+  config = _behave(_PLANET['paper']())
+  config.environment.action_repeat = 2  # for all tasks [P]
+  config.train.first_updates = 100  # "pretrain" [C]
+  config.encoder.bits = 8  # [C]
+  config.rssm.activation = 'elu'  # [C]
+  config.heads.reward.update(
+      scale=1.0, units=400, layers=2, activation='elu')  # [C; P: 3 x 300]
+  config.kl.free = 'mean'  # [C]
+  config.optimizer.update(rate=6e-4, epsilon=1e-7, clip=100.0)  # [P, C]
+  return config
+
+
+def v2():
+  """DreamerV2 with the values its code has for DMC vision [C2]."""
+  config = paper()
+  config.preset = 'v2'
+  config.train.update(batch=16, length=50)
+  config.encoder.update(channels=(48, 96, 192, 384), activation='elu')
+  config.heads.image.update(
+      linear=1536, channels=(192, 96, 48), activation='elu')
+  config.rssm.update(
+      kind='categorical', deter=200, stoch=32, classes=32, unimix=0.0,
+      hidden=200, cell='layer_norm_gru')
+  config.heads.reward.update(units=400, layers=4)
+  config.kl.update(
+      free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2)
+  config.optimizer.update(rate=3e-4, epsilon=1e-5)
+  config.actor.update(kind='truncated_normal')
+  config.actor.distribution = ml_collections.ConfigDict(dict(
+      init_std=1.0,  # at the start; it is at most twice that
+      min_std=0.1,  # added to it
+  ))
+  config.actor.optimizer.update(rate=8e-5, epsilon=1e-5)
+  config.critic.update(layers=4, slow='target', slow_every=100)
+  config.critic.optimizer.update(rate=8e-5, epsilon=1e-5)
+  config.behaviour.entropy = 1e-4
+  config.exploration = 0.0  # the actor's own
+  return config
+
+
+def v3():
+  """DreamerV3 (2023), size S, with its values for DMC vision [P3]."""
+  config = v2()
+  config.preset = 'v3'
+  config.train.update(
+      batch=16, length=64,
+      updates=250)  # 512 replayed steps for each agent_step
+  norm = dict(activation='silu', normalization='layer')
+  config.encoder.update(
+      channels=(32, 64, 128, 256), padding='same', **norm)
+  config.heads.image.update(
+      start=4, linear=0, channels=(256, 128, 64, 32), **norm)
+  config.rssm.update(deter=512, hidden=512, unimix=0.01, activation='silu')
+  config.heads.reward = ml_collections.ConfigDict(dict(
+      kind='two_hot', scale=1.0, units=512, layers=2,
+      bins=255,  # numbers, at equal distances of their symlog
+      limit=20.0,  # the largest symlog
+      initializer='glorot_uniform', **norm))
+  config.kl.update(free='side', prior_scale=0.5, posterior_scale=0.1)
+  config.optimizer.update(rate=1e-4, epsilon=1e-8, clip=1000.0)
+  config.actor.update(kind='bounded_normal', units=512, layers=2, **norm)
+  config.actor.distribution = ml_collections.ConfigDict(dict(
+      min_std=0.1,  # bounds of the standard deviation
+      max_std=1.0,
+  ))
+  config.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
+  del config.critic.std
+  config.critic.update(
+      kind='two_hot', units=512, layers=2,
+      bins=255,  # numbers, at equal distances of their symlog
+      limit=20.0,  # the largest symlog
+      slow='regularizer', slow_every=1, slow_share=0.02, **norm)
+  config.critic.optimizer.update(rate=3e-5, epsilon=1e-5)
+  config.behaviour.update(
+      gamma=1.0 - 1.0 / 333.0, entropy=3e-4, normalize=1.0)
+  return config
+
+
+def cpu():
+  """The recipe for two cores: docs/experiments.md says why."""
+  config = _behave(_PLANET['cpu']())
+  network = dict(units=128, layers=2, initializer='he_normal')
+  config.actor.update(kind='truncated_normal', **network)
+  config.actor.distribution = ml_collections.ConfigDict(dict(
+      init_std=1.0,  # at the start; it is at most twice that
+      min_std=0.1,  # added to it
+  ))
+  config.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
+  del config.critic.std
+  config.critic.update(
+      kind='two_hot',
+      bins=63,  # numbers, at equal distances of their symlog
+      limit=8.0,  # the largest symlog
+      slow='target', slow_every=1, slow_share=0.02, **network)
+  config.critic.optimizer.update(rate=3e-4, epsilon=1e-5)
+  config.behaviour.update(
+      horizon=12, gamma=0.97, starts=64, entropy=1e-3, normalize=1.0)
+  config.exploration = 0.1
+  return config
+
+
+def small():
+  """Learns our task `hill`, without OpenGL, in minutes."""
+  config = _shrink(_PLANET['small']())
+  return config
+
+
+def debug():
+  """Tiny: it runs every part and learns nothing worth having."""
+  config = _shrink(_PLANET['debug']())
+  config.actor.update(units=24)
+  config.critic.update(units=24)
+  config.behaviour.update(horizon=3, starts=8)
+  return config
+
+
+def _shrink(planet):
+  """Takes world model and training of `planet`, and behaviour of `cpu`."""
+  config, behaviour = _behave(planet), cpu()
+  for key in ('actor', 'critic', 'behaviour', 'exploration'):
+    config[key] = behaviour[key]
+  return config
+
+
+PRESETS = {'paper': paper, 'v2': v2, 'v3': v3, 'cpu': cpu, 'small': small,
+           'debug': debug}

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from agents import action_distributions as kinds
+
+tfd = tfp.distributions
+N = 40_000
+SEED = tf.constant([3, 4])
+CONTINUOUS = {
+  'tanh_normal': dict(init_std=0.7),
+  'truncated_normal': dict(init_std=0.4),
+  'bounded_normal': dict(min_std=0.05, max_std=0.2),
+}
+
+
+def make(name, outputs, **options):
+  kind, per_action = kinds.KINDS[name]
+  assert outputs.shape[-1] % per_action == 0
+  return kind(outputs, **CONTINUOUS.get(name, {}) | options)
+
+
+def outputs(name, size=2, seed=0):
+  """Of unlike members, [3, outputs]."""
+  random = np.random.default_rng(seed)
+  count = kinds.KINDS[name][1] * size
+  return tf.constant(random.normal(size=[3, count]), tf.float32)
+
+
+@pytest.mark.parametrize('name', kinds.KINDS)
+def test_shapes_bounds_and_seeds(name):
+  made = make(name, outputs(name))
+  draw = made.sample(SEED)
+  assert draw.shape == made.mode(SEED).shape == [3, 2]
+  assert made.log_prob(draw).shape == made.entropy(SEED).shape == [3]
+  for action in (draw, made.mode(SEED)):
+    assert np.abs(action).max() <= 1
+    assert np.ptp(action, 0).max() > 0
+  np.testing.assert_array_equal(draw, made.sample(SEED))
+  many = make(name, tf.repeat(outputs(name), 50, axis=0))
+  assert np.abs(many.sample(SEED) - many.sample(SEED + 1)).max() > 0
+
+
+@pytest.mark.parametrize('name', ['tanh_normal', 'truncated_normal'])
+def test_the_density_is_that_of_the_draws(name):
+  made = make(name, tf.constant([[0.3, -0.2], [-0.8, 0.5]]))
+  grid = tf.linspace(-0.99995, 0.99995, 20_001)
+  density = np.exp(
+    make(name, tf.constant([[0.3, -0.2]])).log_prob(grid[:, None])
+  )
+  step = float(grid[1] - grid[0])
+  assert density.sum() * step == pytest.approx(1, abs=5e-3)
+  many = make(name, tf.tile([[0.3, -0.2]], [N, 1])).sample(SEED)[:, 0]
+  for power in (1, 2):
+    golden = (density * grid.numpy() ** power).sum() * step
+    found = np.mean(many.numpy() ** power)
+    error = float(np.std(many.numpy() ** power)) / N**0.5
+    assert found == pytest.approx(float(golden), abs=4 * error)
+  assert np.abs(made.log_prob(made.sample(SEED))).max() < 20
+
+
+@pytest.mark.parametrize('name', [*CONTINUOUS, 'one_hot'])
+def test_entropy_is_minus_the_mean_log_density(name):
+  row = outputs(name)[:1]
+  many = make(name, tf.tile(row, [N, 1]))
+  draws = many.sample(SEED)
+  if name == 'bounded_normal':  # That of the Gaussian, whose draws are clipped.
+    draws = tf.boolean_mask(draws, tf.reduce_all(tf.abs(draws) < 1, -1))
+    many = make(name, tf.tile(row, [draws.shape[0], 1]))
+  golden = -np.mean(many.log_prob(draws))
+  found = np.mean(many.entropy(SEED + 1))
+  assert found == pytest.approx(golden, abs=0.03)
+
+
+def test_tanh_normal_is_the_transformed_distribution():
+  raw = tf.constant([[0.5, -0.3, 0.2, 0.1], [4.0, -1.0, 0.0, -0.5]])
+  made = make('tanh_normal', raw, mean_scale=5.0, init_std=1.0, min_std=0.0)
+  mean = 5 * np.tanh(raw[:, :2] / 5)
+  std = tf.nn.softplus(raw[:, 2:] + np.log(np.expm1(1.0)))
+  twin = tfd.Independent(
+    tfd.TransformedDistribution(tfd.Normal(mean, std), tfp.bijectors.Tanh()), 1
+  )
+  action = tf.constant([[0.2, -0.9], [0.99, -0.1]])
+  np.testing.assert_allclose(
+    made.log_prob(action), twin.log_prob(action), rtol=1e-4
+  )
+
+
+def test_truncated_normal_is_that_of_scipy_by_hand():
+  # Mean tanh(0) = 0, std 2 * 0.45 * sigmoid(0) + 0.05 = 0.5.
+  made = make(
+    'truncated_normal', tf.zeros([2, 2]), init_std=0.45, min_std=0.05
+  )
+  # phi(x / 0.5) / 0.5 / (Phi(2) - Phi(-2)), Phi(2) - Phi(-2) = 0.954499736.
+  x = np.array([0.0, 0.5])
+  golden = np.exp(-2 * x**2) / np.sqrt(2 * np.pi) / 0.5 / 0.954499736
+  found = made.log_prob(tf.constant(x[:, None], tf.float32))
+  np.testing.assert_allclose(found, np.log(golden), rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', CONTINUOUS)
+def test_the_gradient_of_draws_is_that_of_their_mean(name):
+  """d E[a] / d outputs, by the draws and by finite differences of the mean."""
+  row = tf.Variable([[0.3, -0.2]])
+
+  def mean(row):
+    return tf.reduce_mean(make(name, tf.tile(row, [N, 1])).sample(SEED))
+
+  with tf.GradientTape() as tape:
+    value = mean(row)
+  found = tape.gradient(value, row).numpy()[0]
+  for index in range(2):
+    bump = np.zeros([1, 2], np.float32)
+    bump[0, index] = 0.05
+    golden = (mean(row + bump) - mean(row - bump)) / 0.1
+    assert found[index] == pytest.approx(float(golden), abs=5e-3)
+
+
+def test_one_hot_draws_by_its_probabilities_with_their_gradient():
+  logits = tf.constant([[np.log(2), 0, 0], [0, 0, 30]], tf.float32)
+  made = kinds.OneHot(tf.repeat(logits, N, axis=0), unimix=0.1)
+  drawn = made.sample(SEED).numpy().reshape([2, N, 3])
+  golden = np.array([[0.45, 0.225, 0.225], [0, 0, 0.9]]) + 0.1 / 3
+  np.testing.assert_allclose(drawn.mean(1), golden, atol=0.01)
+  np.testing.assert_allclose(drawn.max(-1), 1, atol=1e-6)
+  small = kinds.OneHot(logits, unimix=0.1)
+  np.testing.assert_allclose(
+    small.log_prob(tf.constant([[1.0, 0, 0], [0, 0, 1]])),
+    np.log([golden[0, 0], golden[1, 2]]),
+    rtol=1e-5,
+  )
+  np.testing.assert_array_equal(small.mode(SEED), [[1, 0, 0], [0, 0, 1]])
+  raw = tf.Variable(logits)
+  with tf.GradientTape(persistent=True) as tape:
+    draw = tf.reduce_sum(kinds.OneHot(raw).sample(SEED) * [1.0, 2.0, 3.0])
+    p = 0.99 * tf.nn.softmax(raw) + 0.01 / 3
+    smooth = tf.reduce_sum(p * [1.0, 2.0, 3.0])
+  np.testing.assert_allclose(
+    tape.gradient(draw, raw), tape.gradient(smooth, raw), atol=1e-6
+  )
+
+
+def test_the_mode_of_tanh_normal_is_the_likeliest_draw():
+  raw = tf.constant([[0.5, -3.0], [-1.0, -3.0]])
+  made = kinds.TanhNormal(raw, init_std=1.0, mode_samples=100)
+  plain = kinds.TanhNormal(raw, init_std=1.0)
+  chosen = made.mode(SEED)
+  assert chosen.shape == [2, 1]
+  for index in range(5):
+    assert (
+      made.log_prob(chosen) > made.log_prob(made.sample(SEED + index))
+    ).numpy().all()
+  np.testing.assert_allclose(
+    plain.mode(SEED), np.tanh(5 * np.tanh(raw[:, :1] / 5)), rtol=1e-5
+  )
+
+
+@pytest.mark.parametrize('name', CONTINUOUS)
+def test_a_nan_comes_out_as_a_nan(name):
+  raw = tf.constant([[np.nan, 0.0], [0.1, 0.0]], tf.float32)
+  draw = make(name, raw).sample(SEED).numpy()
+  assert np.isnan(draw[0, 0]) and np.isfinite(draw[1, 0])

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from dm_env import specs
+
+from data import actions
+
+
+def test_bounds_are_reached_and_shapes_kept():
+  spec = specs.BoundedArray((2, 2), np.float32, [[-2, 0], [0, 5]], 6)
+  found = actions.Actions(spec)
+  assert found.size == 4 and not found.discrete
+  for action, expected in [
+    ([-1, -1, -1, -1], [[-2, 0], [0, 5]]),
+    ([1, 1, 1, 1], [[6, 6], [6, 6]]),
+    ([0, -1, 0.5, 0], [[2, 0], [4.5, 5.5]]),
+  ]:
+    taken = found.to_task(action)
+    spec.validate(taken)
+    np.testing.assert_allclose(taken, expected)
+
+
+@pytest.mark.parametrize('dtype', [np.int32, np.int64, np.uint8])
+def test_a_choice_is_told_as_its_index(dtype):
+  spec = specs.DiscreteArray(4, dtype)
+  found = actions.Actions(spec)
+  assert found.size == 4 and found.discrete
+  for index in range(4):
+    taken = found.to_task(np.eye(4, dtype=np.float32)[index])
+    spec.validate(taken)
+    assert taken == index and np.arange(4)[taken] == index
+
+
+def test_one_choice_is_one_too():
+  found = actions.Actions(specs.DiscreteArray(1))
+  assert found.to_task([1.0]) == 0
+  with pytest.raises(ValueError, match='not one-hot: the task offers 1 '):
+    found.to_task([0.0])
+
+
+@pytest.mark.parametrize(
+  'spec',
+  [
+    specs.BoundedArray((2,), np.int32, 0, 3),
+    specs.Array((2,), bool),
+    specs.Array((0,), np.float32),
+    {'push': specs.Array((2,), np.float32)},
+    [specs.DiscreteArray(3), specs.DiscreteArray(3)],
+  ],
+)
+def test_other_actions_are_refused(spec):
+  with pytest.raises(ValueError, match='floats, or a DiscreteArray'):
+    actions.Actions(spec)
+
+
+@pytest.mark.parametrize('discrete', [False, True])
+def test_what_is_drawn_is_what_is_allowed(discrete):
+  random = np.random.default_rng(0)
+  spec = actions.spec(3, discrete)
+  drawn = [actions.sample(random, 3, discrete) for _ in range(600)]
+  for action in drawn:
+    np.testing.assert_array_equal(actions.check(action, 3, discrete), action)
+    spec.validate(action.astype(np.float32))
+  mean, bound = (1 / 3, 0.08) if discrete else (0, 0.1)
+  np.testing.assert_allclose(np.mean(drawn, 0), mean, atol=bound)
+  assert len(np.unique(drawn, axis=0)) == (3 if discrete else 600)
+
+
+def test_the_two_kinds_are_told_apart():
+  assert actions.spec(2).minimum == -1 and actions.spec(2, True).minimum == 0
+  actions.check([0.5, 0.5], 2)
+  with pytest.raises(ValueError, match=r'\[0.5, 0.5\] is not one-hot'):
+    actions.check([0.5, 0.5], 2, True)
+  with pytest.raises(ValueError, match='within'):
+    actions.check([0.5, 1.5], 2)
