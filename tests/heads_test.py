@@ -23,7 +23,7 @@ def gradients(head, x):
   variables = head.trainable_variables
   assert len(variables) == len(head.variables)
   with tf.GradientTape() as tape:
-    target = tf.stop_gradient(head.distribution(x).sample(seed=1))
+    target = tf.stop_gradient(head.mean(x) + 0.5)
     loss = -tf.reduce_sum(head.distribution(x).log_prob(target))
   by = tape.gradient(loss, [variable.value for variable in variables])
   return {variable.path: x for variable, x in zip(variables, by, strict=True)}
@@ -33,6 +33,8 @@ SMALL = dict(channels=(4, 3, 2), linear=6, activation='elu')
 HEADS = {
   'normal': dict(shape=(3,), units=4, activation='elu'),
   'bernoulli': dict(units=4, activation='elu'),
+  'symlog': dict(shape=(3,), units=4, activation='elu'),
+  'two_hot': dict(units=4, bins=5, limit=2.0, activation='elu'),
   'image': SMALL,
   'image from 4': SMALL | dict(start=4, linear=0),
   'points': dict(points=3, hidden=4, channels=(2,)),
@@ -136,114 +138,50 @@ def test_a_discount_is_learned():
   assert chance[other[:, 0] > 0].max() < 0.2
 
 
-# ------------------------------------------------------------------ image ----
-
-
-def test_image_from_1_is_a_transposed_convolution_of_a_1x1_map():
-  head, x = load('image'), features(2, 3)
+def test_symlog_learns_the_symlog_and_says_the_number():
+  head = heads.load('symlog', 5, shape=(2,), units=4, activation='elu')
   fill(head)
-  w = {variable.path: variable.numpy() for variable in head.variables}
-  # One bias for each channel, as a convolution has it.
-  bias = w['map/bias'][:4]
-  head.variables[3].assign(np.tile(bias, 25))
-  assert head.variables[3].path == 'map/bias'
-  y = tf.reshape(x, [6, 5]) @ w['linear/kernel'] + w['linear/bias']
-  y = tf.reshape(y, [6, 1, 1, 6])  # No activation: PlaNet's is linear.
-  # [6, 5 * 5 * 4] -> [height 5, width 5, out 4, in 6]
-  first = w['map/kernel'].reshape([6, 5, 5, 4]).transpose([1, 2, 3, 0])
-  biases = [bias] + [w[f'deconv{i}/bias'] for i in range(3)]
-  kernels = [first] + [w[f'deconv{i}/kernel'] for i in range(3)]
-  assert [x.shape[0] for x in kernels] == [5, 5, 6, 6]
-  sides = [5, 13, 30, 64]
-  for index, (kernel, side) in enumerate(zip(kernels, sides)):
-    shape = [6, side, side, kernel.shape[2]]
-    y = tf.nn.conv2d_transpose(y, kernel, shape, 2, 'VALID') + biases[index]
-    y = tf.nn.elu(y) if index < 3 else y
-  np.testing.assert_allclose(
-    head.mean(x), tf.reshape(y, [2, 3, 64, 64, 3]), rtol=1e-4, atol=1e-4
-  )
-
-
-def test_image_from_4_doubles_four_times():
-  head = load('image from 4')
-  kernels = [x.shape for x in head.variables if len(x.shape) == 4]
-  assert kernels == [(4, 4, 4, 4), (4, 4, 3, 4), (4, 4, 2, 3), (4, 4, 3, 2)]
-  assert head.mean(features(2)).shape == [2, 64, 64, 3]
-  assert len(heads.load('image', 5, **SMALL | dict(linear=0)).variables) == 8
-
-
-def test_image_loss_is_half_the_squared_error():
-  head, x = load('image from 4'), features(2)
+  x = features(3)
   mean = head.mean(x)
-  target = mean + tf.random.stateless_normal(mean.shape, [0, 1])
-  loss = head.peak - head.distribution(x).log_prob(target)
-  golden = 0.5 * np.square(target - mean).sum((1, 2, 3))
-  np.testing.assert_allclose(loss, golden, rtol=1e-5)
+  np.testing.assert_allclose(
+    mean, np.sign(head(x)) * np.expm1(np.abs(head(x))), rtol=1e-5
+  )
+  distribution = head.distribution(x)
+  least = head.peak - distribution.log_prob(mean)
+  np.testing.assert_allclose(least, [0, 0, 0], atol=1e-4)
+  # A million is 13.8 away from 0, and not a million.
+  far = head.peak - distribution.log_prob(tf.fill([3, 2], 1e6))
+  golden = 0.5 * np.sum(np.square(np.log1p(1e6) - head(x)), -1)
+  np.testing.assert_allclose(far, golden, rtol=1e-4)
 
 
-def test_half_precision_keeps_float32_outside():
-  full = load('image')
-  half = heads.load('image', 5, **SMALL, precision='mixed_bfloat16')
-  fill(full)
-  for mine, its in zip(half.variables, full.variables, strict=True):
-    assert mine.dtype == 'float32'
-    mine.assign(its)
-  image = half.mean(features(2))
-  assert image.dtype == tf.float32
-  np.testing.assert_allclose(image, full.mean(features(2)), atol=0.1)
+def test_two_hot_starts_at_zero_and_learns_numbers_of_any_size():
+  keras.utils.set_random_seed(0)
+  head = heads.load(
+    'two_hot', 2, units=16, layers=1, limit=12.0, activation='elu'
+  )
+  x = tf.constant([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+  np.testing.assert_allclose(head.mean(x), [0, 0, 0], atol=1e-4)
+  target = tf.constant([3e4, -0.25, 7.0])
+  adam = keras.optimizers.Adam(0.05)
+  variables = head.trainable_variables
+
+  @tf.function
+  def update():
+    with tf.GradientTape() as tape:
+      loss = -tf.reduce_mean(head.distribution(x).log_prob(target))
+    adam.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+
+  adam.build(variables)
+  for _ in range(150):
+    update()
+  np.testing.assert_allclose(head.mean(x), target, rtol=0.01, atol=0.05)
 
 
-@pytest.mark.parametrize(
-  'options,message',
-  [
-    (dict(start=2), 'start is 2; it is 1 or 4'),
-    (dict(channels=(4, 3, 2, 1)), 'has 4 entries; a decoder from a 1x1'),
-    (dict(shape=(32, 32, 3)), 'draws 64x64x3; the images are'),
-  ],
-)
-def test_an_impossible_decoder_is_refused(options, message):
+@pytest.mark.parametrize('options,message', [
+  (dict(bins=4), 'bins is 4; it is odd'),
+  (dict(shape=(2,)), 'predicts one number, not'),
+])
+def test_two_hot_refuses_what_it_cannot_predict(options, message):
   with pytest.raises(ValueError, match=message):
-    heads.load('image', 5, **SMALL | options)
-
-
-def test_points_draw_a_blob_where_the_features_say():
-  head = heads.Points(2, points=1, side=16, width=0.1, hidden=0, channels=(1,))
-  weights = np.zeros((2, 3), np.float32)
-  weights[0, 0] = weights[1, 1] = 1.0  # features are (across, down)
-  kernel, bias = head._places.kernel, head._places.bias
-  kernel.assign(weights)
-  bias.assign([0.0, 0.0, 1.0])
-  for layer in head._deconvolutions:
-    layer.kernel.assign(np.ones(layer.kernel.shape, np.float32))
-  places = np.array([[-0.5, 0.5], [0.5, -0.5], [0.0, 0.0]], np.float32)
-  image = head.mean(tf.constant(places)).numpy().sum(-1)  # [3, 64, 64]
-  line = np.linspace(-1, 1, 64)
-  for drawn, (across, down) in zip(image, places, strict=True):
-    share = drawn / drawn.sum()
-    assert abs((share.sum(0) * line).sum() - across) < 0.05
-    assert abs((share.sum(1) * line).sum() - down) < 0.05
-
-
-def test_points_start_within_sight():
-  head = heads.Points(20, points=32, width=0.12)
-  features = tf.random.stateless_normal([64, 20], [0, 1])
-  places = head._places(head._activation(head._hidden(features)))[
-    :, :64
-  ].numpy()
-  assert (np.abs(places) < 1.1).mean() > 0.95
-
-
-def test_points_refuse_images_of_another_size():
-  with pytest.raises(ValueError, match='draws 32x32'):
-    heads.Points(4, channels=(), side=16)
-
-
-@pytest.mark.parametrize('name', ['image', 'image from 4', 'points'])
-def test_many_images_are_drawn_in_blocks_as_few_are(name):
-  head, x = load(name), features(77)
-  fill(head)
-  whole = head.mean(x).numpy()
-  assert whole.shape == (77, 64, 64, 3)
-  for start in (0, 36, 72):
-    few = head.mean(x[start : start + 5])
-    np.testing.assert_allclose(whole[start : start + 5], few, atol=1e-5)
+    heads.load('two_hot', 5, **options)

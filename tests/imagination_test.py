@@ -129,3 +129,77 @@ def test_gradients_reach_the_actions(model):
   assert by[1, 2].min() > 1e-6
   by[1, 2] = 0
   assert by.max() == 0
+
+
+def test_a_value_at_the_horizon_and_a_discount():
+  actions = tf.constant([[[[1.0], [2.0]]]] * 3)
+  value = lambda state: 2 * state['sum']  # noqa: E731
+  found = imagination.score(Counter(), START, gamma=0.5, value=value)(actions)
+  # Rewards 1 and 3, and a value of 6 after two steps.
+  np.testing.assert_allclose(found[0], [1 + 0.5 * 3 + 0.25 * 6])
+  np.testing.assert_allclose(found[1], [11 + 0.5 * 13 + 0.25 * 26])
+  # Past the end there is no value either: 1, then 4 is the end.
+  actions = tf.constant([[[[1.0], [3.0]]]] * 3)
+  found = imagination.score(Counter(3), START, gamma=0.5, value=value)(actions)
+  np.testing.assert_allclose(found[0], [1 + 0.5 * 4])
+
+
+def double(features, seed):
+  """A policy that anyone can follow: of the features alone."""
+  del seed
+  return tf.tanh(features[:, :2] + 0.1)
+
+
+def test_a_rollout_is_a_chain_of_steps_that_the_policy_chose(model):
+  start, _ = state_and_actions()
+  states, actions = imagination.rollout(
+    model, double, start, 4, tf.constant([1, 2])
+  )
+  assert actions.shape == [3, 4, 2] and states['deter'].shape == [3, 5, 5]
+  for key in start:
+    np.testing.assert_array_equal(states[key][:, 0], start[key])
+  for step in range(4):
+    now = {key: value[:, step] for key, value in states.items()}
+    chosen = double(model.rssm.features(now), None)
+    np.testing.assert_allclose(actions[:, step], chosen, atol=1e-6)
+    after = model.rssm.imagine_step(now, chosen)
+    for key in ('deter', 'mean', 'std'):  # What is not drawn.
+      np.testing.assert_allclose(
+        states[key][:, step + 1], after[key], atol=1e-5
+      )
+  assert np.ptp(actions, 0).max() > 1e-3
+
+
+def test_the_seed_of_a_rollout_decides_states_and_actions(model):
+  start, _ = state_and_actions()
+
+  def noisy(features, seed):
+    shape = [features.shape[0], 2]
+    return tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+
+  def roll(seed):
+    return imagination.rollout(model, noisy, start, 4, tf.constant(seed))
+
+  (states, actions), (again, same) = roll([1, 2]), roll([1, 2])
+  np.testing.assert_array_equal(actions, same)
+  np.testing.assert_array_equal(states['stoch'], again['stoch'])
+  other, different = roll([1, 3])
+  assert np.abs(actions - different).min() > 0
+  assert np.abs(states['stoch'] - other['stoch'])[:, 1:].min() > 0
+  for step in range(3):  # Each step has noise of its own.
+    assert np.abs(actions[:, step] - actions[:, step + 1]).min() > 0
+
+
+def test_gradients_of_a_rollout_go_forward_only(model):
+  start, _ = state_and_actions()
+  nudge = tf.zeros([3, 4, 2])
+  with tf.GradientTape() as tape:
+    tape.watch(nudge)
+    states, _ = imagination.rollout(
+      model, double, start, 4, tf.constant([1, 2]), nudge
+    )
+    value = tf.reduce_sum(model.reward(states)[1, 2])
+  by = np.abs(tape.gradient(value, nudge)).max(-1)
+  assert by[1, :2].min() > 1e-7  # The actions before the state.
+  by[1, :2] = 0
+  assert by.max() == 0

@@ -162,3 +162,45 @@ def test_masked_mean():
   mask = tf.constant([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
   assert float(losses.masked_mean(values, mask)) == pytest.approx(2.0)
   assert float(losses.masked_mean(values, tf.zeros_like(mask))) == 0.0
+
+
+REWARD = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]], np.float32)
+DISCOUNT = np.array([[0.5, 0.5, 0.5], [1.0, 0.0, 0.5]], np.float32)
+VALUE = np.array([[10.0, 20.0, 40.0], [3.0, 5.0, 8.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+  'lambda_,golden',
+  [
+    # One step: r + d v.
+    (0.0, [[6, 12, 23], [3, 0, 8]]),
+    # To the end: 3 + 0.5 * 40 = 23, 2 + 0.5 * 23, 1 + 0.5 * 13.5.
+    (1.0, [[7.75, 13.5, 23], [0, 0, 8]]),
+    # 2 + 0.5 (0.5 * 20 + 0.5 * 23), 1 + 0.5 (0.5 * 10 + 0.5 * 12.75).
+    (0.5, [[6.6875, 12.75, 23], [1.5, 0, 8]]),
+  ],
+)
+def test_lambda_return_of_hand_worked_numbers(lambda_, golden):
+  found = losses.lambda_return(
+    tf.constant(REWARD), tf.constant(DISCOUNT), tf.constant(VALUE), lambda_
+  )
+  np.testing.assert_allclose(found, golden, rtol=1e-6)
+
+
+def test_lambda_return_is_the_mean_of_all_n_step_returns():
+  """Sutton and Barto (2018), equation 12.3, of a finite horizon."""
+  random = np.random.default_rng(0)
+  reward, discount, value = random.uniform(0.1, 1, [3, 2, 6])
+  lambda_, count = 0.7, 6
+  golden = np.zeros([2, count])
+  for start in range(count):
+    for end in range(start, count):
+      total, weight = 0.0, 1.0
+      for step in range(start, end + 1):
+        total = total + weight * reward[:, step]
+        weight = weight * discount[:, step]
+      steps = end - start
+      share = lambda_**steps * (1 - lambda_ if end < count - 1 else 1)
+      golden[:, start] += share * (total + weight * value[:, end])
+  found = losses.lambda_return(*map(tf.constant, (reward, discount, value)), 0.7)
+  np.testing.assert_allclose(found, golden, rtol=1e-6)

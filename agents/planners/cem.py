@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def plan(score, start, seed, *, iterations, candidates, elites, spread=1.0,
-         min_std=0.0):
+         min_std=0.0, proposals=None):
   """Plans by refitting a Gaussian to the best of its samples.
 
   Right for any batch: the sequences of one member never meet another's.
@@ -23,6 +23,8 @@ def plan(score, start, seed, *, iterations, candidates, elites, spread=1.0,
     elites: K, how many of the best are fitted.
     spread: standard deviation of the first Gaussian.
     min_std: floor of the standard deviation between refits.
+    proposals: [B, M, H, A], further candidates at every refit, such as those of
+      a policy (TD-MPC2); None for none.
 
   Returns:
     mean of the last Gaussian, [B, H, A], in [-1, 1].
@@ -42,6 +44,8 @@ def plan(score, start, seed, *, iterations, candidates, elites, spread=1.0,
         [batch, candidates, horizon, size], seeds[index])
     actions = tf.clip_by_value(
         mean[:, None] + std[:, None] * noise, -1.0, 1.0)  # [B, N, H, A]
+    if proposals is not None:
+      actions = tf.concat([actions, proposals], 1)  # [B, N + M, H, A]
     scores = tf.debugging.check_numerics(score(actions), 'a plan\'s score')
     best = tf.math.top_k(scores, elites, sorted=False).indices
     chosen = tf.gather(actions, best, batch_dims=1)  # [B, K, H, A]

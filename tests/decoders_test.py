@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels import decoders
+
+SMALL = dict(channels=(4, 3, 2), linear=6, activation='elu')
+KINDS = {
+  'image': (decoders.Image, SMALL),
+  'image from 4': (decoders.Image, SMALL | dict(start=4, linear=0)),
+  'points': (decoders.Points, dict(points=3, hidden=4, channels=(2,))),
+  'normalized': (decoders.Image, SMALL | dict(normalization='layer')),
+}
+
+
+def load(name, size=5):
+  kind, options = KINDS[name]
+  return kind(size, **options)
+
+
+def features(*lead, size=5, seed=0):
+  random = np.random.default_rng(seed)
+  return tf.constant(random.normal(size=[*lead, size]), tf.float32)
+
+
+def fill(layer, scale=0.3):
+  """Gives every variable other numbers, always the same."""
+  random = np.random.default_rng(1)
+  for variable in layer.variables:
+    variable.assign(random.normal(scale=scale, size=variable.shape))
+
+
+def test_image_from_1_is_a_transposed_convolution_of_a_1x1_map():
+  head, x = load('image'), features(2, 3)
+  fill(head)
+  w = {variable.path: variable.numpy() for variable in head.variables}
+  # One bias for each channel, as a convolution has it.
+  bias = w['map/bias'][:4]
+  head.variables[3].assign(np.tile(bias, 25))
+  assert head.variables[3].path == 'map/bias'
+  y = tf.reshape(x, [6, 5]) @ w['linear/kernel'] + w['linear/bias']
+  y = tf.reshape(y, [6, 1, 1, 6])  # No activation: PlaNet's is linear.
+  # [6, 5 * 5 * 4] -> [height 5, width 5, out 4, in 6]
+  first = w['map/kernel'].reshape([6, 5, 5, 4]).transpose([1, 2, 3, 0])
+  biases = [bias] + [w[f'deconv{i}/bias'] for i in range(3)]
+  kernels = [first] + [w[f'deconv{i}/kernel'] for i in range(3)]
+  assert [x.shape[0] for x in kernels] == [5, 5, 6, 6]
+  sides = [5, 13, 30, 64]
+  for index, (kernel, side) in enumerate(zip(kernels, sides)):
+    shape = [6, side, side, kernel.shape[2]]
+    y = tf.nn.conv2d_transpose(y, kernel, shape, 2, 'VALID') + biases[index]
+    y = tf.nn.elu(y) if index < 3 else y
+  np.testing.assert_allclose(
+    head.mean(x), tf.reshape(y, [2, 3, 64, 64, 3]), rtol=1e-4, atol=1e-4
+  )
+
+
+def test_image_from_4_doubles_four_times():
+  head = load('image from 4')
+  kernels = [x.shape for x in head.variables if len(x.shape) == 4]
+  assert kernels == [(4, 4, 4, 4), (4, 4, 3, 4), (4, 4, 2, 3), (4, 4, 3, 2)]
+  assert head.mean(features(2)).shape == [2, 64, 64, 3]
+  assert len(decoders.Image(5, **SMALL | dict(linear=0)).variables) == 8
+
+
+def test_image_loss_is_half_the_squared_error():
+  head, x = load('image from 4'), features(2)
+  mean = head.mean(x)
+  target = mean + tf.random.stateless_normal(mean.shape, [0, 1])
+  loss = head.peak - head.distribution(x).log_prob(target)
+  golden = 0.5 * np.square(target - mean).sum((1, 2, 3))
+  np.testing.assert_allclose(loss, golden, rtol=1e-5)
+
+
+def test_half_precision_keeps_float32_outside():
+  full = load('image')
+  half = decoders.Image(5, **SMALL, precision='mixed_bfloat16')
+  fill(full)
+  for mine, its in zip(half.variables, full.variables, strict=True):
+    assert mine.dtype == 'float32'
+    mine.assign(its)
+  image = half.mean(features(2))
+  assert image.dtype == tf.float32
+  np.testing.assert_allclose(image, full.mean(features(2)), atol=0.1)
+
+
+@pytest.mark.parametrize(
+  'options,message',
+  [
+    (dict(start=2), 'start is 2; it is 1 or 4'),
+    (dict(channels=(4, 3, 2, 1)), 'has 4 entries; a decoder from a 1x1'),
+    (dict(shape=(32, 32, 3)), 'draws 64x64x3; the images are'),
+  ],
+)
+def test_an_impossible_decoder_is_refused(options, message):
+  with pytest.raises(ValueError, match=message):
+    decoders.Image(5, **SMALL | options)
+
+
+def test_points_draw_a_blob_where_the_features_say():
+  head = decoders.Points(2, points=1, side=16, width=0.1, hidden=0, channels=(1,))
+  weights = np.zeros((2, 3), np.float32)
+  weights[0, 0] = weights[1, 1] = 1.0  # features are (across, down)
+  kernel, bias = head._places.kernel, head._places.bias
+  kernel.assign(weights)
+  bias.assign([0.0, 0.0, 1.0])
+  for layer in head._deconvolutions:
+    layer.kernel.assign(np.ones(layer.kernel.shape, np.float32))
+  places = np.array([[-0.5, 0.5], [0.5, -0.5], [0.0, 0.0]], np.float32)
+  image = head.mean(tf.constant(places)).numpy().sum(-1)  # [3, 64, 64]
+  line = np.linspace(-1, 1, 64)
+  for drawn, (across, down) in zip(image, places, strict=True):
+    share = drawn / drawn.sum()
+    assert abs((share.sum(0) * line).sum() - across) < 0.05
+    assert abs((share.sum(1) * line).sum() - down) < 0.05
+
+
+def test_points_start_within_sight():
+  head = decoders.Points(20, points=32, width=0.12)
+  features = tf.random.stateless_normal([64, 20], [0, 1])
+  places = head._places(head._activation(head._hidden(features)))[
+    :, :64
+  ].numpy()
+  assert (np.abs(places) < 1.1).mean() > 0.95
+
+
+def test_points_refuse_images_of_another_size():
+  with pytest.raises(ValueError, match='draws 32x32'):
+    decoders.Points(4, channels=(), side=16)
+
+
+@pytest.mark.parametrize('name', ['image', 'image from 4', 'points'])
+def test_many_images_are_drawn_in_blocks_as_few_are(name):
+  head, x = load(name), features(77)
+  fill(head)
+  whole = head.mean(x).numpy()
+  assert whole.shape == (77, 64, 64, 3)
+  for start in (0, 36, 72):
+    few = head.mean(x[start : start + 5])
+    np.testing.assert_allclose(whole[start : start + 5], few, atol=1e-5)
+
+
+def test_normalization_is_before_every_activation_but_the_last():
+  head, x = load('normalized'), features(3)
+  paths = [variable.path for variable in head.variables]
+  norms = {path.split('/')[-2] for path in paths if 'scale' in path}
+  assert norms == {'map_norm', 'norm0', 'norm1'}
+  # Over channels: a larger map makes no larger image.
+  layer = [x for x in head.variables if '/map/' in f'/{x.path}']
+  found = []
+  for _ in range(2):
+    for variable in layer:
+      variable.assign(100.0 * variable)
+    found.append(head.mean(x).numpy())
+  assert len(layer) == 2
+  np.testing.assert_allclose(*found, rtol=1e-2, atol=1e-3)
