@@ -82,7 +82,7 @@ class ActorCritic(keras.layers.Layer):
           self.slow_critic.variables, self.critic.variables, strict=True):
         mine.assign(learned)
     self._horizon, self._starts = horizon, starts
-    self._gamma, self._lambda = gamma, lambda_
+    self.gamma, self._lambda = gamma, lambda_
     self._mix = {'pathwise': 0.0, 'reinforce': 1.0, 'mixed': mix}[gradient]
     self._entropy = entropy
     self._normalize = normalize
@@ -141,26 +141,33 @@ class ActorCritic(keras.layers.Layer):
       weight = tf.gather(weight, order)
     return state, weight
 
-  def imagine(self, model, start, seed, nudge=None):
+  def imagine(self, model, start, seed, nudge=None, horizon=None):
     """Follows the actor for H steps from states [N, ...].
 
+    Args:
+      model: a WorldModel.
+      start: states [N, ...].
+      seed: int32 [2].
+      nudge: [N, H, A] added to the actions, to take gradients by.
+      horizon: H, if it is another than that of learning.
+
     Returns:
-      dict of features [N, H + 1, F], action [N, H, A], reward, discount,
+      dict of states [N, H + 1, ...], features [N, H + 1, F], action [N, H, A], reward, discount,
       value and returns [N, H], weight [N, H]: the probability that the
       rollout gets to the step, times gamma for each step on the way.
     """
     states, action = imagination.rollout(
-        model, self.draw, start, self._horizon, seed, nudge)
+        model, self.draw, start, horizon or self._horizon, seed, nudge)
     after = {key: value[:, 1:] for key, value in states.items()}
     features = model.rssm.features(states)
     reward, going = model.reward(after), model.discount(after)
     critic = self.slow_critic if self._slow == 'target' else self.critic
     value = critic.mean(features[:, 1:])
-    discount = self._gamma * going
+    discount = self.gamma * going
     returns = losses.lambda_return(reward, discount, value, self._lambda)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
     return dict(
-        features=features, action=action, reward=reward, discount=discount,
+        states=states, features=features, action=action, reward=reward, discount=discount,
         value=value, returns=returns, weight=tf.stop_gradient(weight))
 
   def update(self, model, start, weight, seed, allow=True):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from worldmodels import imagination
 
 from . import actor_critic
+from . import diagnosis
 from . import model_based
 from . import planning
 
@@ -102,6 +103,11 @@ class Agent(model_based.ModelBased):
         drawn, self._exploration, seeds[3], self.discrete)
     action = tf.where(explore, noisy, action)
     return action, {'action': action, **posterior}
+
+  def diagnose(self, batch, context, seed):
+    """How behaviour and model agree with the world: see `diagnosis`."""
+    return diagnosis.diagnose(
+        self.model, self.behaviour, batch, context, seed)
 
   def plan(self, state, seeds):
     """Plans actions [B, H, A] from states [B, ...]; seeds int32 [2, 2]."""

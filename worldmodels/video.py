@@ -39,7 +39,7 @@ def open_loop(model, batch, context):
   """
   batch = {key: tf.convert_to_tensor(value) for key, value in batch.items()}
   states = open_loops.predict(model, batch, context)
-  return np.asarray(batch['image']), _draw(model, states)
+  return np.asarray(batch['image']), draw(model, states).numpy()
 
 
 def reconstruction(model, batch):
@@ -55,7 +55,7 @@ def reconstruction(model, batch):
   """
   batch = {key: tf.convert_to_tensor(value) for key, value in batch.items()}
   posterior, _ = model.observe(batch)
-  return np.asarray(batch['image']), _draw(model, posterior)
+  return np.asarray(batch['image']), draw(model, posterior).numpy()
 
 
 def compose(truth, prediction, context, *, scale=3, titles=()):
@@ -233,12 +233,12 @@ class Layout:
     return math.ceil(box[2])
 
 
-def _draw(model, states):
-  """Maps states [...] -> uint8 images [..., H, W, 3]."""
+def draw(model, states):
+  """Maps states [...] -> a tensor of uint8 images [..., H, W, 3]."""
   # The inverse of encoder.pixels; of a bin of colors the mean is the middle.
   levels = 255.0 if model.encoder.bits == 8 else 256.0
   image = tf.round((model.image(states) + 0.5) * levels)
-  return tf.cast(tf.clip_by_value(image, 0.0, 255.0), tf.uint8).numpy()
+  return tf.cast(tf.clip_by_value(image, 0.0, 255.0), tf.uint8)
 
 
 def _even(number):

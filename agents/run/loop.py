@@ -239,11 +239,18 @@ class Training:
         self.heldout.append(episode, index=number)
     numbers = [numbering.before(self.heldout, number) for number in numbers]
     returns = [self.heldout.returns[number] for number in numbers]
-    values = dict(evaluation_return=float(np.mean(returns)),
-                  evaluation_seconds=time.monotonic() - start)
-    values.update(evaluation.open_loop(
-        self.actor.model, self.heldout, config, numbers))
-    return values
+    return dict(
+        evaluation_return=float(np.mean(returns)),
+        evaluation_seconds=time.monotonic() - start,
+        **self._look(numbers))
+
+  def _look(self, numbers):
+    """Figures and videos of held-out episodes of the policy."""
+    return {
+        **evaluation.open_loop(
+            self.actor.model, self.heldout, self.config, numbers),
+        **evaluation.behaviour(
+            self.actor, self.heldout, self.config, numbers)}
 
   def _last_evaluation(self):
     """More episodes at the end, and what the run amounts to."""
@@ -261,8 +268,7 @@ class Training:
                   last_evaluation_std=float(np.std(returns)),
                   last_evaluation_returns=returns)
     numbers = range(self.heldout.episodes)[-config.evaluate.episodes:]
-    values.update(evaluation.open_loop(
-        self.actor.model, self.heldout, config, numbers))
+    values.update(self._look(numbers))
     self._report(config.train.episodes, values)
     return values
 
