@@ -45,4 +45,8 @@ class Actor(keras.layers.Layer):
 
   def distribution(self, features):
     """Maps [..., F] -> distribution over actions [..., A]."""
-    return self._make(self(features), **self._options)
+    return self.made_of(self(features))
+
+  def made_of(self, outputs):
+    """Maps what `call` returned -> distribution over actions [..., A]."""
+    return self._make(outputs, **self._options)

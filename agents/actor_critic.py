@@ -108,12 +108,20 @@ class ActorCritic(keras.layers.Layer):
     return [self._range, self._updates, *slow]
 
   def draw(self, features, seed):
-    """A policy for `imagination.rollout`: [N, F] -> actions [N, A].
+    """A policy for `imagination.rollout`.
 
     The actor's own input has no gradient: the dynamics carry it (Dreamer's
     code).
+
+    Args:
+      features: [N, F].
+      seed: int32 [2].
+
+    Returns:
+      (actions [N, A], the actor's outputs).
     """
-    return self.actor.distribution(tf.stop_gradient(features)).sample(seed)
+    outputs = self.actor(tf.stop_gradient(features))
+    return self.actor.made_of(outputs).sample(seed), outputs
 
   def value(self, model, state):
     """Returns the critic's value of each state, [...]."""
@@ -152,11 +160,12 @@ class ActorCritic(keras.layers.Layer):
       horizon: H, if it is another than that of learning.
 
     Returns:
-      dict of states [N, H + 1, ...], features [N, H + 1, F], action [N, H, A], reward, discount,
-      value and returns [N, H], weight [N, H]: the probability that the
-      rollout gets to the step, times gamma for each step on the way.
+      dict of states and features [N, H + 1, ...], action and the actor's
+      outputs [N, H, ...], reward, discount, value and returns [N, H], and
+      weight [N, H]: the probability that the rollout gets to the step, times
+      gamma for each step on the way.
     """
-    states, action = imagination.rollout(
+    states, action, outputs = imagination.rollout(
         model, self.draw, start, horizon or self._horizon, seed, nudge)
     after = {key: value[:, 1:] for key, value in states.items()}
     features = model.rssm.features(states)
@@ -167,7 +176,7 @@ class ActorCritic(keras.layers.Layer):
     returns = losses.lambda_return(reward, discount, value, self._lambda)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
     return dict(
-        states=states, features=features, action=action, reward=reward, discount=discount,
+        states=states, features=features, action=action, outputs=outputs, reward=reward, discount=discount,
         value=value, returns=returns, weight=tf.stop_gradient(weight))
 
   def update(self, model, start, weight, seed, allow=True):
@@ -206,8 +215,7 @@ class ActorCritic(keras.layers.Layer):
       spread: what returns are divided by, scalar.
       seed: int32 [2], of the entropy.
     """
-    distribution = self.actor.distribution(
-        tf.stop_gradient(dream['features'][:, :-1]))
+    distribution = self.actor.made_of(dream['outputs'])
     objective = tf.zeros_like(dream['returns'])
     if self._mix < 1.0:
       objective += (1.0 - self._mix) * dream['returns'] / spread

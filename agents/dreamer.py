@@ -118,7 +118,7 @@ class Agent(model_based.ModelBased):
     if planner.proposals:
       repeated = {key: tf.repeat(x, planner.proposals, axis=0)
                   for key, x in state.items()}
-      _, drawn = imagination.rollout(
+      _, drawn, _ = imagination.rollout(
           self.model, behaviour.draw, repeated, planner.horizon, seeds[0])
       proposals = tf.reshape(drawn, [
           -1, planner.proposals, planner.horizon, self.actions])

@@ -24,7 +24,7 @@ CONFIGS = f"""
 import runpy
 
 def get_config(preset):
-  config = runpy.run_path('{ROOT}/configs/planet.py')['get_config']('debug')
+  config = runpy.run_path('{ROOT}/configs/NAME.py')['get_config']('debug')
   config.task = 'hill'
   return config
 """
@@ -50,17 +50,20 @@ def test_every_work_can_be_asked_for():
     ('plan,environment,replay', [], {'W3', 'W5', 'W6', 'W8', 'memory'}),
     ('loop', ['--preset=paper'], {'W7'}),
     ('start', [], {'start'}),
+    ('behaviour', [], {'W4'}),
   ],
 )
 def test_runs(works, more, expected, tmp_path):
-  configs, figures = tmp_path / 'tiny.py', tmp_path / 'figures.json'
-  configs.write_text(CONFIGS)
+  figures = tmp_path / 'figures.json'
+  for name in ('planet', 'dreamer'):
+    (tmp_path / f'{name}.py').write_text(CONFIGS.replace('NAME', name))
   done = run(
     f'--work={works}',
     '--sizes=tiny',
     '--repeats=2',
     '--task=hill',
-    f'--configs={configs}',
+    f'--configs={tmp_path}/planet.py',
+    f'--dreamer_configs={tmp_path}/dreamer.py',
     f'--json={figures}',
     *more,
   )

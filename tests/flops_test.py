@@ -80,7 +80,9 @@ def test_a_loop_counts_as_often_as_it_goes_round():
 
 
 def test_the_published_work_has_its_published_size():
-  choice = setting.Setting(setting.SIZES['tiny'], 1, 'configs/planet.py')
+  choice = setting.Setting(
+    setting.SIZES['tiny'], 1, 'configs/planet.py', 'configs/dreamer.py'
+  )
   agent = build.agent_for(model.published(choice, 'float32'), 1, {})
   count = flops.count(model.update(agent, 1, 50))
   assert 50 * count / 1e9 == pytest.approx(586, abs=0.5)

@@ -147,12 +147,12 @@ def test_a_value_at_the_horizon_and_a_discount():
 def double(features, seed):
   """A policy that anyone can follow: of the features alone."""
   del seed
-  return tf.tanh(features[:, :2] + 0.1)
+  return tf.tanh(features[:, :2] + 0.1), features[:, :1]
 
 
 def test_a_rollout_is_a_chain_of_steps_that_the_policy_chose(model):
   start, _ = state_and_actions()
-  states, actions = imagination.rollout(
+  states, actions, outputs = imagination.rollout(
     model, double, start, 4, tf.constant([1, 2])
   )
   assert actions.shape == [3, 4, 2] and states['deter'].shape == [3, 5, 5]
@@ -160,8 +160,9 @@ def test_a_rollout_is_a_chain_of_steps_that_the_policy_chose(model):
     np.testing.assert_array_equal(states[key][:, 0], start[key])
   for step in range(4):
     now = {key: value[:, step] for key, value in states.items()}
-    chosen = double(model.rssm.features(now), None)
+    chosen, made_of = double(model.rssm.features(now), None)
     np.testing.assert_allclose(actions[:, step], chosen, atol=1e-6)
+    np.testing.assert_allclose(outputs[:, step], made_of, atol=1e-6)
     after = model.rssm.imagine_step(now, chosen)
     for key in ('deter', 'mean', 'std'):  # What is not drawn.
       np.testing.assert_allclose(
@@ -175,15 +176,15 @@ def test_the_seed_of_a_rollout_decides_states_and_actions(model):
 
   def noisy(features, seed):
     shape = [features.shape[0], 2]
-    return tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+    return tf.random.stateless_uniform(shape, seed, -1.0, 1.0), features
 
   def roll(seed):
     return imagination.rollout(model, noisy, start, 4, tf.constant(seed))
 
-  (states, actions), (again, same) = roll([1, 2]), roll([1, 2])
+  (states, actions, _), (again, same, _) = roll([1, 2]), roll([1, 2])
   np.testing.assert_array_equal(actions, same)
   np.testing.assert_array_equal(states['stoch'], again['stoch'])
-  other, different = roll([1, 3])
+  other, different, _ = roll([1, 3])
   assert np.abs(actions - different).min() > 0
   assert np.abs(states['stoch'] - other['stoch'])[:, 1:].min() > 0
   for step in range(3):  # Each step has noise of its own.
@@ -195,7 +196,7 @@ def test_gradients_of_a_rollout_go_forward_only(model):
   nudge = tf.zeros([3, 4, 2])
   with tf.GradientTape() as tape:
     tape.watch(nudge)
-    states, _ = imagination.rollout(
+    states, _, _ = imagination.rollout(
       model, double, start, 4, tf.constant([1, 2]), nudge
     )
     value = tf.reduce_sum(model.reward(states)[1, 2])

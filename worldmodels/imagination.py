@@ -52,7 +52,8 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
 
   Args:
     model: a WorldModel.
-    policy: function of (features [N, F], seed) -> actions [N, A].
+    policy: function of (features [N, F], seed) -> (actions [N, A], what they
+      were made of [N, ...], to be handed out).
     start: states [N, ...].
     horizon: H, static.
     seed: int32 [2], of states and actions.
@@ -60,7 +61,8 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
 
   Returns:
     (states [N, H + 1, ...], the first of which is `start`,
-     actions [N, H, A]; action[:, h] led to state[:, h + 1]).
+     actions [N, H, A]; action[:, h] led to state[:, h + 1],
+     what they were made of [N, H, ...]).
   """
   count, size = tf.shape(start['deter'])[0], model.rssm.actions
   seeds = tf.reshape(tf.random.split(seed, 2 * horizon), [horizon, 2, 2])
@@ -69,18 +71,21 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
     inputs['nudge'] = tf.transpose(nudge, [1, 0, 2])
 
   def step(carry, now):
-    action = policy(model.rssm.features(carry), now['seed'][0])
+    action, made_of = policy(model.rssm.features(carry), now['seed'][0])
     if 'nudge' in now:
       action += now['nudge']
     state = model.rssm.imagine_step(carry, action, now['seed'][1])
-    return dict(state, action=action)
+    return dict(state, action=action, made_of=made_of)
 
-  carry = dict(start, action=tf.zeros([count, size]))
+  _, made_of = policy(model.rssm.features(start), seed)  # For its shape.
+  carry = dict(start, action=tf.zeros([count, size]),
+               made_of=tf.zeros_like(made_of))
   after = rssm.scan(step, inputs, carry)
   actions = _batch_major(after.pop('action'))
+  made_of = _batch_major(after.pop('made_of'))
   states = {key: _batch_major(tf.concat([start[key][None], value], 0))
             for key, value in after.items()}
-  return states, actions
+  return states, actions, made_of
 
 
 def _batch_major(value):

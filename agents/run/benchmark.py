@@ -28,6 +28,7 @@ from . import run_directory
 WORKS = {
     'model': ('paper', 'cpu'),
     'plan': ('paper', 'cpu'),
+    'behaviour': ('paper',),
     'environment': ('paper',),
     'replay': ('paper',),
     'loop': ('paper', 'cpu'),
@@ -42,6 +43,8 @@ _PRESET = flags.DEFINE_enum(
 _JSON = flags.DEFINE_string('json', None, 'File to write the figures to.')
 _CONFIGS = flags.DEFINE_string(
     'configs', 'configs/planet.py', 'File of the presets.')
+_DREAMER = flags.DEFINE_string(
+    'dreamer_configs', 'configs/dreamer.py', 'File of those of W4.')
 _REPEATS = flags.DEFINE_integer(
     'repeats', 15, 'How often each figure is taken at least; the median '
     'counts. (An episode of the loop is taken four times.)', lower_bound=1)
@@ -115,7 +118,8 @@ def _measure(names):
   from .works import setting
   chosen = setting.Setting(
       sizes=setting.SIZES[_SIZES.value], repeats=_REPEATS.value,
-      configs=_CONFIGS.value, preset=_PRESET.value, task=_TASK.value)
+      configs=_CONFIGS.value, dreamer_configs=_DREAMER.value,
+      preset=_PRESET.value, task=_TASK.value)
   for name in names:
     work = importlib.import_module(f'agents.run.works.{name}')
     yield from work.measure(chosen)
@@ -129,8 +133,9 @@ def _in_process(name, preset, lines):
   """
   command = [sys.executable, '-m', 'agents.run.benchmark', '--child',
              f'--work={name}', f'--preset={preset}',
-             f'--configs={_CONFIGS.value}', f'--repeats={_REPEATS.value}',
-             f'--sizes={_SIZES.value}']
+             f'--configs={_CONFIGS.value}',
+             f'--dreamer_configs={_DREAMER.value}',
+             f'--repeats={_REPEATS.value}', f'--sizes={_SIZES.value}']
   command += [f'--task={_TASK.value}'] if _TASK.value else []
   with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sys.stderr,
                         text=True) as process:

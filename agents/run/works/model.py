@@ -51,6 +51,11 @@ def published(setting, precision):
   """
   config = setting.config()
   config.heads.reward.update(units=200, layers=2)
+  return precise(config, precision)
+
+
+def precise(config, precision):
+  """Returns the config with its convolutions in float32 or bfloat16."""
   policy = 'float32' if precision == 'float32' else 'mixed_bfloat16'
   config.encoder.precision = config.heads.image.precision = policy
   return config

@@ -39,7 +39,8 @@ class Setting:
   Attributes:
     sizes: a value of SIZES.
     repeats: least number of timed calls of each figure.
-    configs: path of the file of configs.
+    configs: path of the file of configs of PlaNet.
+    dreamer_configs: path of that of Dreamer.
     preset: which figures, those at PlaNet's sizes (`paper`: W1 to W7) or those
       of the preset `cpu` (W8). Each has a process of its own.
     task: of the environments; None is the work's own.
@@ -48,9 +49,14 @@ class Setting:
   sizes: dict
   repeats: int
   configs: str
+  dreamer_configs: str
   preset: str = 'paper'
   task: str | None = None
 
   def config(self):
     """Returns the preset of the file, free to be changed."""
     return runpy.run_path(self.configs)['get_config'](self.preset)
+
+  def dreamer(self):
+    """Returns the preset of Dreamer's file, free to be changed."""
+    return runpy.run_path(self.dreamer_configs)['get_config'](self.preset)
