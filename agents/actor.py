@@ -1,5 +1,7 @@
 """The actor: features become a distribution over actions."""
 
+import inspect
+
 import keras
 
 from worldmodels import layers as nets
@@ -15,7 +17,7 @@ class Actor(keras.layers.Layer):
     actions: A.
     discrete: the actions are one-hot vectors.
     kind: of the distribution, a key of action_distributions.KINDS.
-    distribution: keyword values of it.
+    distribution: keyword values of kinds; each is given those that it names.
     units, layers, activation, initializer, normalization: of the MLP.
   """
 
@@ -32,7 +34,9 @@ class Actor(keras.layers.Layer):
           f'actor.kind is {kind!r}, but the actions of the task are '
           f'{"discrete: one_hot" if discrete else "not discrete"}')
     self._make, outputs = kinds[kind]
-    self._options = dict(distribution)
+    named = inspect.signature(self._make).parameters
+    self._options = {
+        key: value for key, value in distribution.items() if key in named}
     self._mlp = nets.MLP(
         features, units=units, layers=layers, outputs=outputs * actions,
         activation=activation, initializer=initializer,

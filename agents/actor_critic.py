@@ -176,8 +176,9 @@ class ActorCritic(keras.layers.Layer):
     returns = losses.lambda_return(reward, discount, value, self._lambda)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
     return dict(
-        states=states, features=features, action=action, outputs=outputs, reward=reward, discount=discount,
-        value=value, returns=returns, weight=tf.stop_gradient(weight))
+        states=states, features=features, action=action, outputs=outputs,
+        reward=reward, discount=discount, value=value, returns=returns,
+        weight=tf.stop_gradient(weight))
 
   def update(self, model, start, weight, seed, allow=True):
     """One gradient step of actor and critic; the model is not touched.

@@ -43,7 +43,8 @@ class Optimizer(keras.layers.Layer):
     self._averages = [
         self.add_weight(
             shape=target.shape, dtype=target.dtype, trainable=False,
-            initializer='zeros', name=f'average_{target.path.replace("/", ".")}')
+            initializer='zeros',
+            name=f'average_{target.path.replace("/", ".")}')
         for target in (self._targets if average else ())]
     for mean, target in zip(self._averages, self._targets):
       mean.assign(target)

@@ -81,7 +81,10 @@ def start(values):
   return {'deter': stoch, 'stoch': stoch}
 
 
-def found(made, state, world=World()):
+WORLD = World()
+
+
+def found(made, state, world=WORLD):
   """The gradient of the objective by kernel and bias, and its error bars."""
   kernel, bias = made.actor.variables
   chunks = []

@@ -5,7 +5,8 @@ import tensorflow as tf
 from agents import action_distributions
 from agents import actor
 
-OPTIONS = dict(distribution={}, units=4, layers=1)
+# Each kind is given what it names.
+OPTIONS = dict(distribution=dict(init_std=0.5), units=4, layers=1)
 KINDS = [
   (kind, kind == 'one_hot') for kind in sorted(action_distributions.KINDS)
 ]

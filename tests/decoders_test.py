@@ -98,7 +98,9 @@ def test_an_impossible_decoder_is_refused(options, message):
 
 
 def test_points_draw_a_blob_where_the_features_say():
-  head = decoders.Points(2, points=1, side=16, width=0.1, hidden=0, channels=(1,))
+  head = decoders.Points(
+    2, points=1, side=16, width=0.1, hidden=0, channels=(1,)
+  )
   weights = np.zeros((2, 3), np.float32)
   weights[0, 0] = weights[1, 1] = 1.0  # features are (across, down)
   kernel, bias = head._places.kernel, head._places.bias

@@ -27,7 +27,6 @@ def make(discrete=False, change=lambda config: None):
 
 def discrete(config):
   config.actor.kind = 'one_hot'
-  config.actor.distribution = {'unimix': 0.01}
   config.planner.name = 'categorical_cem'
   config.exploration = 0.0
 
@@ -168,7 +167,8 @@ def test_discrete_actions_are_one_hot(acting):
 
 
 def test_acting_is_by_name():
-  with pytest.raises(ValueError, match="acting is 'dance'; it is one of policy"):
+  message = "acting is 'dance'; it is one of policy"
+  with pytest.raises(ValueError, match=message):
     make(change=lambda config: config.update(acting='dance'))
 
 

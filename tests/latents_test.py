@@ -127,7 +127,8 @@ def test_the_rssm_observes_as_a_chain_of_steps():
     for key in state:
       np.testing.assert_allclose(posterior[key][:, t], state[key], atol=1e-5)
       np.testing.assert_allclose(prior[key][:, t], before[key], atol=1e-5)
-  assert made.features(posterior).shape == [3, 6, 4 + S * C] == [3, 6, made.size]
+  assert made.size == 4 + S * C
+  assert made.features(posterior).shape == [3, 6, made.size]
 
 
 def test_the_rssm_imagines_on_from_what_it_observed():

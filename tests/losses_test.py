@@ -202,5 +202,7 @@ def test_lambda_return_is_the_mean_of_all_n_step_returns():
       steps = end - start
       share = lambda_**steps * (1 - lambda_ if end < count - 1 else 1)
       golden[:, start] += share * (total + weight * value[:, end])
-  found = losses.lambda_return(*map(tf.constant, (reward, discount, value)), 0.7)
+  found = losses.lambda_return(
+    *map(tf.constant, (reward, discount, value)), lambda_
+  )
   np.testing.assert_allclose(found, golden, rtol=1e-6)

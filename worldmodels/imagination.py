@@ -1,4 +1,4 @@
-"""Imagined returns and rollouts: what a planner climbs, what an actor learns on.
+"""Imagined returns and rollouts: for planners to climb, for actors to learn on.
 
 `score` is the only bridge between planner and world model, and the only place
 where a state is repeated for every candidate.

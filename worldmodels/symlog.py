@@ -94,7 +94,7 @@ class Symlog:
     self.event_shape = inner.event_shape
 
   def mean(self):
-    """symexp of the mean symlog, [...]."""
+    """The symexp of the mean symlog, [...]."""
     return self._mean
 
   def log_prob(self, values):
