@@ -29,13 +29,13 @@ class Agent(model_based.ModelBased):
     super().__init__(
         actions=actions, discrete=discrete, model=model, optimizer=optimizer,
         vectors=vectors, size=size, sample=planner['sample'], name='planet')
-    self._planning = planning.Planning(discrete, **planner)
-    self._exploration = exploration
+    self.planning = planning.Planning(discrete, **planner)
+    self.exploration = exploration
     self.built = True
 
   def plan(self, state, seeds):
     """Plans actions [B, H, A] from states [B, ...]; seeds int32 [2, 2]."""
-    return self._planning.plan(self.model, state, seeds)
+    return self.planning.plan(self.model, state, seeds)
 
   @tf.function
   def policy(self, observation, state, explore, seed):
@@ -54,7 +54,7 @@ class Agent(model_based.ModelBased):
     posterior = self.filter(observation, state, seeds[0])
     action = self.plan(posterior, seeds[1:3])[:, 0]
     noisy = model_based.explore(
-        action, self._exploration, seeds[3], self.discrete)
+        action, self.exploration, seeds[3], self.discrete)
     action = tf.where(explore, noisy, action)
     return action, {'action': action, **posterior}
 

@@ -48,7 +48,7 @@ class Planning:
     self._options = {
         key: value for key, value in options.items() if key in named}
 
-  def plan(self, model, state, seeds, value=None, proposals=None):
+  def plan(self, model, state, seeds, value=None, proposals=None, start=None):
     """Plans actions [B, H, A] from states [B, ...].
 
     Args:
@@ -57,11 +57,13 @@ class Planning:
       seeds: int32 [2, 2], of the imagined states and of the planner.
       value: function of states [N, ...] -> [N]; None for none.
       proposals: [B, M, H, A]; None for none.
+      start: actions [B, H, A] to start from; None for zeros.
     """
     score = imagination.score(
         model, state, seeds[0] if self.sample else None, self._gamma, value)
-    start = tf.zeros(
-        [tf.shape(state['deter'])[0], self.horizon, model.rssm.actions])
+    if start is None:
+      batch = tf.shape(state['deter'])[0]
+      start = tf.zeros([batch, self.horizon, model.rssm.actions])
     more = {} if proposals is None else dict(proposals=proposals)
     return self._plan(score, start, seeds[1], **self._options, **more)
 
