@@ -156,7 +156,7 @@ def v3():
   config.actor.update(kind='bounded_normal', units=512, layers=2, **norm)
   config.actor.distribution = ml_collections.ConfigDict(dict(
       min_std=0.1,  # bounds of the standard deviation
-      max_std=1.0,
+      max_std=1.0,  # the upper one
   ))
   config.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
   del config.critic.std

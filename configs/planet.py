@@ -65,15 +65,19 @@ def paper():
       padding='valid',  # or same [C]
       activation='relu',  # [P]
       initializer='glorot_uniform',  # of the weights [C]
+      normalization='none',  # or layer: over channels, before the activation
       precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
   ))
   config.rssm = ml_collections.ConfigDict(dict(
-      kind='recurrent',  # or deterministic, stochastic: PlaNet's figure 4
+      kind='recurrent',  # or deterministic, stochastic: PlaNet's figure 4;
+      # or categorical (DreamerV2)
       deter=200,  # [P]
       stoch=30,  # [P]
       hidden=200,  # [P]
       cell='gru',  # as GRUBlockCell [C]; or layer_norm_gru (DreamerV2)
       min_std=0.1,  # [C; not in P]
+      classes=32,  # of each categorical, of which there are `stoch`
+      unimix=0.01,  # uniform share of their probabilities (DreamerV3)
       activation='relu',  # of the dense layers [P]
       initializer='glorot_uniform',  # of the dense layers [C]
   ))
@@ -87,6 +91,7 @@ def paper():
           channels=(128, 64, 32),  # [P]
           activation='relu',  # [P]
           initializer='glorot_uniform',  # [C]
+          normalization='none',  # or layer: as that of the encoder
           precision='float32',  # of the convolutions; or mixed_bfloat16
       ),
       reward=dict(

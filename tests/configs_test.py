@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib
 import inspect
 import io
 import json
@@ -13,6 +14,9 @@ import tokenize
 import ml_collections
 import pytest
 
+from agents import action_distributions
+from agents import actor
+from agents import actor_critic
 from agents import optimizer
 from agents import planning
 from agents.run import build
@@ -49,9 +53,12 @@ def leaves(config):
 # -------------------------------------------------------------- every one ----
 
 
-def test_planet_has_its_presets():
-  presets = read(ROOT / 'configs/planet.py')['PRESETS']
-  assert {'paper', 'cpu', 'debug'} <= presets.keys()
+@pytest.mark.parametrize(
+  'name,more', [('planet', set()), ('dreamer', {'v2', 'v3'})]
+)
+def test_they_have_their_presets(name, more):
+  presets = read(ROOT / f'configs/{name}.py')['PRESETS']
+  assert {'paper', 'cpu', 'small', 'debug'} | more == presets.keys()
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
@@ -114,13 +121,26 @@ def commented(source):
       target, _, key = ast.unparse(node.targets[0]).partition('.')
       if target == 'config' and key:
         yield from within(key, node.value)
+    elif isinstance(node, ast.Call):  # config.KEY.update(...)
+      target, _, key = ast.unparse(node.func).partition('.')
+      group, _, update = key.rpartition('.')
+      if target == 'config' and update == 'update':
+        yield from within(group, node)
+
+
+@functools.cache
+def all_commented():
+  """{key: whether there is a comment on it in any of the files}."""
+  found = {}
+  for path in FILES:  # One may start from another.
+    for key, beside in commented(path.read_text()):
+      found[key] = found.get(key, False) or beside
+  return found
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
 def test_every_key_has_a_comment(path):
-  found = {}
-  for key, beside in commented(path.read_text()):
-    found[key] = found.get(key, False) or beside
+  found = all_commented()
   lacking = {
     key
     for preset in read(path)['PRESETS']
@@ -139,6 +159,9 @@ config.train = ml_collections.ConfigDict(dict(
     length=4,
     head=dict(kind='b', scale=1.0),
 ))
+config.rssm.update(
+    deter=3,  # Units.
+    stoch=4)
 """
   assert dict(commented(source)) == {
     'task': True,
@@ -147,6 +170,8 @@ config.train = ml_collections.ConfigDict(dict(
     'train.length': False,
     'train.head.kind': False,
     'train.head.scale': False,
+    'rssm.deter': True,
+    'rssm.stoch': False,
   }
 
 
@@ -198,9 +223,28 @@ def component_keys(config):
     give(f'heads.{key}', heads.HEADS[kind], *others)
   give('kl', losses.kl_loss, 'scale')
   give('optimizer', optimizer.Optimizer)
-  plan = planning.load(config.planner.name).plan
-  give('planner', plan, 'name', 'horizon', 'sample')
-  return found
+  give('planner', planning.load(config.planner.name).plan)
+  give('planner', planning.Planning)
+  if 'actor' in config:
+    give_behaviour(config, give)
+  module = importlib.import_module(f'agents.{config.agent}')
+  names, dead = unused(module.Agent)
+  return found | dict.fromkeys(names - dead, module.Agent)
+
+
+def give_behaviour(config, give):
+  """What an actor-critic is made of."""
+  kind, _ = action_distributions.KINDS[config.actor.kind]
+  give('actor', actor.Actor)
+  give('actor.distribution', kind)
+  # What ActorCritic takes of the critic's group before the head gets the rest.
+  slow = {'slow', 'slow_every', 'slow_share'}
+  text = inspect.getsource(actor_critic)
+  assert all(f"'{name}'" in text for name in slow)
+  give('critic', heads.HEADS[config.critic.kind], 'kind', *slow)
+  for group in ('actor', 'critic'):
+    give(f'{group}.optimizer', optimizer.Optimizer)
+  give('behaviour', actor_critic.ActorCritic)
 
 
 def reads(source):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents import dreamer
 from agents.run import build
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -70,6 +71,7 @@ def test_the_actor_loss_has_no_gradient_by_the_critic_that_is_applied():
 
 def test_without_exploring_the_mode_is_done():
   agent = make()
+  assert isinstance(agent, dreamer.Agent)
   observation, state = agents_test.observe(), agent.initial(B)
   action, after = agent.policy(observation, state, NO, SEED)
   again, _ = agent.policy(observation, state, NO, SEED + 1)

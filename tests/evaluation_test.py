@@ -7,6 +7,10 @@ from worldmodels import open_loop
 from worldmodels import video
 
 
+CONFIG = ml_collections.ConfigDict({
+    'train': {'seed_episodes': 2}, 'evaluate': {'context': 2, 'horizon': 4}})
+
+
 class Store:
   """Held-out episodes of given lengths; image brightness is the number."""
 
@@ -39,10 +43,8 @@ def run(monkeypatch, store, numbers):
   monkeypatch.setattr(open_loop, 'errors', errors)
   monkeypatch.setattr(video, 'open_loop', drawn)
   monkeypatch.setattr(video, 'reconstruction', drawn)
-  config = ml_collections.ConfigDict({
-      'train': {'seed_episodes': 2}, 'evaluate': {'context': 2, 'horizon': 4}})
   values = evaluation.open_loop(
-      object(), store, config, numbers)
+      object(), store, CONFIG, numbers)
   return values, [sorted(set(image.tolist())) for image in seen]
 
 
@@ -63,3 +65,42 @@ def test_episodes_that_are_too_short_are_passed_over(monkeypatch):
   values, seen = run(monkeypatch, Store(5, 6, 5), [2])
   assert seen == [[1]]
   assert 'open_loop_policy_image' not in values
+
+
+def test_an_agent_without_a_diagnosis_has_nothing_to_say():
+  assert evaluation.behaviour(object(), Store(12), CONFIG, [0]) == {}
+
+
+class Diagnosed:
+  """An agent whose model draws how bright its state is."""
+
+  @property
+  def model(self):
+    return self
+
+  class encoder:
+    bits = 8
+
+  def observe(self, batch):
+    return {'bright': tf.cast(batch['image'][..., 0, 0, 0], tf.float32)}, None
+
+  def image(self, state):
+    bright = state['bright'][..., None, None, None] / 255.0 - 0.5
+    return tf.broadcast_to(
+        bright, tf.concat([tf.shape(state['bright']), [64, 64, 3]], 0))
+
+  def diagnose(self, batch, context, seed):
+    del seed
+    figure = tf.reduce_mean(tf.cast(batch['image'], tf.float32))
+    after = tf.fill(tf.shape(batch['reward'][:, context:]), 100.0)
+    return {'figure': figure}, {'bright': after}
+
+
+def test_figures_and_film_of_the_policys_own_dream():
+  values = evaluation.behaviour(
+      Diagnosed(), Store(12, 6, 5, 13), CONFIG, [1, 2, 3])
+  assert set(values) == {'behaviour_figure', 'own_dream_video'}
+  # Of episodes 1 and 3, the second of them twice; one is too short.
+  assert values['behaviour_figure'] == (1 + 3 + 3) / 3
+  assert values['own_dream_video'].shape[0] == 6
+  assert evaluation.behaviour(Diagnosed(), Store(5), CONFIG, [0]) == {}
