@@ -497,3 +497,14 @@ def test_sizes_that_are_known_stay_known():
 
   run(**{key: tf.constant(value) for key, value in inputs().items()})
   assert shapes == [(3, 6, D), (3, 6, S)]
+
+
+@pytest.mark.parametrize('name', ['layer norm', 'stochastic'])
+def test_the_steps_are_optimized_by_tensorflow(name, capfd):
+  """A sum of two layers with a bias, and an ELU after it: see `_linear`."""
+  model, chunk = make(name), inputs()
+  step = tf.function(model.observe_step)
+  step(state_of(model), chunk['embed'][:, 0], chunk['action'][:, 0],
+       chunk['is_first'][:, 0])
+  tf.function(model.imagine_step)(state_of(model), chunk['action'][:, 0])
+  assert 'does not specify an operation' not in capfd.readouterr().err

@@ -110,10 +110,11 @@ class RSSM(keras.layers.Layer):
     keep = 1.0 - tf.cast(is_first, tf.float32)[:, None]
     deter = self._advance(
         state['stoch'] * keep, state['deter'] * keep,
-        self._from_action(action * keep))
+        _linear(self._from_action, action * keep))
     noise, extra = self._latent.noise(seed, _lead(state), 2)
     prior = self._prior(deter, extra)
-    return self._posterior(deter, self._from_embed(embed), noise), prior
+    evidence = _linear(self._from_embed, embed)
+    return self._posterior(deter, evidence, noise), prior
 
   def imagine_step(self, state, action, seed=None):
     """One step of dynamics alone: state [B, ...], action [B, A] -> prior.
@@ -121,7 +122,7 @@ class RSSM(keras.layers.Layer):
     Without `seed` the mean is propagated instead of a sample.
     """
     deter = self._advance(
-        state['stoch'], state['deter'], self._from_action(action))
+        state['stoch'], state['deter'], _linear(self._from_action, action))
     (noise,) = self._latent.noise(seed, _lead(state), 1)
     return self._prior(deter, noise)
 
@@ -268,6 +269,16 @@ def scan(step, inputs, state):
   known = first.shape[:1]
   return {key: tf.ensure_shape(out.stack(), known + state[key].shape)
           for key, out in outs.items()}
+
+
+def _linear(layer, inputs):
+  """A dense layer [B, I] -> [B, units] whose result is added to another's.
+
+  Keras would add the bias by an operation of its own. TensorFlow 2.21 fuses
+  that, the sum of the two products and an ELU into a node without operation,
+  and then gives up optimizing the whole function.
+  """
+  return tf.matmul(inputs, layer.kernel) + layer.bias
 
 
 def _lead(state):
