@@ -18,12 +18,14 @@ class Actor(keras.layers.Layer):
     discrete: the actions are one-hot vectors.
     kind: of the distribution, a key of action_distributions.KINDS.
     distribution: keyword values of kinds; each is given those that it names.
-    units, layers, activation, initializer, normalization: of the MLP.
+    units, layers, activation, initializer, normalization, precision: of the
+      MLP.
   """
 
   def __init__(self, features, *, actions, discrete=False, kind, distribution,
                units=400, layers=4, activation='elu',
-               initializer='glorot_uniform', normalization='none', **kwargs):
+               initializer='glorot_uniform', normalization='none',
+               precision='float32', **kwargs):
     super().__init__(**kwargs)
     kinds = action_distributions.KINDS
     if kind not in kinds:
@@ -40,7 +42,7 @@ class Actor(keras.layers.Layer):
     self._mlp = nets.MLP(
         features, units=units, layers=layers, outputs=outputs * actions,
         activation=activation, initializer=initializer,
-        normalization=normalization, name='mlp')
+        normalization=normalization, precision=precision, name='mlp')
     self.built = True
 
   def call(self, features):

@@ -46,6 +46,7 @@ def _behave(config):
       activation='elu',  # [P]
       initializer='glorot_uniform',  # of the weights [C]
       normalization='none',  # or layer
+      precision='float32',  # of the products; or mixed_bfloat16
       optimizer=dict(
           rate=8e-5,  # [P]
           epsilon=1e-7,  # [C]
@@ -62,6 +63,7 @@ def _behave(config):
       activation='elu',  # [P]
       initializer='glorot_uniform',  # of the weights [C]
       normalization='none',  # or layer
+      precision='float32',  # of the products; or mixed_bfloat16
       slow='none',  # a slow copy [P: not needed]; or target, regularizer
       slow_every=1,  # updates between its moves
       slow_share=1.0,  # of the way that it moves
@@ -150,7 +152,7 @@ def v3():
       kind='two_hot', scale=1.0, units=512, layers=2,
       bins=255,  # numbers, at equal distances of their symlog
       limit=20.0,  # the largest symlog
-      initializer='glorot_uniform', **norm))
+      initializer='glorot_uniform', precision='float32', **norm))
   config.kl.update(free='side', prior_scale=0.5, posterior_scale=0.1)
   config.optimizer.update(rate=1e-4, epsilon=1e-8, clip=1000.0)
   config.actor.update(kind='bounded_normal', units=512, layers=2, **norm)

@@ -80,6 +80,7 @@ def paper():
       unimix=0.01,  # uniform share of their probabilities (DreamerV3)
       activation='relu',  # of the dense layers [P]
       initializer='glorot_uniform',  # of the dense layers [C]
+      precision='float32',  # of all products; or mixed_bfloat16
   ))
   config.heads = ml_collections.ConfigDict(dict(
       image=dict(
@@ -103,6 +104,7 @@ def paper():
           activation='relu',  # [P]
           initializer='glorot_uniform',  # [C]
           normalization='none',  # or layer, before the activation [P]
+          precision='float32',  # of the products; or mixed_bfloat16
       ),
       discount=dict(
           kind='none',  # or bernoulli, for tasks that end before their time
@@ -112,6 +114,7 @@ def paper():
           activation='elu',  # of the layers
           initializer='he_normal',  # of the weights
           normalization='none',  # or layer
+          precision='float32',  # of the products; or mixed_bfloat16
       ),
   ))
   config.kl = ml_collections.ConfigDict(dict(

@@ -26,14 +26,15 @@ class Normal(keras.layers.Layer):
 
   def __init__(self, features, *, shape=(), units=200, layers=2, std=1.0,
                activation='relu', initializer='glorot_uniform',
-               normalization='none', **kwargs):
+               normalization='none', precision='float32', **kwargs):
     super().__init__(**kwargs)
     self._shape = tuple(shape)
     self._std = std
     self._mlp = nets.MLP(
         features, units=units, layers=layers,
         outputs=math.prod(self._shape), activation=activation,
-        initializer=initializer, normalization=normalization, name='mlp')
+        initializer=initializer, normalization=normalization,
+        precision=precision, name='mlp')
     # The log density at the mean, in nats: `loss` counts from there, so that
     # a perfect prediction costs nothing whatever the size of the event.
     self.peak = -math.prod(self._shape) * math.log(
@@ -63,14 +64,14 @@ class Bernoulli(keras.layers.Layer):
 
   def __init__(self, features, *, shape=(), units=200, layers=2,
                activation='relu', initializer='glorot_uniform',
-               normalization='none', **kwargs):
+               normalization='none', precision='float32', **kwargs):
     super().__init__(**kwargs)
     if shape:
       raise ValueError(f'a bernoulli head predicts one number, not {shape}')
     self._mlp = nets.MLP(
         features, units=units, layers=layers, outputs=1,
         activation=activation, initializer=initializer,
-        normalization=normalization, name='mlp')
+        normalization=normalization, precision=precision, name='mlp')
     self.built = True
 
   def call(self, features):
@@ -120,7 +121,7 @@ class TwoHot(keras.layers.Layer):
 
   def __init__(self, features, *, shape=(), units=200, layers=2, bins=255,
                limit=20.0, activation='relu', initializer='glorot_uniform',
-               normalization='none', **kwargs):
+               normalization='none', precision='float32', **kwargs):
     super().__init__(**kwargs)
     if shape:
       raise ValueError(f'a two_hot head predicts one number, not {shape}')
@@ -130,7 +131,7 @@ class TwoHot(keras.layers.Layer):
     self._mlp = nets.MLP(
         features, units=units, layers=layers, outputs=bins,
         activation=activation, initializer=initializer,
-        normalization=normalization, name='mlp')
+        normalization=normalization, precision=precision, name='mlp')
     for variable in self._mlp.variables[-2:]:
       variable.assign(tf.zeros_like(variable))
     self.built = True

@@ -35,14 +35,22 @@ def in_blocks(function, values):
       [function(block) for block in tf.split(values, sizes)], 0)
 
 
+class Dense(keras.layers.Dense):
+  """A linear layer with a float32 result, whatever its product is made in."""
+
+  def call(self, inputs):
+    """Maps [..., inputs] -> float32 [..., units]."""
+    return tf.cast(super().call(inputs), tf.float32)
+
+
 def dense(units, inputs, *, initializer='glorot_uniform', dtype='float32',
           use_bias=True, name=None):
-  """Returns a built linear layer [..., inputs] -> [..., units].
+  """Returns a built linear layer [..., inputs] -> float32 [..., units].
 
   Built at once, so that every variable exists before the first call: an
   optimizer or a checkpoint made before it would miss the late ones.
   """
-  layer = keras.layers.Dense(
+  layer = Dense(
       units, kernel_initializer=initializer, use_bias=use_bias, dtype=dtype,
       name=name)
   layer.build((None, inputs))
@@ -83,16 +91,19 @@ class MLP(keras.layers.Layer):
 
   def __init__(self, inputs, *, units, layers, outputs=None,
                activation='relu', initializer='glorot_uniform',
-               normalization='none', **kwargs):
+               normalization='none', precision='float32', **kwargs):
     super().__init__(**kwargs)
     self._activation = keras.activations.get(activation)
     self._hidden, self._norms = [], []
     for index in range(layers):
       self._hidden.append(
-          dense(units, inputs, initializer=initializer, name=f'dense{index}'))
+          dense(units, inputs, initializer=initializer, dtype=precision,
+                name=f'dense{index}'))
       self._norms.append(Norm(units, normalization, name=f'norm{index}'))
       inputs = units
-    self._out = dense(outputs, inputs, name='out') if outputs else None
+    self._out = (
+        dense(outputs, inputs, dtype=precision, name='out')
+        if outputs else None)
     self.size = outputs or inputs
     self.built = True
 

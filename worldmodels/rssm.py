@@ -49,11 +49,13 @@ class RSSM(keras.layers.Layer):
     classes: C, of each categorical.
     unimix: uniform share of a categorical's probabilities.
     activation, initializer: of the dense layers.
+    precision: of all products; states are float32.
   """
 
   def __init__(self, *, embed, actions, deter=200, stoch=30, hidden=200,
                kind='recurrent', cell='gru', min_std=0.1, classes=32,
-               unimix=0.01, activation='relu', initializer='glorot_uniform'):
+               unimix=0.01, activation='relu', initializer='glorot_uniform',
+               precision='float32'):
     super().__init__(name='rssm')
     if kind not in KINDS:
       raise ValueError(f'rssm.kind is {kind!r}; one of {", ".join(KINDS)}')
@@ -67,21 +69,23 @@ class RSSM(keras.layers.Layer):
     self.actions = actions
     self.stoch = self._latent.size
     self.size = self.deter + self.stoch
-    make = dict(initializer=initializer)
+    make = dict(initializer=initializer, dtype=precision)
     self._from_stoch = nets.dense(
         hidden, self._latent.size, use_bias=False, name='from_stoch', **make)
     self._from_action = nets.dense(hidden, actions, name='from_action', **make)
     self._cell = None
     if kind != 'stochastic':
-      self._cell = CELLS[cell](hidden, deter, name='cell')
+      self._cell = CELLS[cell](hidden, deter, precision, name='cell')
     self._prior_hidden = nets.dense(
         hidden, self.deter, name='prior_hidden', **make)
     outputs = self._latent.statistics
-    self._prior_out = nets.dense(outputs, hidden, name='prior_out')
+    self._prior_out = nets.dense(
+        outputs, hidden, dtype=precision, name='prior_out')
     self._from_deter = nets.dense(
         hidden, self.deter, use_bias=False, name='from_deter', **make)
     self._from_embed = nets.dense(hidden, embed, name='from_embed', **make)
-    self._posterior_out = nets.dense(outputs, hidden, name='posterior_out')
+    self._posterior_out = nets.dense(
+        outputs, hidden, dtype=precision, name='posterior_out')
     self.built = True
 
   def initial(self, batch):
@@ -193,12 +197,14 @@ class RSSM(keras.layers.Layer):
 class GRU(keras.layers.Layer):
   """The GRU of Cho et al. (2014) as TensorFlow 1's GRUBlockCell has it."""
 
-  def __init__(self, inputs, units, **kwargs):
+  def __init__(self, inputs, units, precision='float32', **kwargs):
     super().__init__(**kwargs)
-    self._gates = nets.dense(2 * units, inputs + units, name='gates')
+    self._gates = nets.dense(
+        2 * units, inputs + units, dtype=precision, name='gates')
     # GRUBlockCell starts with both gates open (bias 1).
     self._gates.bias.assign(tf.ones_like(self._gates.bias))
-    self._candidate = nets.dense(units, inputs + units, name='candidate')
+    self._candidate = nets.dense(
+        units, inputs + units, dtype=precision, name='candidate')
     self.built = True
 
   def call(self, x, deter):
@@ -216,10 +222,10 @@ class LayerNormGRU(keras.layers.Layer):
   The update gate's -1 keeps the state three times as much as it changes it.
   """
 
-  def __init__(self, inputs, units, **kwargs):
+  def __init__(self, inputs, units, precision='float32', **kwargs):
     super().__init__(**kwargs)
     self._all = nets.dense(
-        3 * units, inputs + units, use_bias=False, name='all')
+        3 * units, inputs + units, use_bias=False, dtype=precision, name='all')
     self._norm = nets.Norm(3 * units, name='norm')
     self.built = True
 
@@ -278,7 +284,9 @@ def _linear(layer, inputs):
   that, the sum of the two products and an ELU into a node without operation,
   and then gives up optimizing the whole function.
   """
-  return tf.matmul(inputs, layer.kernel) + layer.bias
+  dtype = layer.compute_dtype
+  product = tf.matmul(tf.cast(inputs, dtype), tf.cast(layer.kernel, dtype))
+  return tf.cast(product, tf.float32) + layer.bias
 
 
 def _lead(state):

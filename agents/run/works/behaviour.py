@@ -45,4 +45,6 @@ def published(setting, precision):
   config = setting.dreamer()
   for group in (config.heads.reward, config.actor, config.critic):
     group.update(units=400, layers=4)
-  return model.precise(config, precision)
+  config = model.precise(config, precision)
+  config.actor.precision = config.critic.precision = config.rssm.precision
+  return config

@@ -44,7 +44,7 @@ def _paper(setting):
 
 
 def published(setting, precision):
-  """Returns the config of the published figures, convolutions in `precision`.
+  """Returns the config of the published figures, computed in `precision`.
 
   The preset `paper` follows PlaNet's code; the figures are of the paper's
   reward head, two layers of 200.
@@ -55,9 +55,11 @@ def published(setting, precision):
 
 
 def precise(config, precision):
-  """Returns the config with its convolutions in float32 or bfloat16."""
+  """Returns the config with convolutions and products in a precision."""
   policy = 'float32' if precision == 'float32' else 'mixed_bfloat16'
-  config.encoder.precision = config.heads.image.precision = policy
+  for group in (config.encoder, config.heads.image, config.rssm,
+                config.heads.reward):
+    group.precision = policy
   return config
 
 
