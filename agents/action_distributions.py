@@ -22,6 +22,7 @@ tfd = tfp.distributions
 
 # Nothing is nearer to the ends: the inverse of tanh is infinite there.
 _EDGE = 1.0 - 1e-6
+_FAR = math.atanh(_EDGE)
 
 
 class TanhNormal:
@@ -59,9 +60,14 @@ class TanhNormal:
     return tf.tanh(tf.reduce_sum(chosen * draws, 0))
 
   def log_prob(self, action):
-    """Log density of actions [..., A]: [...]."""
-    return self._log_prob(
-        tf.atanh(tf.clip_by_value(action, -_EDGE, _EDGE)))
+    """Log density of actions [..., A]: [...].
+
+    Of what has rounded to an end, the log probability of all that does: so the
+    score has mean 0, as reinforce needs it.
+    """
+    before = tf.atanh(tf.clip_by_value(action, -_EDGE, _EDGE))
+    each = _censored(tfd.Normal(self._mean, self._std), before, _FAR)
+    return tf.reduce_sum(each - _log_slope(before), -1)
 
   def entropy(self, seed):
     """Minus the log density of one draw: there is no formula."""
@@ -73,10 +79,9 @@ class TanhNormal:
 
   def _log_prob(self, before):
     """Log density of the tanh of [..., A], by that from before it."""
-    # log(1 - tanh(x)^2), which is exact where tanh(x) rounds to 1.
-    slope = 2.0 * (math.log(2.0) - before - tf.nn.softplus(-2.0 * before))
     return tf.reduce_sum(
-        tfd.Normal(self._mean, self._std).log_prob(before) - slope, -1)
+        tfd.Normal(self._mean, self._std).log_prob(before)
+        - _log_slope(before), -1)
 
 
 class TruncatedNormal:
@@ -152,8 +157,8 @@ class BoundedNormal:
     return self._mean
 
   def log_prob(self, action):
-    """Log density of actions [..., A] as if nothing were clipped: [...]."""
-    return tf.reduce_sum(self._distribution.log_prob(action), -1)
+    """Log density of actions [..., A], at the ends log probability: [...]."""
+    return tf.reduce_sum(_censored(self._distribution, action, 1.0), -1)
 
   def entropy(self, seed):
     """Returns the entropy of the Gaussian."""
@@ -193,6 +198,21 @@ class OneHot:
     """Returns the entropy; exact."""
     del seed
     return -tf.reduce_sum(self._probs * tf.math.log(self._probs), -1)
+
+
+def _log_slope(before):
+  """log(1 - tanh(x)^2), which is exact where tanh(x) rounds to 1."""
+  return 2.0 * (math.log(2.0) - before - tf.nn.softplus(-2.0 * before))
+
+
+def _censored(normal, value, limit):
+  """Log density of draws that were clipped to -limit .. limit."""
+  inside = tf.abs(value) < limit
+  # The other branch must be finite as well, or its gradient is not.
+  density = normal.log_prob(tf.where(inside, value, 0.0))
+  ends = tf.where(value > 0.0, normal.log_survival_function(limit),
+                  normal.log_cdf(-limit))
+  return tf.where(inside, density, ends)
 
 
 # The distribution, and its outputs per action.

@@ -1,7 +1,5 @@
 """The actor: features become a distribution over actions."""
 
-import inspect
-
 import keras
 
 from worldmodels import layers as nets
@@ -17,12 +15,12 @@ class Actor(keras.layers.Layer):
     actions: A.
     discrete: the actions are one-hot vectors.
     kind: of the distribution, a key of action_distributions.KINDS.
-    distribution: keyword values of kinds; each is given those that it names.
+    distributions: {kind: its keyword values}.
     units, layers, activation, initializer, normalization, precision: of the
       MLP.
   """
 
-  def __init__(self, features, *, actions, discrete=False, kind, distribution,
+  def __init__(self, features, *, actions, discrete=False, kind, distributions,
                units=400, layers=4, activation='elu',
                initializer='glorot_uniform', normalization='none',
                precision='float32', **kwargs):
@@ -36,9 +34,7 @@ class Actor(keras.layers.Layer):
           f'actor.kind is {kind!r}, but the actions of the task are '
           f'{"discrete: one_hot" if discrete else "not discrete"}')
     self._make, outputs = kinds[kind]
-    named = inspect.signature(self._make).parameters
-    self._options = {
-        key: value for key, value in distribution.items() if key in named}
+    self._options = dict(distributions[kind])
     self._mlp = nets.MLP(
         features, units=units, layers=layers, outputs=outputs * actions,
         activation=activation, initializer=initializer,

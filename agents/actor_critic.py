@@ -123,12 +123,24 @@ class ActorCritic(keras.layers.Layer):
     outputs = self.actor(tf.stop_gradient(features))
     return self.actor.made_of(outputs).sample(seed), outputs
 
+  def mode(self, features, seed):
+    """The policy without exploring; otherwise as `draw`."""
+    outputs = self.actor(tf.stop_gradient(features))
+    return self.actor.made_of(outputs).mode(seed), outputs
+
+  @property
+  def _target(self):
+    """The critic that returns and baselines are made with."""
+    return self.slow_critic if self._slow == 'target' else self.critic
+
   def value(self, model, state):
     """Returns the critic's value of each state, [...]."""
     return self.critic.mean(model.rssm.features(state))
 
   def choose(self, batch, state, seed):
     """Picks where rollouts start among the states of a batch.
+
+    Of fewer than all, those that are worth a start come first.
 
     Args:
       batch: has mask and discount [B, T].
@@ -143,13 +155,15 @@ class ActorCritic(keras.layers.Layer):
         value, [-1, *value.shape[2:]])) for key, value in state.items()}
     weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
     if self._starts:
-      order = tf.argsort(tf.random.stateless_uniform(
+      idle = tf.cast(weight <= 0.0, tf.float32)
+      order = tf.argsort(idle + tf.random.stateless_uniform(
           tf.shape(weight), seed))[:self._starts]
       state = {key: tf.gather(value, order) for key, value in state.items()}
       weight = tf.gather(weight, order)
     return state, weight
 
-  def imagine(self, model, start, seed, nudge=None, horizon=None):
+  def imagine(self, model, start, seed, nudge=None, horizon=None,
+              explore=True):
     """Follows the actor for H steps from states [N, ...].
 
     Args:
@@ -158,6 +172,7 @@ class ActorCritic(keras.layers.Layer):
       seed: int32 [2].
       nudge: [N, H, A] added to the actions, to take gradients by.
       horizon: H, if it is another than that of learning.
+      explore: actions are drawn; else their mode is done.
 
     Returns:
       dict of states and features [N, H + 1, ...], action and the actor's
@@ -166,12 +181,12 @@ class ActorCritic(keras.layers.Layer):
       gamma for each step on the way.
     """
     states, action, outputs = imagination.rollout(
-        model, self.draw, start, horizon or self._horizon, seed, nudge)
+        model, self.draw if explore else self.mode, start,
+        horizon or self._horizon, seed, nudge)
     after = {key: value[:, 1:] for key, value in states.items()}
     features = model.rssm.features(states)
     reward, going = model.reward(after), model.discount(after)
-    critic = self.slow_critic if self._slow == 'target' else self.critic
-    value = critic.mean(features[:, 1:])
+    value = self._target.mean(features[:, 1:])
     discount = self.gamma * going
     returns = losses.lambda_return(reward, discount, value, self._lambda)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
@@ -221,7 +236,7 @@ class ActorCritic(keras.layers.Layer):
     if self._mix < 1.0:
       objective += (1.0 - self._mix) * dream['returns'] / spread
     if self._mix > 0.0:
-      base = self.critic.mean(dream['features'][:, :-1])
+      base = self._target.mean(dream['features'][:, :-1])
       advantage = tf.stop_gradient((dream['returns'] - base) / spread)
       objective += self._mix * advantage * distribution.log_prob(
           tf.stop_gradient(dream['action']))
@@ -251,13 +266,18 @@ class ActorCritic(keras.layers.Layer):
     """What the actor's returns are divided by; 1 if they are not."""
     if not self._normalize:
       return tf.constant(1.0)
-    ordered = tf.sort(tf.reshape(tf.stop_gradient(dream['returns']), [-1]))
+    counted = tf.boolean_mask(
+        tf.stop_gradient(dream['returns']), dream['weight'] > 0.0)
+    # Of nothing there are no percentiles: NaN, and the range stays.
+    nothing = tf.cast(tf.equal(tf.size(counted), 0), tf.int32)
+    ordered = tf.sort(tf.concat(
+        [counted, tf.fill([nothing], float('nan'))], 0))
     last = tf.cast(tf.size(ordered) - 1, tf.float32)
     places = tf.cast(tf.round(last * [0.05, 0.95]), tf.int32)
     now = tf.gather(ordered, places)
+    unset = tf.reduce_all(tf.equal(self._range.value, 0.0))
     moved = tf.where(
-        tf.equal(self._updates.value, 0), now,
-        self._decay * self._range.value + (1.0 - self._decay) * now)
+        unset, now, self._decay * self._range.value + (1.0 - self._decay) * now)
     self._range.assign(tf.where(
         allow & tf.reduce_all(tf.math.is_finite(now)), moved,
         self._range.value))

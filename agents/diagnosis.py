@@ -39,7 +39,8 @@ def diagnose(model, behaviour, batch, context, seed):
   nudge = tf.zeros_like(batch['action'][:, context:])
   with tf.GradientTape() as tape:
     tape.watch(nudge)
-    dream = behaviour.imagine(model, start, seed, nudge, nudge.shape[1])
+    dream = behaviour.imagine(
+        model, start, seed, nudge, nudge.shape[1], explore=False)
     imagined = tf.reduce_mean(
         tf.reduce_sum(dream['weight'] * dream['reward'], 1))
   gradient = tape.gradient(imagined, nudge)

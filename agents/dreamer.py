@@ -53,6 +53,8 @@ class Agent(model_based.ModelBased):
     if acting == 'planner':
       self._planning = planning.Planning(
           discrete, gamma=behaviour['gamma'], **planner)
+      # What it lives through is then not what its actor would do.
+      self.diagnose = None
     self._exploration = exploration
     self.built = True
 
@@ -65,6 +67,13 @@ class Agent(model_based.ModelBased):
   def state_variables(self):
     """Every variable that a checkpoint has to hold."""
     return super().state_variables + self.behaviour.counters
+
+  def adopt(self, learner):
+    """Takes the parameters with which `learner`, or itself, is to act."""
+    super().adopt(learner)
+    for mine, theirs in zip(
+        self.behaviour.counters, learner.behaviour.counters, strict=True):
+      mine.assign(theirs)
 
   @tf.function
   def train(self, batch, seed):
@@ -119,7 +128,8 @@ class Agent(model_based.ModelBased):
       repeated = {key: tf.repeat(x, planner.proposals, axis=0)
                   for key, x in state.items()}
       _, drawn, _ = imagination.rollout(
-          self.model, behaviour.draw, repeated, planner.horizon, seeds[0])
+          self.model, behaviour.draw, repeated, planner.horizon,
+          tf.random.experimental.stateless_fold_in(seeds[0], 1))
       proposals = tf.reshape(drawn, [
           -1, planner.proposals, planner.horizon, self.actions])
     return planner.plan(self.model, state, seeds, value, proposals)

@@ -23,7 +23,7 @@ class ModelBased(keras.layers.Layer):
     optimizer: keyword values of `optimizer.Optimizer`.
     vectors: {key: size} of vectors observed beside the image.
     size: image height and width.
-    sample: states are sampled in acting; else the means.
+    sample: states are sampled while acting; else the means.
     name: of the agent.
   """
 
@@ -42,6 +42,11 @@ class ModelBased(keras.layers.Layer):
   def learned(self):
     """Pairs of what is trained, a layer, and its optimizer."""
     return [(self.model, self.optimizer)]
+
+  @property
+  def averages(self):
+    """Whether what is to act is an average, and not what is learned on."""
+    return any(optimizer.keeps_average for _, optimizer in self.learned)
 
   @property
   def state_variables(self):
@@ -133,4 +138,6 @@ def explore(action, noise, seed, discrete):
   other = tf.one_hot(tf.random.stateless_uniform(
       [batch], seeds[0], 0, size, tf.int32), size)
   random = tf.random.stateless_uniform([batch, 1], seeds[1]) < noise
+  # Exactly: a straight-through draw is one-hot to rounding only.
+  action = tf.one_hot(tf.argmax(action, -1), size)
   return tf.where(random, other, action)

@@ -64,6 +64,11 @@ class Optimizer(keras.layers.Layer):
         self.skipped, self.skipped_run]
 
   @property
+  def keeps_average(self):
+    """Whether there are averages beside the variables."""
+    return bool(self._averages)
+
+  @property
   def averages(self):
     """The averages of the variables; themselves where none are kept."""
     return self._averages or self._targets

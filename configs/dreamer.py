@@ -3,6 +3,7 @@
   --config=configs/dreamer.py:paper   Dreamer as its code runs it; a GPU
   --config=configs/dreamer.py:v2      as DreamerV2 runs DMC vision; a GPU
   --config=configs/dreamer.py:v3      as DreamerV3 (2023, size S) does; a GPU
+  --config=configs/dreamer.py:v2_small, v3_small: the same, narrower
   --config=configs/dreamer.py:cpu     learns on two cores within 40 minutes
   --config=configs/dreamer.py:small   learns the task `hill` in minutes
   --config=configs/dreamer.py:debug   every part of the program in a minute
@@ -35,11 +36,24 @@ def _behave(config):
   config.acting = 'policy'  # or planner, which may use actor and critic
   config.actor = ml_collections.ConfigDict(dict(
       kind='tanh_normal',  # see agents/action_distributions.py [P]
-      distribution=dict(
-          mean_scale=5.0,  # bound of the mean before the tanh [C]
-          init_std=5.0,  # before the tanh, at the start [C]
-          min_std=1e-4,  # floor of it [C]
-          mode_samples=100,  # draws, the likeliest of which is the mode [C]
+      distributions=dict(
+          tanh_normal=dict(
+              mean_scale=5.0,  # bound of the mean before the tanh [C]
+              init_std=5.0,  # before the tanh, at the start [C]
+              min_std=1e-4,  # floor of it [C]
+              mode_samples=100,  # draws, the likeliest of which is the mode [C]
+          ),
+          truncated_normal=dict(
+              init_std=1.0,  # at the start; it is at most twice that [C2]
+              min_std=0.1,  # added to it [C2]
+          ),
+          bounded_normal=dict(
+              min_std=0.1,  # lower bound of the standard deviation [P3]
+              max_std=1.0,  # upper bound [P3]
+          ),
+          one_hot=dict(
+              unimix=0.01,  # uniform share of the probabilities [P3]
+          ),
       ),
       units=400,  # [C; P: 300]
       layers=4,  # hidden ones [C; P: 3]
@@ -58,6 +72,8 @@ def _behave(config):
   config.critic = ml_collections.ConfigDict(dict(
       kind='normal',  # or two_hot (DreamerV3)
       std=1.0,  # of the Gaussian [C]
+      bins=255,  # of two_hot: numbers, equally far apart in symlog [P3]
+      limit=20.0,  # of two_hot: the largest symlog [P3]
       units=400,  # [C; P: 300]
       layers=3,  # hidden ones [P]
       activation='elu',  # [P]
@@ -81,7 +97,7 @@ def _behave(config):
       lambda_=0.95,  # of the lambda-returns [P]
       starts=0,  # states of a batch that rollouts start from; 0: all [P]
       gradient='pathwise',  # or reinforce, or mixed [P]
-      mix=0.0,  # share of reinforce in mixed
+      mix=0.9,  # share of reinforce in mixed [C2]
       entropy=0.0,  # weight of the actor's entropy [C]
       normalize=0.0,  # least spread that returns are divided by; 0: are not
       normalize_decay=0.99,  # of the average of their spread (DreamerV3)
@@ -122,11 +138,7 @@ def v2():
   config.kl.update(
       free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2)
   config.optimizer.update(rate=3e-4, epsilon=1e-5)
-  config.actor.update(kind='truncated_normal')
-  config.actor.distribution = ml_collections.ConfigDict(dict(
-      init_std=1.0,  # at the start; it is at most twice that
-      min_std=0.1,  # added to it
-  ))
+  config.actor.kind = 'truncated_normal'
   config.actor.optimizer.update(rate=8e-5, epsilon=1e-5)
   config.critic.update(layers=4, slow='target', slow_every=100)
   config.critic.optimizer.update(rate=8e-5, epsilon=1e-5)
@@ -148,28 +160,44 @@ def v3():
   config.heads.image.update(
       start=4, linear=0, channels=(256, 128, 64, 32), **norm)
   config.rssm.update(deter=512, hidden=512, unimix=0.01, activation='silu')
-  config.heads.reward = ml_collections.ConfigDict(dict(
-      kind='two_hot', scale=1.0, units=512, layers=2,
-      bins=255,  # numbers, at equal distances of their symlog
-      limit=20.0,  # the largest symlog
-      initializer='glorot_uniform', precision='float32', **norm))
+  config.heads.image.scale = 2.0  # The published loss has no half in it.
+  config.heads.reward.update(kind='two_hot', units=512, layers=2, **norm)
+  config.heads.discount.update(
+      kind='bernoulli', scale=1.0, units=512, layers=2,
+      initializer='glorot_uniform', **norm)
   config.kl.update(free='side', prior_scale=0.5, posterior_scale=0.1)
   config.optimizer.update(rate=1e-4, epsilon=1e-8, clip=1000.0)
   config.actor.update(kind='bounded_normal', units=512, layers=2, **norm)
-  config.actor.distribution = ml_collections.ConfigDict(dict(
-      min_std=0.1,  # bounds of the standard deviation
-      max_std=1.0,  # the upper one
-  ))
   config.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
-  del config.critic.std
   config.critic.update(
       kind='two_hot', units=512, layers=2,
-      bins=255,  # numbers, at equal distances of their symlog
-      limit=20.0,  # the largest symlog
       slow='regularizer', slow_every=1, slow_share=0.02, **norm)
   config.critic.optimizer.update(rate=3e-5, epsilon=1e-5)
   config.behaviour.update(
       gamma=1.0 - 1.0 / 333.0, entropy=3e-4, normalize=1.0)
+  return config
+
+
+def v2_small():
+  """DreamerV2 at about a tenth of its numbers."""
+  return _quarter(v2(), 'v2_small')
+
+
+def v3_small():
+  """DreamerV3 at about a tenth of the numbers of its size S."""
+  return _quarter(v3(), 'v3_small')
+
+
+def _quarter(config, preset):
+  """Makes networks narrower; what is learned and how stays."""
+  config.preset = preset
+  for group in (config.encoder, config.heads.image):
+    group.channels = tuple(max(8, depth // 4) for depth in group.channels)
+  config.rssm.update(deter=128, hidden=128, stoch=16, classes=16)
+  for group in (config.heads.reward, config.heads.discount, config.actor,
+                config.critic):
+    group.units = 128
+  config.heads.image.linear = min(config.heads.image.linear, 384)
   return config
 
 
@@ -178,16 +206,9 @@ def cpu():
   config = _behave(_PLANET['cpu']())
   network = dict(units=128, layers=2, initializer='he_normal')
   config.actor.update(kind='truncated_normal', **network)
-  config.actor.distribution = ml_collections.ConfigDict(dict(
-      init_std=1.0,  # at the start; it is at most twice that
-      min_std=0.1,  # added to it
-  ))
   config.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
-  del config.critic.std
   config.critic.update(
-      kind='two_hot',
-      bins=63,  # numbers, at equal distances of their symlog
-      limit=8.0,  # the largest symlog
+      kind='two_hot', bins=63, limit=8.0,
       slow='target', slow_every=1, slow_share=0.02, **network)
   config.critic.optimizer.update(rate=3e-4, epsilon=1e-5)
   config.behaviour.update(
@@ -219,5 +240,6 @@ def _shrink(planet):
   return config
 
 
-PRESETS = {'paper': paper, 'v2': v2, 'v3': v3, 'cpu': cpu, 'small': small,
-           'debug': debug}
+PRESETS = {
+    'paper': paper, 'v2': v2, 'v3': v3, 'v2_small': v2_small,
+    'v3_small': v3_small, 'cpu': cpu, 'small': small, 'debug': debug}

@@ -96,11 +96,13 @@ def paper():
           precision='float32',  # of the convolutions; or mixed_bfloat16
       ),
       reward=dict(
-          kind='normal',  # a Gaussian [P]; for a discount head: bernoulli
+          kind='normal',  # a Gaussian [P]; or symlog, two_hot (DreamerV3)
           scale=10.0,  # [C; P: 1]
           units=300,  # [C; P: 200]
           layers=3,  # [C; P: 2]
           std=1.0,  # of the Gaussian [P]
+          bins=255,  # of two_hot: numbers, equally far apart in symlog
+          limit=20.0,  # of two_hot: the largest symlog
           activation='relu',  # [P]
           initializer='glorot_uniform',  # [C]
           normalization='none',  # or layer, before the activation [P]

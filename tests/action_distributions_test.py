@@ -117,6 +117,21 @@ def test_the_gradient_of_draws_is_that_of_their_mean(name):
     assert found[index] == pytest.approx(float(golden), abs=5e-3)
 
 
+@pytest.mark.parametrize('name', kinds.KINDS)
+@pytest.mark.parametrize('row', [[0.0, 0.0], [1.5, 0.5], [-2.0, 2.0]])
+def test_the_score_of_draws_has_mean_0(name, row):
+  """Or reinforce is biased: however much is clipped at the ends."""
+  outputs = tf.Variable([row])
+  kind, _ = kinds.KINDS[name]
+  count = 400_000
+  with tf.GradientTape() as tape:
+    many = kind(tf.repeat(outputs, count, axis=0))
+    log_prob = many.log_prob(tf.stop_gradient(many.sample(SEED)))
+    mean = tf.reduce_mean(log_prob)
+  by = tape.gradient(mean, outputs).numpy()
+  np.testing.assert_allclose(by, 0.0, atol=0.01)
+
+
 def test_one_hot_draws_by_its_probabilities_with_their_gradient():
   logits = tf.constant([[np.log(2), 0, 0], [0, 0, 30]], tf.float32)
   made = kinds.OneHot(tf.repeat(logits, N, axis=0), unimix=0.1)

@@ -52,7 +52,9 @@ def make(horizon=1, gradient='pathwise', critic=(), **options):
     discrete=False,
     actor=dict(
       kind='bounded_normal',
-      distribution=dict(min_std=0.05, max_std=0.25),
+      distributions=dict(
+        bounded_normal=dict(min_std=0.05, max_std=0.25)
+      ),
       layers=0,
       optimizer=OPTIMIZER,
     ),
@@ -278,6 +280,27 @@ def test_starts_of_weight_0_teach_nothing():
   twin.update(World(), other, weight, SEED)
   for a, b in zip(made.actor.variables, twin.actor.variables):
     np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_padding_counts_neither_as_a_start_nor_in_the_spread():
+  made = make(normalize=0.001, starts=4)
+  values = np.arange(20.0, dtype=np.float32).reshape([1, 20, 1])
+  state = {'deter': tf.constant(values), 'stoch': tf.constant(values)}
+  mask = np.zeros([1, 20], np.float32)
+  mask[0, [2, 5, 7, 11, 13]] = 1
+  batch = {'mask': tf.constant(mask), 'discount': tf.ones([1, 20])}
+  for number in range(5):
+    chosen, weight = made.choose(batch, state, SEED + number)
+    np.testing.assert_array_equal(weight, 1)
+    assert set(np.ravel(chosen['stoch'])) <= {2, 5, 7, 11, 13}
+  far = start([0.1, 0.2, 0.3, 900.0])
+  weight = tf.constant(np.resize([1.0, 1.0, 1.0, 0.0], N), tf.float32)
+  metrics = made.update(World(), far, weight, SEED)
+  assert float(metrics['return_spread']) < 2
+  # Of nothing there is no spread, and the one before stays.
+  before = made._range.numpy()
+  made.update(World(), far, tf.zeros([N]), SEED)
+  np.testing.assert_array_equal(made._range, before)
 
 
 def test_nothing_changes_where_an_update_is_not_allowed():

@@ -5,8 +5,11 @@ import tensorflow as tf
 from agents import action_distributions
 from agents import actor
 
-# Each kind is given what it names.
-OPTIONS = dict(distribution=dict(init_std=0.5), units=4, layers=1)
+OPTIONS = dict(
+  distributions={kind: {} for kind in action_distributions.KINDS},
+  units=4,
+  layers=1,
+)
 KINDS = [
   (kind, kind == 'one_hot') for kind in sorted(action_distributions.KINDS)
 ]

@@ -93,8 +93,8 @@ def variables_within(part, found, seen):
 
 
 def test_the_agents_are_found():
-  assert {'planet', 'uniform'} <= set(NAMES)
-  assert 'planet' in LEARNERS
+  assert {'planet', 'dreamer', 'uniform'} <= set(NAMES)
+  assert {'planet', 'dreamer'} == set(LEARNERS)
 
 
 # ----------------------------------------------------------------- acting ----

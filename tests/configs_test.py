@@ -54,7 +54,11 @@ def leaves(config):
 
 
 @pytest.mark.parametrize(
-  'name,more', [('planet', set()), ('dreamer', {'v2', 'v3'})]
+  'name,more',
+  [
+    ('planet', set()),
+    ('dreamer', {'v2', 'v3', 'v2_small', 'v3_small'}),
+  ],
 )
 def test_they_have_their_presets(name, more):
   presets = read(ROOT / f'configs/{name}.py')['PRESETS']
@@ -220,7 +224,7 @@ def component_keys(config):
     others = ('kind', 'scale', 'share') if key == 'image' else ('kind', 'scale')
     # What is turned off has the keys of the kind it can be turned on with.
     kind = 'bernoulli' if head.kind == 'none' else head.kind
-    give(f'heads.{key}', heads.HEADS[kind], *others)
+    give(f'heads.{key}', heads.HEADS[kind], *others, *other_kinds(head))
   give('kl', losses.kl_loss, 'scale')
   give('optimizer', optimizer.Optimizer)
   give('planner', planning.load(config.planner.name).plan)
@@ -232,16 +236,24 @@ def component_keys(config):
   return found | dict.fromkeys(names - dead, module.Agent)
 
 
+def other_kinds(head):
+  """Options of the kinds of number that this head could be by its name."""
+  if head.kind not in ('normal', 'symlog', 'two_hot'):
+    return ()
+  return ('std', 'bins', 'limit')
+
+
 def give_behaviour(config, give):
   """What an actor-critic is made of."""
-  kind, _ = action_distributions.KINDS[config.actor.kind]
   give('actor', actor.Actor)
-  give('actor.distribution', kind)
+  for name, (kind, _) in action_distributions.KINDS.items():
+    give(f'actor.distributions.{name}', kind)
   # What ActorCritic takes of the critic's group before the head gets the rest.
   slow = {'slow', 'slow_every', 'slow_share'}
   text = inspect.getsource(actor_critic)
   assert all(f"'{name}'" in text for name in slow)
   give('critic', heads.HEADS[config.critic.kind], 'kind', *slow)
+  give('critic', heads.HEADS['normal'], *other_kinds(config.critic))
   for group in ('actor', 'critic'):
     give(f'{group}.optimizer', optimizer.Optimizer)
   give('behaviour', actor_critic.ActorCritic)

@@ -49,7 +49,9 @@ def behaviour():
     discrete=False,
     actor=dict(
       kind='bounded_normal',
-      distribution=dict(min_std=0.0, max_std=0.0),
+      distributions=dict(
+        bounded_normal=dict(min_std=0.0, max_std=0.0)
+      ),
       layers=0,
       optimizer=OPTIMIZER,
     ),
@@ -121,7 +123,8 @@ def test_values_against_what_came(found):
   for start in range(H):
     total = value[:, -1] * GAMMA ** (H - start)
     for step in range(start, H):
-      total = total + GAMMA ** (step - start) * data['reward'][:, CONTEXT + step]
+      reward = data['reward'][:, CONTEXT + step]
+      total = total + GAMMA ** (step - start) * reward
     came[:, start] = total
   before = value[:, CONTEXT - 1 : -1]
   assert figures['value_mean'] == pytest.approx(before.mean(), rel=1e-5)

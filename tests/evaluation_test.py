@@ -6,7 +6,6 @@ from agents.run import evaluation
 from worldmodels import open_loop
 from worldmodels import video
 
-
 CONFIG = ml_collections.ConfigDict({
     'train': {'seed_episodes': 2}, 'evaluate': {'context': 2, 'horizon': 4}})
 

@@ -116,3 +116,16 @@ def test_a_gpu_gets_all_at_once(monkeypatch):
   calls = []
   layers.in_blocks(lambda block: calls.append(1) or block, tf.ones([100, 3]))
   assert len(calls) == 1
+
+
+def test_a_product_in_bfloat16_has_a_float32_result():
+  random = np.random.default_rng(0)
+  x = tf.constant(random.normal(size=[3, 4, 50]), tf.float32)
+  full = layers.dense(20, 50, name='full')
+  half = layers.dense(20, 50, dtype='mixed_bfloat16', name='half')
+  for mine, other in zip(half.variables, full.variables, strict=True):
+    assert mine.dtype == 'float32'
+    mine.assign(other)
+  assert half(x).dtype == tf.float32
+  np.testing.assert_allclose(half(x), full(x), atol=0.05)
+  assert np.abs(half(x) - full(x)).max() > 1e-5

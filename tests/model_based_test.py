@@ -53,6 +53,11 @@ def test_an_actor_adopts_what_its_learner_learned_or_its_average(average):
   assert all(same) == (not average)
 
 
+@pytest.mark.parametrize('average', [0.0, 0.9])
+def test_it_is_known_whether_an_average_acts(average):
+  assert make(average).averages == bool(average)
+
+
 def test_noise_on_continuous_actions_is_clipped():
   action = tf.constant([[0.0, 0.95], [-0.5, 0.2]])
   noisy = model_based.explore(

@@ -27,11 +27,11 @@ QUICK = (
 pytestmark = pytest.mark.timeout(1800)
 
 
-def start(logdir, *flags, task='hill', kill=(), **variables):
+def start(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
   """Starts training; `kill`: word, count and delay of kill_points.py."""
   points = ['tests.kill_points', logdir, *kill] if kill else []
   command = [
-    *points, 'agents.run.train', '--config=configs/planet.py:debug',
+    *points, 'agents.run.train', f'--config=configs/{agent}.py:debug',
     f'--config.task={task}', f'--logdir={logdir}', *flags]
   # Of those that are killed a file is left where temporary files are.
   variables['TMPDIR'] = str(logdir.parent)

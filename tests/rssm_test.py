@@ -508,3 +508,22 @@ def test_the_steps_are_optimized_by_tensorflow(name, capfd):
        chunk['is_first'][:, 0])
   tf.function(model.imagine_step)(state_of(model), chunk['action'][:, 0])
   assert 'does not specify an operation' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_products_in_bfloat16_make_nearly_the_same_float32_states(name):
+  full, half = make(name), make(name, precision='mixed_bfloat16')
+  data = inputs()
+  for states, rough in zip(observe(full, data), observe(half, data)):
+    for key, value in states.items():
+      assert rough[key].dtype == tf.float32
+      np.testing.assert_allclose(rough[key], value, atol=0.05, err_msg=key)
+  rough, exact = observe(half, data)[0], observe(full, data)[0]
+  moved = np.abs(rough['deter'] - exact['deter'])
+  assert moved.max() > 1e-5  # It does make a difference.
+  assert all(x.dtype == 'float32' for x in half.variables)
+  state, action = state_of(full), data['action'][:, 0]
+  for key, value in full.imagine_step(state, action).items():
+    np.testing.assert_allclose(
+      half.imagine_step(state, action)[key], value, atol=0.05, err_msg=key
+    )

@@ -8,6 +8,7 @@ an MLP to a probability (discount).
 Keras layers hand on tensors only; distributions are built outside of them.
 """
 
+import inspect
 import math
 
 import keras
@@ -149,6 +150,9 @@ class TwoHot(keras.layers.Layer):
     return symlogs.TwoHot(self(features), self._bins)
 
 
+# Of the heads that predict numbers, each leaves aside what another one takes:
+# so that the kind can be chosen by itself.
+_SCALAR_OPTIONS = ('std', 'bins', 'limit')
 HEADS = {'image': decoders.Image, 'points': decoders.Points, 'normal': Normal,
          'symlog': Symlog, 'two_hot': TwoHot, 'bernoulli': Bernoulli}
 
@@ -158,4 +162,7 @@ def load(kind, features, **options):
   if kind not in HEADS:
     raise ValueError(
         f'head kind is {kind!r}; it is one of {", ".join(sorted(HEADS))}')
-  return HEADS[kind](features, **options)
+  others = set(_SCALAR_OPTIONS) - set(inspect.signature(
+      HEADS[kind].__init__).parameters)
+  return HEADS[kind](features, **{
+      key: value for key, value in options.items() if key not in others})

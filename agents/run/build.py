@@ -27,7 +27,8 @@ def check(config):
       'evaluate.context': config.evaluate.context,
       'evaluate.horizon': config.evaluate.horizon,
   }
-  for key in ('planner.horizon', 'planner.iterations', 'behaviour.horizon'):
+  for key in ('planner.horizon', 'planner.iterations', 'behaviour.horizon',
+              'critic.slow_every'):
     group, _, name = key.partition('.')
     if name in config.get(group, {}):  # Not every agent or planner has it.
       positive[key] = config[group][name]
@@ -36,8 +37,11 @@ def check(config):
       raise ConfigError(f'{key} is {value}; it is at least 1')
   if not 0 <= config.seed < 2 ** 32:
     raise ConfigError(f'seed is {config.seed}; it is 0 to 2**32 - 1')
-  for key, value in (('train.first_updates', train.first_updates),
-                     ('store.capacity', config.store.capacity)):
+  least_zero = {'train.first_updates': train.first_updates,
+                'store.capacity': config.store.capacity}
+  if 'behaviour' in config:
+    least_zero['behaviour.starts'] = config.behaviour.starts
+  for key, value in least_zero.items():
     if value < 0:
       raise ConfigError(f'{key} is {value}; it is at least 0')
   for key in ('image', 'reward'):

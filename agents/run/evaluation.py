@@ -70,7 +70,7 @@ def behaviour(agent, store, config, numbers):
   context, horizon = config.evaluate.context, config.evaluate.horizon
   long = [store.episode(number) for number in numbers
           if store.lengths[number] >= context + horizon]
-  if not long or not hasattr(agent, 'diagnose'):
+  if not long or getattr(agent, 'diagnose', None) is None:
     return {}
   batch = heldout.windows(long, context + horizon)
   figures, drawn = _diagnose(agent, _tensors(batch), context)

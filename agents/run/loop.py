@@ -65,7 +65,7 @@ class Training:
     self.agent = build.agent(config, environment)
     # Beside the learner the actor needs parameters that stand still; and it
     # acts on their average, which is not what is learned on.
-    own = config.train.overlap or config.optimizer.average
+    own = config.train.overlap or self.agent.averages
     self.actor = build.agent(config, environment) if own else self.agent
     directory.start(config)  # From here on it is a run.
     metadata = dict(

@@ -11,6 +11,7 @@ the mean image. No environment is needed.
 import os
 import pathlib
 
+import numpy as np
 from absl import flags
 
 from . import animation
@@ -132,8 +133,10 @@ def _restore(directory, config, episode):
   """The agent, for actions and vectors as they are in an episode."""
   vectors = {key: episode[key].shape[1] for key in config.environment.vectors}
   actions = episode['action']
-  # No continuous policy takes ones and zeros alone.
-  discrete = bool(((actions[1:] == 0) | (actions[1:] == 1)).all())
+  # No continuous policy takes one action of several wholly, at every step.
+  discrete = actions.shape[1] > 1 and bool(
+    (np.sort(actions[1:])[:, ::-1] == np.eye(actions.shape[1])[0]).all()
+  )
   return restore.agent(
     directory,
     config,
