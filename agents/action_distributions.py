@@ -22,7 +22,8 @@ tfd = tfp.distributions
 
 # Nothing is nearer to the ends: the inverse of tanh is infinite there.
 _EDGE = 1.0 - 1e-6
-_FAR = math.atanh(_EDGE)
+# What lies past here has rounded too much on its way through tanh and back.
+_FAR = 4.0
 
 
 class TanhNormal:
@@ -62,10 +63,11 @@ class TanhNormal:
   def log_prob(self, action):
     """Log density of actions [..., A]: [...].
 
-    Of what has rounded to an end, the log probability of all that does: so the
-    score has mean 0, as reinforce needs it.
+    Of what has nearly rounded to an end, the log probability of all that has:
+    so the score has mean 0, as reinforce needs it.
     """
-    before = tf.atanh(tf.clip_by_value(action, -_EDGE, _EDGE))
+    before = tf.clip_by_value(
+        tf.atanh(tf.clip_by_value(action, -_EDGE, _EDGE)), -_FAR, _FAR)
     each = _censored(tfd.Normal(self._mean, self._std), before, _FAR)
     return tf.reduce_sum(each - _log_slope(before), -1)
 

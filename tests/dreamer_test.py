@@ -39,7 +39,7 @@ def values(layer):
 def changed(layer, before):
   return {
     path for path, x in values(layer).items()
-    if not np.array_equal(x, before[path])
+    if not np.array_equal(x, before[path], equal_nan=True)
   }
 
 

@@ -280,9 +280,8 @@ def scan(step, inputs, state):
 def _linear(layer, inputs):
   """A dense layer [B, I] -> [B, units] whose result is added to another's.
 
-  Keras would add the bias by an operation of its own. TensorFlow 2.21 fuses
-  that, the sum of the two products and an ELU into a node without operation,
-  and then gives up optimizing the whole function.
+  TensorFlow 2.21 would fuse Keras's own addition of a bias, the sum and an ELU
+  into a node without operation, and give up optimizing the whole function.
   """
   dtype = layer.compute_dtype
   product = tf.matmul(tf.cast(inputs, dtype), tf.cast(layer.kernel, dtype))
