@@ -209,7 +209,10 @@ class ActorCritic(keras.layers.Layer):
       {name: scalar}.
     """
     seeds = tf.random.split(seed, 2)
-    with tf.GradientTape() as tape:
+    # Or gradients of the model's and the critic's weights are computed as
+    # well, inside the loop, and thrown away.
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch([x.value for x in self.actor.trainable_variables])
       dream = self.imagine(model, start, seeds[0])
       dream['weight'] *= weight[:, None]
       loss, metrics = self.actor_loss(dream, self._spread(dream, allow),

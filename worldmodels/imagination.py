@@ -6,7 +6,12 @@ where a state is repeated for every candidate.
 
 import tensorflow as tf
 
+from worldmodels import layers
 from worldmodels import rssm
+
+# Candidates that a core is worth: their steps are a loop, and while one core
+# waits for its next operation another can have a loop of its own.
+LEAST_CHAIN = 50
 
 
 def score(model, state, seed=None, gamma=1.0, value=None):
@@ -30,6 +35,17 @@ def score(model, state, seed=None, gamma=1.0, value=None):
   """
 
   def score_actions(actions):
+    """Maps [B, N, H, A] -> [B, N], in chains of candidates side by side."""
+    parts = layers.shares_of(actions.shape[1], LEAST_CHAIN)
+    if len(parts) < 2:
+      return score_chain(actions, seed)
+    seeds = ([None] * len(parts) if seed is None
+             else tf.unstack(tf.random.split(seed, len(parts)), len(parts)))
+    return tf.concat([
+        score_chain(part, own)
+        for part, own in zip(tf.split(actions, parts, 1), seeds)], 1)
+
+  def score_chain(actions, seed):
     batch, count = tf.shape(actions)[0], tf.shape(actions)[1]
     horizon, size = actions.shape[2], actions.shape[3]
     start = {key: tf.repeat(value, count, axis=0)

@@ -5,11 +5,26 @@ how fast a world model learns from few images: ReLU and Glorot, which every
 reference system uses, stall where ELU and He do not (docs/experiments.md).
 """
 
+import os
+
 import keras
 import tensorflow as tf
 
 # Images that convolutions take together; of very many images, the most blocks.
 BLOCK, MOST_BLOCKS = 32, 16
+
+
+def shares_of(count, least):
+  """Splits `count` over the cores: sizes of at least `least`, one if unknown.
+
+  A GPU wants all at once, and gets it.
+  """
+  cores = len(os.sched_getaffinity(0))
+  shares = min((count or 0) // least, cores)
+  if shares < 2 or tf.config.list_physical_devices('GPU'):
+    return [count]
+  return [count // shares] * (shares - 1) + [
+      count - count // shares * (shares - 1)]
 
 
 def in_blocks(function, values):
