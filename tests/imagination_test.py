@@ -204,3 +204,33 @@ def test_gradients_of_a_rollout_go_forward_only(model):
   assert by[1, :2].min() > 1e-7  # The actions before the state.
   by[1, :2] = 0
   assert by.max() == 0
+
+
+@pytest.mark.parametrize('seed', [None, [1, 2]])
+def test_chains_of_candidates_are_scored_as_they_are_alone(
+  model, monkeypatch, seed
+):
+  """As many chains as there are cores, at least LEAST_CHAIN in each."""
+  cores = 3
+  monkeypatch.setattr('os.sched_getaffinity', lambda pid: range(cores))
+  state, _ = state_and_actions()
+  count = 3 * imagination.LEAST_CHAIN + 2
+  random = np.random.default_rng(0)
+  actions = tf.constant(
+    random.uniform(-1, 1, [3, count, 6, 2]), tf.float32
+  )
+  seed = None if seed is None else tf.constant(seed)
+  found = imagination.score(model, state, seed)(actions).numpy()
+  assert found.shape == (3, count)
+  cores = 1
+  whole = imagination.score(model, state, seed)(actions).numpy()
+  if seed is None:
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+  else:  # Other draws, of the same distribution; no two chains share theirs.
+    assert np.abs(found - whole).max() > 1e-3
+    assert found.mean() == pytest.approx(whole.mean(), abs=0.3)
+    same = tf.repeat(actions[:, :1], count, axis=1)
+    cores = 3
+    scores = imagination.score(model, state, seed)(same).numpy()
+    first, second = scores[:, :50], scores[:, 50:100]
+    assert np.abs(first - second).max() > 1e-4

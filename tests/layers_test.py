@@ -129,3 +129,20 @@ def test_a_product_in_bfloat16_has_a_float32_result():
   assert half(x).dtype == tf.float32
   np.testing.assert_allclose(half(x), full(x), atol=0.05)
   assert np.abs(half(x) - full(x)).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+  'count,least,cores,golden',
+  [
+    (100, 50, 2, [50, 50]),
+    (101, 50, 2, [50, 51]),
+    (99, 50, 2, [99]),
+    (1000, 50, 3, [333, 333, 334]),
+    (1000, 50, 1, [1000]),
+    (None, 50, 4, [None]),
+  ],
+)
+def test_shares_of_cores(count, least, cores, golden, monkeypatch):
+  monkeypatch.setattr('os.sched_getaffinity', lambda pid: range(cores))
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
+  assert layers.shares_of(count, least) == golden

@@ -51,6 +51,9 @@ def main(argv):
   try:
     for _ in range(side_by_side):
       environments.append(build.environment(config))
+    from . import acting
+
+    acting.share_cores()
     agent, counters = restore.agent(
       directory,
       config,

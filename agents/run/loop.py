@@ -7,7 +7,6 @@ machine (as long as store.capacity drops nothing).
 """
 
 import concurrent.futures
-import os
 import time
 
 import keras
@@ -40,8 +39,7 @@ def share_cores(config):
   all of them for both, their operations wait for each other's threads.
   """
   if config.train.overlap:
-    cores = len(os.sched_getaffinity(0))
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // 2))
+    acting.share_cores()
 
 
 class Training:

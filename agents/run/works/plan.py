@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from agents.run import acting
 from agents.run import build
-from agents.run import loop
 
 from . import ceiling
 from . import clock
@@ -20,6 +20,7 @@ def measure(setting):
 
 
 def _paper(setting):
+  acting.share_cores()  # As agents.run.evaluate does.
   sizes = setting.sizes['plan']
   rate, beside = ceiling.rate(ceiling.PRODUCT, 'float32', setting)
   result = []
@@ -45,7 +46,7 @@ def _paper(setting):
 
 def _preset(setting):
   config = setting.config()
-  loop.share_cores(config)  # As agents.run.train does.
+  acting.share_cores()  # As agents.run.train does with that preset.
   timing = clock.median(_plan(config), setting)
   planner = config.planner
   return [rows.row(
