@@ -4,7 +4,7 @@
   --config=configs/dreamer.py:v2      as DreamerV2 runs DMC vision; a GPU
   --config=configs/dreamer.py:v3      as DreamerV3 (2023, size S) does; a GPU
   --config=configs/dreamer.py:v2_small, v3_small: the same, narrower
-  --config=configs/dreamer.py:cpu     learns on two cores within 40 minutes
+  --config=configs/dreamer.py:cpu     learns on two cores in half an hour
   --config=configs/dreamer.py:small   learns the task `hill` in minutes
   --config=configs/dreamer.py:debug   every part of the program in a minute
 
@@ -212,7 +212,10 @@ def cpu():
       slow='target', slow_every=1, slow_share=0.02, **network)
   config.critic.optimizer.update(rate=3e-4, epsilon=1e-5)
   config.behaviour.update(
-      horizon=12, gamma=0.97, starts=64, entropy=1e-3, normalize=1.0)
+      horizon=12, gamma=0.97,
+      starts=128,  # half of them [X]
+      entropy=0.02,  # or the actor is sure before the model knows [X]
+      normalize=1.0)
   config.exploration = 0.1
   return config
 
