@@ -37,7 +37,8 @@ train: setup
 	  --out=$(LOGDIR)/dream.webm
 
 test: setup
-	.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

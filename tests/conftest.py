@@ -9,6 +9,8 @@ import pytest
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
+# Files with few tests that take minutes.
+SLOW = ('learns_test', 'resume_test', 'dreamer_run_test', 'benchmark_test')
 
 
 def pytest_configure(config):
@@ -19,6 +21,13 @@ def pytest_configure(config):
   del config
   if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+  """Puts slow files first, or one process waits for the other at the end."""
+  names = list(SLOW)
+  items.sort(key=lambda item: names.index(item.path.stem)
+             if item.path.stem in names else len(names))
 
 
 def pytest_collectstart(collector):
