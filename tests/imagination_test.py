@@ -232,5 +232,6 @@ def test_chains_of_candidates_are_scored_as_they_are_alone(
     same = tf.repeat(actions[:, :1], count, axis=1)
     cores = 3
     scores = imagination.score(model, state, seed)(same).numpy()
-    first, second = scores[:, :50], scores[:, 50:100]
+    least = imagination.LEAST_CHAIN
+    first, second = scores[:, :least], scores[:, least : 2 * least]
     assert np.abs(first - second).max() > 1e-4

@@ -10,8 +10,9 @@ from worldmodels import layers
 from worldmodels import rssm
 
 # Candidates that a core is worth: their steps are a loop, and while one core
-# waits for its next operation another can have a loop of its own.
-LEAST_CHAIN = 50
+# waits for its next operation another can have a loop of its own. Fewer than
+# these gain while nothing else runs, and lose beside a learner.
+LEAST_CHAIN = 100
 
 
 def score(model, state, seed=None, gamma=1.0, value=None):

@@ -20,7 +20,7 @@ def measure(setting):
 
 
 def _paper(setting):
-  acting.share_cores()  # As agents.run.evaluate does.
+  # With all threads, or the ceiling would be that of half of the cores.
   sizes = setting.sizes['plan']
   rate, beside = ceiling.rate(ceiling.PRODUCT, 'float32', setting)
   result = []
