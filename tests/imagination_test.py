@@ -228,7 +228,8 @@ def test_chains_of_candidates_are_scored_as_they_are_alone(
     np.testing.assert_allclose(found, whole, atol=1e-4)
   else:  # Other draws, of the same distribution; no two chains share theirs.
     assert np.abs(found - whole).max() > 1e-3
-    assert found.mean() == pytest.approx(whole.mean(), abs=0.3)
+    error = (found - whole).std() / found.size**0.5
+    assert abs(found.mean() - whole.mean()) < 4 * error
     same = tf.repeat(actions[:, :1], count, axis=1)
     cores = 3
     scores = imagination.score(model, state, seed)(same).numpy()
