@@ -114,8 +114,7 @@ class TruncatedNormal:
     # Nearer to 0 or 1 the inverse is infinite.
     share = tf.clip_by_value(low + uniform * (high - low), 1e-6, 1.0 - 1e-6)
     draw = self._whole.loc + self._whole.scale * tf.math.ndtri(share)
-    inside = tf.clip_by_value(draw, -_EDGE, _EDGE)
-    return draw + tf.stop_gradient(inside - draw)
+    return _clipped(draw, _EDGE)
 
   def mode(self, seed):
     """Returns the mean of the uncut Gaussian, which is inside; no draw."""
@@ -143,20 +142,18 @@ class BoundedNormal:
 
   def __init__(self, outputs, *, min_std=0.1, max_std=1.0):
     mean, std = tf.split(outputs, 2, -1)
-    self._mean = tf.tanh(mean)
     self._distribution = tfd.Normal(
-        self._mean, min_std + (max_std - min_std) * tf.sigmoid(std + 2.0))
+        tf.tanh(mean),
+        min_std + (max_std - min_std) * tf.sigmoid(std + 2.0))
 
   def sample(self, seed):
     """Returns a draw, [..., A], clipped; the gradient is that of the draw."""
-    draw = self._distribution.sample(seed=seed)
-    inside = tf.clip_by_value(draw, -1.0, 1.0)
-    return draw + tf.stop_gradient(inside - draw)
+    return _clipped(self._distribution.sample(seed=seed), 1.0)
 
   def mode(self, seed):
     """Returns the mean; no draw."""
     del seed
-    return self._mean
+    return self._distribution.loc
 
   def log_prob(self, action):
     """Log density of actions [..., A], at the ends log probability: [...]."""
@@ -200,6 +197,12 @@ class OneHot:
     """Returns the entropy; exact."""
     del seed
     return -tf.reduce_sum(self._probs * tf.math.log(self._probs), -1)
+
+
+def _clipped(draw, limit):
+  """The draw within -limit .. limit, with the gradient of the draw."""
+  inside = tf.clip_by_value(draw, -limit, limit)
+  return draw + tf.stop_gradient(inside - draw)
 
 
 def _log_slope(before):

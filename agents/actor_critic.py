@@ -11,6 +11,7 @@ import tensorflow as tf
 from worldmodels import heads
 from worldmodels import imagination
 from worldmodels import losses
+from worldmodels import world_model
 
 from . import actor as actors
 from . import optimizer as optimizers
@@ -151,8 +152,8 @@ class ActorCritic(keras.layers.Layer):
       (states [N, ...] without gradient, weight [N], 0 for padding and for
       states after which nothing comes).
     """
-    state = {key: tf.stop_gradient(tf.reshape(
-        value, [-1, *value.shape[2:]])) for key, value in state.items()}
+    state = {key: tf.stop_gradient(world_model.flatten(value))
+             for key, value in state.items()}
     weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
     if self._starts:
       idle = tf.cast(weight <= 0.0, tf.float32)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from cem_test import Recorder
 
 from agents.planners import categorical_cem
 from worldmodels import imagination
@@ -32,18 +33,6 @@ def flat(actions):
 def one_hot(actions):
   actions = np.asarray(actions)
   return set(np.unique(actions)) <= {0, 1} and (actions.sum(-1) == 1).all()
-
-
-class Recorder:
-  """A score that keeps the candidates it was asked about."""
-
-  def __init__(self, score):
-    self._score = score
-    self.asked = []
-
-  def __call__(self, actions):
-    self.asked.append(actions.numpy())
-    return self._score(actions)
 
 
 @pytest.fixture

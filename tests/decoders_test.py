@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from heads_test import features
+from heads_test import fill
 
 from worldmodels import decoders
 
@@ -16,18 +18,6 @@ KINDS = {
 def load(name, size=5):
   kind, options = KINDS[name]
   return kind(size, **options)
-
-
-def features(*lead, size=5, seed=0):
-  random = np.random.default_rng(seed)
-  return tf.constant(random.normal(size=[*lead, size]), tf.float32)
-
-
-def fill(layer, scale=0.3):
-  """Gives every variable other numbers, always the same."""
-  random = np.random.default_rng(1)
-  for variable in layer.variables:
-    variable.assign(random.normal(scale=scale, size=variable.shape))
 
 
 def test_image_from_1_is_a_transposed_convolution_of_a_1x1_map():

@@ -115,7 +115,7 @@ class RSSM(keras.layers.Layer):
     deter = self._advance(
         state['stoch'] * keep, state['deter'] * keep,
         _linear(self._from_action, action * keep))
-    noise, extra = self._latent.noise(seed, _lead(state), 2)
+    noise, extra = self._latent.noise(seed, [tf.shape(state['deter'])[0]], 2)
     prior = self._prior(deter, extra)
     evidence = _linear(self._from_embed, embed)
     return self._posterior(deter, evidence, noise), prior
@@ -127,7 +127,7 @@ class RSSM(keras.layers.Layer):
     """
     deter = self._advance(
         state['stoch'], state['deter'], _linear(self._from_action, action))
-    (noise,) = self._latent.noise(seed, _lead(state), 1)
+    (noise,) = self._latent.noise(seed, [tf.shape(state['deter'])[0]], 1)
     return self._prior(deter, noise)
 
   def observe(self, embed, action, is_first, state=None, seed=None):
@@ -286,12 +286,6 @@ def _linear(layer, inputs):
   dtype = layer.compute_dtype
   product = tf.matmul(tf.cast(inputs, dtype), tf.cast(layer.kernel, dtype))
   return tf.cast(product, tf.float32) + layer.bias
-
-
-def _lead(state):
-  """The leading sizes of a state."""
-  shape = tf.shape(state['deter'])
-  return [shape[index] for index in range(state['deter'].shape.rank - 1)]
 
 
 def _time_major(value):
