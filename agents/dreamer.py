@@ -29,8 +29,9 @@ class Agent(model_based.ModelBased):
     optimizer: of the model, keyword values of `optimizer.Optimizer`.
     actor, critic: groups of `actor_critic.ActorCritic`.
     behaviour: its other keyword values.
-    acting: policy, or planner: the latter with the actor's proposals and the
-      critic's value, if the planner's group says so.
+    acting: policy or planner: who acts. The planner does so with the actor's
+      proposals and the critic's value, if its group says so.
+    exploring: policy or planner: who acts where episodes are collected.
     planner: keyword values of `planning.Planning`, without gamma.
     exploration: as `model_based.explore` has it.
     vectors: {key: size} of vectors observed beside the image.
@@ -38,23 +39,26 @@ class Agent(model_based.ModelBased):
   """
 
   def __init__(self, *, actions, model, optimizer, actor, critic, behaviour,
-               acting, planner, exploration, discrete=False, vectors=None,
-               size=64):
+               acting, exploring, planner, exploration, discrete=False,
+               vectors=None, size=64):
     super().__init__(
         actions=actions, discrete=discrete, model=model, optimizer=optimizer,
         vectors=vectors, size=size, sample=planner['sample'], name='dreamer')
-    if acting not in ACTING:
-      raise ValueError(
-          f'acting is {acting!r}; it is one of {", ".join(ACTING)}')
+    for key, value in dict(acting=acting, exploring=exploring).items():
+      if value not in ACTING:
+        raise ValueError(
+            f'{key} is {value!r}; it is one of {", ".join(ACTING)}')
     self.behaviour = actor_critic.ActorCritic(
         features=self.model.rssm.size, actions=actions, discrete=discrete,
         actor=actor, critic=critic, **behaviour)
     self._planning = None
-    if acting == 'planner':
+    if 'planner' in (acting, exploring):
       self._planning = planning.Planning(
           discrete, gamma=behaviour['gamma'], **planner)
+    if acting == 'planner':
       # What it lives through is then not what its actor would do.
       self.diagnose = None
+    self._acting, self._exploring = acting, exploring
     self._exploration = exploration
     self.built = True
 
@@ -89,7 +93,7 @@ class Agent(model_based.ModelBased):
 
   @tf.function
   def policy(self, observation, state, explore, seed):
-    """Filters the new image, then acts: a draw to explore, else the mode.
+    """Filters the new image, then acts: with noise to explore, else without.
 
     Args:
       observation: {image uint8 [B, 64, 64, 3], is_first bool [B], vectors}.
@@ -102,16 +106,26 @@ class Agent(model_based.ModelBased):
     """
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
-    if self._planning is None:
-      actor = self.behaviour.actor.distribution(
-          self.model.rssm.features(posterior))
-      action, drawn = actor.mode(seeds[1]), actor.sample(seeds[2])
-    else:
-      action = drawn = self.plan(posterior, seeds[1:3])[:, 0]
-    noisy = model_based.explore(
-        drawn, self._exploration, seeds[3], self.discrete)
-    action = tf.where(explore, noisy, action)
+
+    def explored():
+      if self._exploring == 'planner':
+        action = self.plan(posterior, seeds[1:3])[:, 0]
+      else:
+        action = self._actor(posterior).sample(seeds[2])
+      return model_based.explore(
+          action, self._exploration, seeds[3], self.discrete)
+
+    def done():
+      if self._acting == 'planner':
+        return self.plan(posterior, seeds[1:3])[:, 0]
+      return self._actor(posterior).mode(seeds[1])
+
+    action = tf.cond(explore, explored, done)
     return action, {'action': action, **posterior}
+
+  def _actor(self, state):
+    """The actor's distribution over actions in states [B, ...]."""
+    return self.behaviour.actor.distribution(self.model.rssm.features(state))
 
   def diagnose(self, batch, context, seed):
     """How behaviour and model agree with the world: see `diagnosis`."""

@@ -34,6 +34,7 @@ def _behave(config):
   """Makes a config of PlaNet one of Dreamer, with the values of [C]."""
   config.agent = 'dreamer'
   config.acting = 'policy'  # or planner, which may use actor and critic
+  config.exploring = 'policy'  # or planner: who collects episodes
   config.actor = ml_collections.ConfigDict(dict(
       kind='tanh_normal',  # see agents/action_distributions.py [P]
       distributions=dict(
@@ -216,7 +217,11 @@ def cpu():
       starts=128,  # half of them [X]
       entropy=0.02,  # or the actor is sure before the model knows [X]
       normalize=1.0)
-  config.exploration = 0.1
+  # Of what its actor does alone a replay is too much alike to improve on [X].
+  config.exploring = 'planner'
+  config.planner.update(
+      horizon=5, iterations=4, candidates=64, elites=8, value=True)
+  config.exploration = 0.2
   return config
 
 
@@ -238,8 +243,9 @@ def debug():
 def _shrink(planet):
   """Takes world model and training of `planet`, and behaviour of `cpu`."""
   config, behaviour = _behave(planet), cpu()
-  for key in ('actor', 'critic', 'behaviour', 'exploration'):
+  for key in ('actor', 'critic', 'behaviour', 'exploring', 'exploration'):
     config[key] = behaviour[key]
+  config.planner.value = behaviour.planner.value
   return config
 
 
