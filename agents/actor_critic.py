@@ -165,7 +165,7 @@ class ActorCritic(keras.layers.Layer):
 
   def imagine(self, model, start, seed, nudge=None, horizon=None,
               explore=True):
-    """Follows the actor for H steps from states [N, ...].
+    """Follows the actor for H steps from states [N, ...], and appraises it.
 
     Args:
       model: a WorldModel.
@@ -177,24 +177,42 @@ class ActorCritic(keras.layers.Layer):
 
     Returns:
       dict of states and features [N, H + 1, ...], action and the actor's
-      outputs [N, H, ...], reward, discount, value and returns [N, H], and
-      weight [N, H]: the probability that the rollout gets to the step, times
-      gamma for each step on the way.
+      outputs [N, H, ...], reward and discount [N, H], weight [N, H]: the
+      probability that the rollout gets to the step, times gamma for each step
+      on the way; and what `appraise` adds.
     """
+    return self.appraise(
+        self._dream(model, start, seed, nudge, horizon, explore))
+
+  def _dream(self, model, start, seed, nudge=None, horizon=None, explore=True):
+    """The part of `imagine` that the critic has no part in."""
     states, action, outputs = imagination.rollout(
         model, self.draw if explore else self.mode, start,
         horizon or self._horizon, seed, nudge)
     after = {key: value[:, 1:] for key, value in states.items()}
-    features = model.rssm.features(states)
     reward, going = model.reward(after), model.discount(after)
-    value = self._target.mean(features[:, 1:])
     discount = self.gamma * going
-    returns = losses.lambda_return(reward, discount, value, self._lambda)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
     return dict(
-        states=states, features=features, action=action, outputs=outputs,
-        reward=reward, discount=discount, value=value, returns=returns,
+        states=states, features=model.rssm.features(states), action=action,
+        outputs=outputs, reward=reward, discount=discount,
         weight=tf.stop_gradient(weight))
+
+  def appraise(self, dream):
+    """The dream with the critic's values of its states, and its returns.
+
+    Returns:
+      `dream` with the target critic's outputs [N, H + 1, ...], as `critic`,
+      the values before and after each step, `base` and `value` [N, H], and the
+      lambda-returns [N, H].
+    """
+    outputs = self._target(dream['features'])
+    values = self._target.made_of(outputs).mean()
+    base, value = values[:, :-1], values[:, 1:]
+    returns = losses.lambda_return(
+        dream['reward'], dream['discount'], value, self._lambda)
+    return dict(
+        dream, critic=outputs, base=base, value=value, returns=returns)
 
   def update(self, model, start, weight, seed, allow=True):
     """One gradient step of actor and critic; the model is not touched.
@@ -210,22 +228,27 @@ class ActorCritic(keras.layers.Layer):
       {name: scalar}.
     """
     seeds = tf.random.split(seed, 2)
-    # Or gradients of the model's and the critic's weights are computed as
-    # well, inside the loop, and thrown away.
+    # Or gradients of the model's weights are computed as well, inside the
+    # loop, and thrown away.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch([x.value for x in self.actor.trainable_variables])
-      dream = self.imagine(model, start, seeds[0])
+      dream = self._dream(model, start, seeds[0])
       dream['weight'] *= weight[:, None]
+      # The critic learns from the pass that makes the returns. Its tape has
+      # not seen the rollout, so the gradient stops at the features.
+      with tf.GradientTape(watch_accessed_variables=False) as critic_tape:
+        critic_tape.watch([x.value for x in self.critic.trainable_variables])
+        dream = self.appraise(dream)
+        critic_loss = self.critic_loss(dream)
       loss, metrics = self.actor_loss(dream, self._spread(dream, allow),
                                       seeds[1])
     norm = self.actor_optimizer.minimize(loss, tape, allow)
-    with tf.GradientTape() as tape:
-      loss = self.critic_loss(dream)
-    critic_norm = self.critic_optimizer.minimize(loss, tape, allow)
+    critic_norm = self.critic_optimizer.minimize(
+        critic_loss, critic_tape, allow)
     self._follow(allow)
     return dict(
         metrics, actor_gradient_norm=norm, critic_gradient_norm=critic_norm,
-        critic_loss=loss)
+        critic_loss=critic_loss)
 
   def actor_loss(self, dream, spread, seed):
     """The loss of the actor: (scalar, {name: scalar}).
@@ -240,8 +263,8 @@ class ActorCritic(keras.layers.Layer):
     if self._mix < 1.0:
       objective += (1.0 - self._mix) * dream['returns'] / spread
     if self._mix > 0.0:
-      base = self._target.mean(dream['features'][:, :-1])
-      advantage = tf.stop_gradient((dream['returns'] - base) / spread)
+      advantage = tf.stop_gradient(
+          (dream['returns'] - dream['base']) / spread)
       objective += self._mix * advantage * distribution.log_prob(
           tf.stop_gradient(dream['action']))
     entropy = distribution.entropy(seed)
@@ -258,7 +281,11 @@ class ActorCritic(keras.layers.Layer):
   def critic_loss(self, dream):
     """The loss of the critic, scalar; of `dream` as `imagine` makes it."""
     features = tf.stop_gradient(dream['features'][:, :-1])
-    distribution = self.critic.distribution(features)
+    if self._target is self.critic:
+      outputs = dream['critic'][:, :-1]
+    else:
+      outputs = self.critic(features)
+    distribution = self.critic.made_of(outputs)
     loss = self.critic.peak - distribution.log_prob(
         tf.stop_gradient(dream['returns']))
     if self._slow == 'regularizer':

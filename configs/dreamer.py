@@ -205,6 +205,7 @@ def _quarter(config, preset):
 def cpu():
   """The recipe for two cores: docs/experiments.md says why."""
   config = _behave(_PLANET['cpu']())
+  config.train.episodes = 80
   network = dict(units=128, layers=2, initializer='he_normal')
   config.actor.update(kind='truncated_normal', **network)
   config.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)

@@ -218,6 +218,29 @@ def test_the_critic_learns_the_returns():
   np.testing.assert_allclose(value, [golden], atol=0.005)
 
 
+@pytest.mark.parametrize('slow', ['none', 'target'])
+def test_the_critic_is_trained_by_its_own_loss_and_no_returns(slow):
+  made, found = make(2, critic=dict(slow=slow, slow_share=0.0)), []
+  kernel, bias = made.critic.variables
+  kernel.assign([[0.7]])
+  bias.assign([-0.3])
+  made.actor_optimizer.minimize = lambda loss, tape, allow: loss  # Stays.
+  made.critic_optimizer.minimize = lambda loss, tape, allow: found.extend(
+    tape.gradient(loss, [kernel.value, bias.value])
+  )
+  made.update(World(), start([0.4, -0.6]), tf.ones([N]), SEED)
+  seed = tf.random.split(SEED, 2)[0]
+  dream = made.imagine(World(), start([0.4, -0.6]), seed)
+  states = dream['features'].numpy()[:, :-1, 0]
+  # Of half the squared error, each step weighed as it counts.
+  by_value = 0.7 * states - 0.3 - dream['returns'].numpy()
+  weight = dream['weight'].numpy()
+  weight /= weight.sum()
+  golden = [(weight * by_value * states).sum(), (weight * by_value).sum()]
+  found = np.concatenate([np.ravel(x) for x in found])
+  np.testing.assert_allclose(found, golden, rtol=1e-3)
+
+
 @pytest.mark.parametrize('slow', ['target', 'regularizer'])
 def test_the_slow_critic_follows(slow):
   made = make(critic=dict(slow=slow, slow_every=2, slow_share=0.25))
@@ -242,7 +265,8 @@ def test_what_the_slow_critic_is_for():
     dream = made.imagine(World(), start([0.4]), SEED)
     value = 5.0 if slow == 'target' else 0.0
     np.testing.assert_allclose(dream['value'], value, atol=1e-6)
-    plain = make().critic_loss(dream)
+    # One with a target takes nothing from the pass that made the returns.
+    plain = make(critic=dict(slow='target')).critic_loss(dream)
     more = 0.5 * 5.0**2 if slow == 'regularizer' else 0.0
     assert float(made.critic_loss(dream) - plain) == pytest.approx(
       more, abs=1e-3

@@ -14,7 +14,8 @@ from agents.run import animation
 
 OPTIONS = dict(task='juggle', agent='dreamer')
 FLAGS = (
-  '--config.actor.kind=one_hot', '--config.overshooting.steps=0',
+  '--config.actor.kind=one_hot', '--config.planner.name=categorical_cem',
+  '--config.overshooting.steps=0',
   '--config.evaluate.last_episodes=1')
 
 pytestmark = pytest.mark.timeout(1800)

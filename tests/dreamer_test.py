@@ -2,6 +2,7 @@
 
 import pathlib
 import runpy
+import types
 
 import agents_test
 import numpy as np
@@ -83,6 +84,30 @@ def test_without_exploring_the_mode_is_done():
   assert np.abs(other - action).min() > 0
 
 
+@pytest.mark.parametrize('acting', dreamer.ACTING)
+@pytest.mark.parametrize('exploring', dreamer.ACTING)
+def test_who_acts_and_who_explores_are_asked_apart(acting, exploring):
+  def change(config):
+    config.update(acting=acting, exploring=exploring, exploration=0.0)
+
+  agent = make(change=change)
+  assert (agent.diagnose is None) == (acting == 'planner')
+  far, near = np.full([B, 4, A], 0.25), np.full([B, A], 0.75)
+  agent.plan = lambda state, seeds: tf.constant(far, tf.float32)
+
+  def draw(seed):
+    return tf.constant(near, tf.float32)
+
+  agent._actor = lambda state: types.SimpleNamespace(mode=draw, sample=draw)
+  for explore, who in ((NO, acting), (YES, exploring)):
+    action, after = agent.policy(
+      agents_test.observe(), agent.initial(B), explore, SEED
+    )
+    expected = far[:, 0] if who == 'planner' else near
+    np.testing.assert_array_equal(action, expected)
+    np.testing.assert_array_equal(after['action'], expected)
+
+
 @pytest.mark.parametrize('value', [False, True])
 @pytest.mark.parametrize('proposals', [0, 3])
 def test_the_planner_acts_with_actor_and_critic(value, proposals):
@@ -150,11 +175,11 @@ def test_proposals_are_of_the_state_that_they_are_for():
   assert np.ptp(mode, 0).max() > 0.1
 
 
-@pytest.mark.parametrize('acting', ['policy', 'planner'])
+@pytest.mark.parametrize('acting', dreamer.ACTING)
 def test_discrete_actions_are_one_hot(acting):
   def change(config):
     discrete(config)
-    config.acting = acting
+    config.update(acting=acting, exploring=acting)
 
   agent = make(True, change)
   state = agent.initial(B)
@@ -169,10 +194,11 @@ def test_discrete_actions_are_one_hot(acting):
   assert changed(agent.behaviour.actor, before)
 
 
-def test_acting_is_by_name():
-  message = "acting is 'dance'; it is one of policy"
+@pytest.mark.parametrize('key', ['acting', 'exploring'])
+def test_who_acts_is_by_name(key):
+  message = f"{key} is 'dance'; it is one of policy"
   with pytest.raises(ValueError, match=message):
-    make(change=lambda config: config.update(acting='dance'))
+    make(change=lambda config: config.update({key: 'dance'}))
 
 
 @pytest.mark.parametrize('preset', ['v2', 'v3'])

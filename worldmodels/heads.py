@@ -22,7 +22,15 @@ from worldmodels import symlog as symlogs
 tfd = tfp.distributions
 
 
-class Normal(keras.layers.Layer):
+class _Head(keras.layers.Layer):
+  """What `call` returns is made a distribution by `made_of`."""
+
+  def distribution(self, features):
+    """Maps [..., F] -> distribution, batch [...]."""
+    return self.made_of(self(features))
+
+
+class Normal(_Head):
   """An MLP to the mean of a Gaussian of fixed standard deviation."""
 
   def __init__(self, features, *, shape=(), units=200, layers=2, std=1.0,
@@ -42,23 +50,23 @@ class Normal(keras.layers.Layer):
         std * math.sqrt(2 * math.pi))
     self.built = True
 
-  def mean(self, features):
-    """Maps [..., F] -> [..., *shape]."""
+  def call(self, features):
+    """Maps [..., F] -> means [..., *shape]."""
     mean = self._mlp(features)
     return tf.reshape(mean, tf.concat([tf.shape(features)[:-1],
                                        list(self._shape)], 0))
 
-  def call(self, features):
-    """Maps [..., F] -> the parameters of the distribution."""
-    return self.mean(features)
+  def mean(self, features):
+    """Maps [..., F] -> [..., *shape]."""
+    return self(features)
 
-  def distribution(self, features):
-    """Maps [..., F] -> tfd.Distribution, batch [...], event `shape`."""
+  def made_of(self, outputs):
+    """Maps what `call` returned -> tfd.Distribution, event `shape`."""
     return tfd.Independent(
-        tfd.Normal(self(features), self._std), len(self._shape))
+        tfd.Normal(outputs, self._std), len(self._shape))
 
 
-class Bernoulli(keras.layers.Layer):
+class Bernoulli(_Head):
   """An MLP to the probability that a number in [0, 1] is a 1 (discount)."""
 
   peak = 0.0
@@ -83,9 +91,9 @@ class Bernoulli(keras.layers.Layer):
     """Maps [..., F] -> probabilities [...]."""
     return tf.nn.sigmoid(self(features))
 
-  def distribution(self, features):
-    """Maps [..., F] -> tfd.Bernoulli, batch [...]."""
-    return tfd.Bernoulli(logits=self(features), dtype=tf.float32)
+  def made_of(self, outputs):
+    """Maps what `call` returned -> tfd.Bernoulli."""
+    return tfd.Bernoulli(logits=outputs, dtype=tf.float32)
 
 
 class Symlog(Normal):
@@ -96,18 +104,14 @@ class Symlog(Normal):
 
   def mean(self, features):
     """Maps [..., F] -> [..., *shape]; symexp of the most likely symlog."""
-    return symlogs.symexp(super().mean(features))
+    return symlogs.symexp(self(features))
 
-  def call(self, features):
-    """Maps [..., F] -> symlogs [..., *shape]."""
-    return super().mean(features)
-
-  def distribution(self, features):
-    """Maps [..., F] -> symlogs.Symlog, batch [...], event `shape`."""
-    return symlogs.Symlog(super().distribution(features), self.mean(features))
+  def made_of(self, outputs):
+    """Maps the symlogs that `call` returned -> symlogs.Symlog."""
+    return symlogs.Symlog(super().made_of(outputs), symlogs.symexp(outputs))
 
 
-class TwoHot(keras.layers.Layer):
+class TwoHot(_Head):
   """An MLP to probabilities of numbers at exponential distances (DreamerV3).
 
   Args:
@@ -145,9 +149,9 @@ class TwoHot(keras.layers.Layer):
     """Maps [..., F] -> expected number [...]."""
     return self.distribution(features).mean()
 
-  def distribution(self, features):
-    """Maps [..., F] -> symlogs.TwoHot, batch [...]."""
-    return symlogs.TwoHot(self(features), self._bins)
+  def made_of(self, outputs):
+    """Maps the logits that `call` returned -> symlogs.TwoHot."""
+    return symlogs.TwoHot(outputs, self._bins)
 
 
 # Of the heads that predict numbers, each leaves aside what another one takes:
