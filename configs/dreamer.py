@@ -4,7 +4,7 @@
   --config=configs/dreamer.py:v2      as DreamerV2 runs DMC vision; a GPU
   --config=configs/dreamer.py:v3      as DreamerV3 (2023, size S) does; a GPU
   --config=configs/dreamer.py:v2_small, v3_small: the same, narrower
-  --config=configs/dreamer.py:cpu     learns on two cores in 36 minutes
+  --config=configs/dreamer.py:cpu     learns on two cores in half an hour
   --config=configs/dreamer.py:small   learns the task `hill` in minutes
   --config=configs/dreamer.py:debug   every part of the program in a minute
 
