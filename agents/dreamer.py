@@ -39,8 +39,8 @@ class Agent(model_based.ModelBased):
   """
 
   def __init__(self, *, actions, model, optimizer, actor, critic, behaviour,
-               acting, exploring, planner, exploration, discrete=False,
-               vectors=None, size=64):
+               acting, planner, exploration, exploring='policy',
+               discrete=False, vectors=None, size=64):
     super().__init__(
         actions=actions, discrete=discrete, model=model, optimizer=optimizer,
         vectors=vectors, size=size, sample=planner['sample'], name='dreamer')
