@@ -22,7 +22,7 @@ from worldmodels import symlog as symlogs
 tfd = tfp.distributions
 
 
-class _Head(keras.layers.Layer):
+class Head(keras.layers.Layer):
   """What `call` returns is made a distribution by `made_of`."""
 
   def distribution(self, features):
@@ -30,7 +30,7 @@ class _Head(keras.layers.Layer):
     return self.made_of(self(features))
 
 
-class Normal(_Head):
+class Normal(Head):
   """An MLP to the mean of a Gaussian of fixed standard deviation."""
 
   def __init__(self, features, *, shape=(), units=200, layers=2, std=1.0,
@@ -66,7 +66,7 @@ class Normal(_Head):
         tfd.Normal(outputs, self._std), len(self._shape))
 
 
-class Bernoulli(_Head):
+class Bernoulli(Head):
   """An MLP to the probability that a number in [0, 1] is a 1 (discount)."""
 
   peak = 0.0
@@ -111,7 +111,7 @@ class Symlog(Normal):
     return symlogs.Symlog(super().made_of(outputs), symlogs.symexp(outputs))
 
 
-class TwoHot(_Head):
+class TwoHot(Head):
   """An MLP to probabilities of numbers at exponential distances (DreamerV3).
 
   Args:
