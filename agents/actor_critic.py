@@ -11,7 +11,6 @@ import tensorflow as tf
 from worldmodels import heads
 from worldmodels import imagination
 from worldmodels import losses
-from worldmodels import world_model
 
 from . import actor as actors
 from . import optimizer as optimizers
@@ -139,29 +138,8 @@ class ActorCritic(keras.layers.Layer):
     return self.critic.mean(model.rssm.features(state))
 
   def choose(self, batch, state, seed):
-    """Picks where rollouts start among the states of a batch.
-
-    Of fewer than all, those that are worth a start come first.
-
-    Args:
-      batch: has mask and discount [B, T].
-      state: [B, T, ...].
-      seed: int32 [2].
-
-    Returns:
-      (states [N, ...] without gradient, weight [N], 0 for padding and for
-      states after which nothing comes).
-    """
-    state = {key: tf.stop_gradient(world_model.flatten(value))
-             for key, value in state.items()}
-    weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
-    if self._starts:
-      idle = tf.cast(weight <= 0.0, tf.float32)
-      order = tf.argsort(idle + tf.random.stateless_uniform(
-          tf.shape(weight), seed))[:self._starts]
-      state = {key: tf.gather(value, order) for key, value in state.items()}
-      weight = tf.gather(weight, order)
-    return state, weight
+    """Where rollouts start: `imagination.starts` of as many as are wanted."""
+    return imagination.starts(batch, state, self._starts, seed)
 
   def imagine(self, model, start, seed, nudge=None, horizon=None,
               explore=True):
@@ -297,15 +275,8 @@ class ActorCritic(keras.layers.Layer):
     """What the actor's returns are divided by; 1 if they are not."""
     if not self._normalize:
       return tf.constant(1.0)
-    counted = tf.boolean_mask(
-        tf.stop_gradient(dream['returns']), dream['weight'] > 0.0)
-    # Of nothing there are no percentiles: NaN, and the range stays.
-    nothing = tf.cast(tf.equal(tf.size(counted), 0), tf.int32)
-    ordered = tf.sort(tf.concat(
-        [counted, tf.fill([nothing], float('nan'))], 0))
-    last = tf.cast(tf.size(ordered) - 1, tf.float32)
-    places = tf.cast(tf.round(last * [0.05, 0.95]), tf.int32)
-    now = tf.gather(ordered, places)
+    now = losses.percentiles(
+        tf.stop_gradient(dream['returns']), dream['weight'], [0.05, 0.95])
     unset = tf.reduce_all(tf.equal(self._range.value, 0.0))
     moved = tf.where(
         unset, now, self._decay * self._range.value + (1.0 - self._decay) * now)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from worldmodels import layers
 from worldmodels import rssm
+from worldmodels import world_model
 
 # Candidates that a core is worth: their steps are a loop, and while one core
 # waits for its next operation another can have a loop of its own. Fewer than
@@ -108,3 +109,30 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
 def _batch_major(value):
   """[H, N, ...] -> [N, H, ...]."""
   return tf.transpose(value, [1, 0, *range(2, value.shape.rank)])
+
+
+def starts(batch, state, count, seed):
+  """Picks where rollouts start among the states of a batch.
+
+  Of fewer than all, those that are worth a start come first.
+
+  Args:
+    batch: has mask and discount [B, T].
+    state: [B, T, ...].
+    count: how many, at random; 0 for all.
+    seed: int32 [2].
+
+  Returns:
+    (states [N, ...] without gradient, weight [N], 0 for padding and for
+    states after which nothing comes).
+  """
+  state = {key: tf.stop_gradient(world_model.flatten(value))
+           for key, value in state.items()}
+  weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
+  if count:
+    idle = tf.cast(weight <= 0.0, tf.float32)
+    order = tf.argsort(idle + tf.random.stateless_uniform(
+        tf.shape(weight), seed))[:count]
+    state = {key: tf.gather(value, order) for key, value in state.items()}
+    weight = tf.gather(weight, order)
+  return state, weight

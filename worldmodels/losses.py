@@ -115,3 +115,22 @@ def lambda_return(reward, discount, value, lambda_):
         (1.0 - lambda_) * value[:, step] + lambda_ * following)
     returns.append(following)
   return tf.stack(returns[::-1], 1)
+
+
+def percentiles(values, weight, shares):
+  """Of the values of positive weight those at `shares` of their order.
+
+  Args:
+    values: [...].
+    weight: [...], not positive for what does not count.
+    shares: [K], from 0 to 1.
+
+  Returns:
+    [K]; NaN where nothing has a weight.
+  """
+  counted = tf.boolean_mask(values, weight > 0.0)
+  nothing = tf.cast(tf.equal(tf.size(counted), 0), tf.int32)
+  ordered = tf.sort(tf.concat(
+      [counted, tf.fill([nothing], float('nan'))], 0))
+  last = tf.cast(tf.size(ordered) - 1, tf.float32)
+  return tf.gather(ordered, tf.cast(tf.round(last * shares), tf.int32))
