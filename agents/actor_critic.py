@@ -154,10 +154,11 @@ class ActorCritic(keras.layers.Layer):
       explore: actions are drawn; else their mode is done.
 
     Returns:
-      dict of states and features [N, H + 1, ...], action and the actor's
-      outputs [N, H, ...], reward and discount [N, H], weight [N, H]: the
-      probability that the rollout gets to the step, times gamma for each step
-      on the way; and what `appraise` adds.
+      dict of action, the actor's outputs and the states they lead to
+      [N, H, ...], features [N, H + 1, F], the first of which are of `start`,
+      reward and discount [N, H], weight [N, H]: the probability that the
+      rollout gets to the step, times gamma for each step on the way; and what
+      `appraise` adds.
     """
     return self.appraise(
         self._dream(model, start, seed, nudge, horizon, explore))
@@ -167,13 +168,13 @@ class ActorCritic(keras.layers.Layer):
     states, action, outputs = imagination.rollout(
         model, self.draw if explore else self.mode, start,
         horizon or self._horizon, seed, nudge)
-    after = {key: value[:, 1:] for key, value in states.items()}
-    reward, going = model.reward(after), model.discount(after)
-    discount = self.gamma * going
+    discount = self.gamma * model.discount(states)
     weight = tf.math.cumprod(discount, 1, exclusive=True)
+    features = tf.concat([
+        model.rssm.features(start)[:, None], model.rssm.features(states)], 1)
     return dict(
-        states=states, features=model.rssm.features(states), action=action,
-        outputs=outputs, reward=reward, discount=discount,
+        states=states, features=features, action=action, outputs=outputs,
+        reward=model.reward(states), discount=discount,
         weight=tf.stop_gradient(weight))
 
   def appraise(self, dream):

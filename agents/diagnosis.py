@@ -60,8 +60,7 @@ def diagnose(model, behaviour, batch, context, seed):
       value_error=tf.sqrt(tf.reduce_mean(tf.square(before - came))),
       value_correlation=_correlation(before, came),
       action_gradient=tf.sqrt(tf.reduce_sum(tf.square(gradient), [0, 2])))
-  states = {key: value[:, 1:] for key, value in dream['states'].items()}
-  return figures, states
+  return figures, dream['states']
 
 
 def _correlation(a, b):

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import convolutions
 from worldmodels import layers as nets
 
 tfd = tfp.distributions
@@ -39,7 +40,8 @@ def _deconvolutions(side, depth, shape, kernels, depths, *, padding,
   layers, norms = [], []
   for index, (kernel, units) in enumerate(zip(kernels, depths, strict=True)):
     last = index == len(depths) - 1
-    layer = keras.layers.Conv2DTranspose(
+    kind = convolutions.Drawing if last else convolutions.Upconvolution
+    layer = kind(
         units, kernel, 2, padding,
         kernel_initializer='glorot_uniform' if last else initializer,
         dtype=dtype, name=f'deconv{index}')

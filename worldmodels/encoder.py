@@ -13,6 +13,7 @@ a pixel shows is lost, where it is remains, and dynamics on places are easy.
 import keras
 import tensorflow as tf
 
+from worldmodels import convolutions
 from worldmodels import layers as nets
 
 
@@ -48,7 +49,7 @@ class Convolutional(keras.layers.Layer):
     self._convolutions, self._norms = [], []
     depth = 3
     for index, units in enumerate(channels):
-      layer = keras.layers.Conv2D(
+      layer = convolutions.Convolution(
           units, kernel, 2, padding, kernel_initializer=initializer,
           dtype=precision, name=f'conv{index}')
       self._norms.append(

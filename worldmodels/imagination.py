@@ -78,8 +78,8 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
     nudge: [N, H, A] added to the actions, to take gradients by; None for none.
 
   Returns:
-    (states [N, H + 1, ...], the first of which is `start`,
-     actions [N, H, A]; action[:, h] led to state[:, h + 1],
+    (states [N, H, ...]; action[:, h] led to state[:, h],
+     actions [N, H, A],
      what they were made of [N, H, ...]).
   """
   count, size = tf.shape(start['deter'])[0], model.rssm.actions
@@ -95,15 +95,13 @@ def rollout(model, policy, start, horizon, seed, nudge=None):
     state = model.rssm.imagine_step(carry, action, now['seed'][1])
     return dict(state, action=action, made_of=made_of)
 
-  _, made_of = policy(model.rssm.features(start), seed)  # For its shape.
+  # For its shape; one is enough.
+  _, made_of = policy(model.rssm.features(start)[:1], seed)
   carry = dict(start, action=tf.zeros([count, size]),
-               made_of=tf.zeros_like(made_of))
-  after = rssm.scan(step, inputs, carry)
-  actions = _batch_major(after.pop('action'))
-  made_of = _batch_major(after.pop('made_of'))
-  states = {key: _batch_major(tf.concat([start[key][None], value], 0))
-            for key, value in after.items()}
-  return states, actions, made_of
+               made_of=tf.repeat(tf.zeros_like(made_of), count, 0))
+  states = {key: _batch_major(value)
+            for key, value in rssm.scan(step, inputs, carry).items()}
+  return states, states.pop('action'), states.pop('made_of')
 
 
 def _batch_major(value):
