@@ -1,0 +1,129 @@
+"""Each layer has the results and gradients of the Keras layer it stands for."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels import convolutions
+from worldmodels import encoder
+from worldmodels import layers
+
+UP, DOWN = keras.layers.Conv2DTranspose, keras.layers.Conv2D
+CASES = [
+  (convolutions.Drawing, UP, 6, 'valid', 5),
+  (convolutions.Drawing, UP, 4, 'valid', 3),
+  (convolutions.Drawing, UP, 4, 'same', 4),
+  (convolutions.Drawing, UP, 6, 'same', 4),
+  (convolutions.Drawing, UP, 2, 'same', 3),
+  (convolutions.Upconvolution, UP, 5, 'valid', 5),
+  (convolutions.Upconvolution, UP, 4, 'same', 4),
+  (convolutions.Convolution, DOWN, 4, 'valid', 6),  # To 2 x 2.
+  (convolutions.Convolution, DOWN, 4, 'same', 4),
+  (convolutions.Convolution, DOWN, 4, 'valid', 14),
+]
+
+
+def normal(shape, seed):
+  return tf.random.stateless_normal(shape, [0, seed])
+
+
+def results(layer, x):
+  """What a layer makes of x, and the gradients of a weighted sum of it."""
+  with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = layer(x)
+    total = tf.reduce_sum(normal(y.shape, 2) * tf.cast(y, tf.float32))
+  variables = [variable.value for variable in layer.trainable_variables]
+  return [y, *tape.gradient(total, [x, *variables])]
+
+
+@pytest.mark.parametrize('mine,theirs,kernel,padding,side', CASES)
+def test_a_layer_is_that_of_keras(mine, theirs, kernel, padding, side):
+  made = [kind(3, kernel, 2, padding) for kind in (mine, theirs)]
+  for layer in made:
+    layer.build((None, side, side, 7))
+  assert [x.shape for x in made[0].variables] == [
+    x.shape for x in made[1].variables
+  ]
+  for number, pair in enumerate(zip(*(x.variables for x in made))):
+    for variable in pair:
+      variable.assign(normal(variable.shape, number))
+  x = normal([2, side, side, 7], 9)
+  for found, golden in zip(*(results(layer, x) for layer in made)):
+    np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('side,taken', [(6, False), (14, True)])
+def test_a_small_map_has_a_filter_gradient_of_one_product(side, taken):
+  layer = convolutions.Convolution(4, 4, 2)
+  layer.build((None, side, side, 3))
+  traced = tf.function(lambda x: results(layer, x)).get_concrete_function(
+    tf.TensorSpec([2, side, side, 3])
+  )
+  kinds = {x.type for x in traced.graph.get_operations()}
+  assert ('Conv2DBackpropFilter' in kinds) == taken
+
+
+@pytest.mark.parametrize('kernel,stride', [(5, 2), (4, 1)])
+def test_a_drawing_says_what_it_cannot_do(kernel, stride):
+  layer = convolutions.Drawing(3, kernel, stride)
+  with pytest.raises(ValueError, match='has an even kernel and stride 2'):
+    layer.build((None, 8, 8, 4))
+
+
+def sums_in_full(layer, x):
+  """The gradient of its bias, and what that is by numpy."""
+
+  @tf.function
+  def gradient(upstream):
+    with tf.GradientTape() as tape:
+      total = tf.reduce_sum(upstream * tf.cast(layer(x), tf.float32))
+    return tape.gradient(total, layer.bias.value)
+
+  # Numbers of one sign: a sum in bfloat16 stops growing at 256 of them.
+  upstream = 0.05 + 0.01 * normal(layer(x).shape, 1)
+  golden = np.sum(upstream, tuple(range(len(upstream.shape) - 1)))
+  return gradient(upstream), golden
+
+
+@pytest.mark.parametrize('make', [
+  lambda: layers.dense(3, 7, dtype='mixed_bfloat16'),
+  lambda: convolutions.Drawing(3, 4, 2, 'same', dtype='mixed_bfloat16'),
+  lambda: convolutions.Upconvolution(3, 4, 2, dtype='mixed_bfloat16'),
+])
+def test_the_gradient_of_a_bias_in_bfloat16_is_summed_in_float32(make):
+  layer = make()
+  if not layer.built:
+    layer.build((None, 16, 16, 7))
+  found, golden = sums_in_full(layer, normal([16, 16, 16, 7], 0))
+  np.testing.assert_allclose(found, golden, rtol=0.02)
+
+
+@pytest.mark.parametrize('kind', sorted(encoder.IMAGE_ENCODERS))
+def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind):
+  image = tf.random.stateless_uniform([16, 64, 64, 3], [0, 1], -0.5, 0.5)
+  # ELU: where a ReLU's argument is near 0, its gradient is another one.
+  made = [
+    encoder.IMAGE_ENCODERS[kind](
+      channels=(8, 16, 16, 16), activation='elu', precision=precision
+    )
+    for precision in ('float32', 'mixed_bfloat16')
+  ]
+  for full, half in zip(*(x.variables for x in made)):
+    half.assign(full)
+  weight = 1.0 + normal([made[0].embed], 1)
+
+  def gradients(network):
+    with tf.GradientTape() as tape:
+      total = tf.reduce_sum(weight * network(image))
+    return tape.gradient(
+      total, [x.value for x in network.trainable_variables]
+    )
+
+  pairs = [tf.function(gradients)(network) for network in made]
+  largest = max(float(tf.norm(full)) for full in pairs[0])
+  for variable, full, half in zip(made[0].trainable_variables, *pairs):
+    # A softmax does not see the bias of its logits: that gradient is 0.
+    error = tf.norm(full - half) / tf.maximum(tf.norm(full), 0.01 * largest)
+    assert error < 0.1, (variable.path, float(error))
