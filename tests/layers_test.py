@@ -47,6 +47,16 @@ def test_norm_none_is_the_identity_and_others_are_named():
     layers.Norm(2, 'batch')
 
 
+@pytest.mark.parametrize('kind', ['none', 'layer'])
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_a_norm_leaves_numbers_as_precise_as_they_were(kind, dtype):
+  x = tf.cast(tf.random.stateless_normal([4, 6], [0, 1], 3.0, 2.0), dtype)
+  y = layers.Norm(6, kind)(x)
+  assert y.dtype == dtype
+  if kind == 'none':
+    np.testing.assert_array_equal(tf.cast(y, 'float32'), tf.cast(x, 'float32'))
+
+
 def test_mlp_is_that_of_numpy():
   mlp = layers.MLP(
     3, units=4, layers=2, outputs=2, activation='elu', normalization='layer'

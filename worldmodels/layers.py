@@ -101,6 +101,7 @@ class Norm(keras.layers.Layer):
   """Layer norm over the last axis; `none` is the identity."""
 
   def __init__(self, size, kind='layer', epsilon=1e-3, **kwargs):
+    # Or Keras makes bfloat16 maps float32 on the way in.
     super().__init__(autocast=False, **kwargs)
     if kind not in ('none', 'layer'):
       raise ValueError(f'normalization is {kind!r}; it is none or layer')
