@@ -54,6 +54,35 @@ def test_a_layer_is_that_of_keras(mine, theirs, kernel, padding, side):
     np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize('mine,theirs', [
+  (convolutions.Drawing, UP), (convolutions.Upconvolution, UP),
+  (convolutions.Convolution, DOWN),
+])
+def test_options_and_sides_are_those_of_keras(mine, theirs):
+  made = [kind(3, 4, 2, 'same', activation='elu', use_bias=False)
+          for kind in (mine, theirs)]
+  for layer in made:
+    layer.build((None, 4, 3, 5))
+    layer.kernel.assign(normal(layer.kernel.shape, 1))
+  x = normal([2, 4, 3, 5], 9)
+  for found, golden in zip(*(results(layer, x) for layer in made)):
+    np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('side,options', [
+  (4, dict(groups=3)), (6, dict(dilation_rate=2)),
+])
+def test_what_a_convolution_leaves_to_keras(side, options):
+  """Groups and dilation, to maps of 2 x 2."""
+  made = [kind(3, 3, 1, **options) for kind in (convolutions.Convolution, DOWN)]
+  for layer in made:
+    layer.build((None, side, side, 6))
+    layer.kernel.assign(normal(layer.kernel.shape, 1))
+  x = normal([2, side, side, 6], 9)
+  for found, golden in zip(*(results(layer, x) for layer in made)):
+    np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize('side,taken', [(6, False), (14, True)])
 def test_a_small_map_has_a_filter_gradient_of_one_product(side, taken):
   layer = convolutions.Convolution(4, 4, 2)
@@ -65,10 +94,10 @@ def test_a_small_map_has_a_filter_gradient_of_one_product(side, taken):
   assert ('Conv2DBackpropFilter' in kinds) == taken
 
 
-@pytest.mark.parametrize('kernel,stride', [(5, 2), (4, 1)])
+@pytest.mark.parametrize('kernel,stride', [(5, 2), (4, 1), ((4, 2), 2)])
 def test_a_drawing_says_what_it_cannot_do(kernel, stride):
   layer = convolutions.Drawing(3, kernel, stride)
-  with pytest.raises(ValueError, match='has an even kernel and stride 2'):
+  with pytest.raises(ValueError, match='has an even square kernel'):
     layer.build((None, 8, 8, 4))
 
 

@@ -23,10 +23,11 @@ class Convolution(keras.layers.Conv2D):
 
   def convolution_op(self, inputs, kernel):
     """Maps [N, h, w, D] and kernel [k, k, D, C] -> [N, h', w', C]."""
-    _, side, _, _ = self.compute_output_shape(inputs.shape)
-    if side > SMALL:
+    _, *sides, _ = self.compute_output_shape(inputs.shape)
+    if max(sides) > SMALL or self.groups > 1 or max(self.dilation_rate) > 1:
       return super().convolution_op(inputs, kernel)
-    stride, padding = self.strides[0], self.padding.upper()
+    size, strides = [1, *self.kernel_size, 1], [1, *self.strides, 1]
+    padding = self.padding.upper()
 
     @tf.custom_gradient
     def convolve(inputs, kernel):
@@ -34,17 +35,15 @@ class Convolution(keras.layers.Conv2D):
       def gradient(upstream):
         by_inputs = tf.raw_ops.Conv2DBackpropInput(
             input_sizes=tf.shape(inputs), filter=kernel, out_backprop=upstream,
-            strides=[1, stride, stride, 1], padding=padding)
-        size = kernel.shape[0]
+            strides=strides, padding=padding)
         patches = tf.image.extract_patches(
-            inputs, [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1],
-            padding)
+            inputs, size, strides, [1, 1, 1, 1], padding)
         by_kernel = tf.matmul(
             tf.reshape(patches, [-1, patches.shape[-1]]),
             tf.reshape(upstream, [-1, upstream.shape[-1]]), transpose_a=True)
         return by_inputs, tf.reshape(by_kernel, kernel.shape)
 
-      return tf.nn.conv2d(inputs, kernel, stride, padding), gradient
+      return tf.nn.conv2d(inputs, kernel, strides, padding), gradient
 
     return convolve(inputs, tf.convert_to_tensor(kernel))
 
@@ -58,7 +57,9 @@ class Upconvolution(keras.layers.Conv2DTranspose):
     x = tf.nn.conv2d_transpose(
         inputs, self.kernel, [tf.shape(inputs)[0], *shape[1:]], self.strides,
         self.padding.upper())
-    return nets.add_bias(x, tf.convert_to_tensor(self.bias))
+    if self.use_bias:
+      x = nets.add_bias(x, tf.convert_to_tensor(self.bias))
+    return self.activation(x)
 
 
 class Drawing(keras.layers.Conv2DTranspose):
@@ -71,10 +72,11 @@ class Drawing(keras.layers.Conv2DTranspose):
 
   def build(self, input_shape):
     """Builds the layer of maps [N, h, w, D]."""
-    if self.strides != (2, 2) or any(k % 2 for k in self.kernel_size):
+    kernel = self.kernel_size
+    if self.strides != (2, 2) or kernel[0] % 2 or kernel[0] != kernel[1]:
       raise ValueError(
-          f'kernel {self.kernel_size} and strides {self.strides}: a drawing '
-          'has an even kernel and stride 2')
+          f'kernel {kernel} and strides {self.strides}: a drawing has an even '
+          'square kernel and stride 2')
     super().build(input_shape)
 
   def call(self, inputs):
@@ -93,12 +95,16 @@ class Drawing(keras.layers.Conv2DTranspose):
     edge = [taps - 1, taps - 1]
     x = tf.nn.conv2d(
         tf.pad(inputs, [[0, 0], edge, edge, [0, 0]]), kernel, 1, 'VALID')
-    x = nets.add_bias(x, tf.tile(tf.convert_to_tensor(self.bias), [4]))
-    side = x.shape[1]
-    x = tf.reshape(x, [-1, side, side, 2, 2 * channels])  # a, then b and C.
+    if self.use_bias:
+      x = nets.add_bias(x, tf.tile(tf.convert_to_tensor(self.bias), [4]))
+    _, height, width, _ = x.shape
+    # To rows of 2 x 2: a is the row; b, the column, stays beside C.
+    x = tf.reshape(x, [-1, height, width, 2, 2 * channels])
     x = tf.reshape(
-        tf.transpose(x, [0, 1, 3, 2, 4]), [-1, 2 * side, 2 * side, channels])
+        tf.transpose(x, [0, 1, 3, 2, 4]),
+        [-1, 2 * height, 2 * width, channels])
     if self.padding == 'same':
-      inside = 2 * inputs.shape[1]
-      x = tf.slice(x, [0, taps - 1, taps - 1, 0], [-1, inside, inside, -1])
-    return x
+      _, height, width, _ = inputs.shape
+      x = tf.slice(
+          x, [0, taps - 1, taps - 1, 0], [-1, 2 * height, 2 * width, -1])
+    return self.activation(x)
