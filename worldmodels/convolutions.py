@@ -58,7 +58,7 @@ class Upconvolution(keras.layers.Conv2DTranspose):
         inputs, self.kernel, [tf.shape(inputs)[0], *shape[1:]], self.strides,
         self.padding.upper())
     if self.use_bias:
-      x = nets.add_bias(x, tf.convert_to_tensor(self.bias))
+      x = nets.add_bias(x, self.bias)
     return self.activation(x)
 
 
@@ -96,7 +96,7 @@ class Drawing(keras.layers.Conv2DTranspose):
     x = tf.nn.conv2d(
         tf.pad(inputs, [[0, 0], edge, edge, [0, 0]]), kernel, 1, 'VALID')
     if self.use_bias:
-      x = nets.add_bias(x, tf.tile(tf.convert_to_tensor(self.bias), [4]))
+      x = nets.add_bias(x, tf.tile(self.bias, [4]))
     _, height, width, _ = x.shape
     # To rows of 2 x 2: a is the row; b, the column, stays beside C.
     x = tf.reshape(x, [-1, height, width, 2, 2 * channels])

@@ -50,7 +50,6 @@ def in_blocks(function, values):
       [function(block) for block in tf.split(values, sizes)], 0)
 
 
-@tf.custom_gradient
 def add_bias(values, bias):
   """Adds a bias [C] to values [..., C]; its gradient is a matrix product.
 
@@ -59,12 +58,18 @@ def add_bias(values, bias):
   2,064 instead of 13,819. A product sums in float32, and is faster.
   """
 
-  def gradient(upstream):
-    rows = tf.reshape(upstream, [-1, upstream.shape[-1]])
-    ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
-    return upstream, tf.matmul(ones, rows)[0]
+  @tf.custom_gradient
+  def add(values, bias):
 
-  return tf.nn.bias_add(values, bias), gradient
+    def gradient(upstream):
+      rows = tf.reshape(upstream, [-1, upstream.shape[-1]])
+      ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
+      return upstream, tf.matmul(ones, rows)[0]
+
+    return tf.nn.bias_add(values, bias), gradient
+
+  # A custom gradient takes tensors, not variables.
+  return add(values, tf.convert_to_tensor(bias))
 
 
 class Dense(keras.layers.Dense):
@@ -75,12 +80,9 @@ class Dense(keras.layers.Dense):
     rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
     product = tf.matmul(rows, self.kernel)
     if self.use_bias:
-      product = add_bias(product, tf.convert_to_tensor(self.bias))
-    lead = inputs.shape[:-1]
-    if not lead.is_fully_defined():
-      lead = tf.shape(inputs)[:-1]
-    return tf.cast(
-        tf.reshape(product, tf.concat([lead, [self.units]], 0)), tf.float32)
+      product = add_bias(product, self.bias)
+    shape = tf.concat([tf.shape(inputs)[:-1], [self.units]], 0)
+    return tf.cast(tf.reshape(product, shape), tf.float32)
 
 
 def dense(units, inputs, *, initializer='glorot_uniform', dtype='float32',
