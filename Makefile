@@ -2,7 +2,7 @@
 # once, and nowhere else.
 
 TASK ?= cartpole_balance
-CONFIG ?= configs/planet.py:cpu
+CONFIG ?= planet:cpu
 LOGDIR ?= runs/$(subst :,_,$(TASK))
 ARGS ?=
 GRAPHICS ?= yes
@@ -12,8 +12,11 @@ _SUITS = import sys, ensurepip, venv; \
   sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
   $$python -c '$(_SUITS)' 2>/dev/null && echo $$python && break; done)
+PIP = -m pip --disable-pip-version-check
+PYTEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup train test lint wheel clean check
+.PHONY: help setup train test lint wheel try-wheel test-lowest test-newest \
+  clean check
 
 help:
 	@echo 'make setup   create .venv and install the pinned requirements, once'
@@ -21,43 +24,76 @@ help:
 	@echo '             TASK=$(TASK) CONFIG=$(CONFIG)'
 	@echo '             LOGDIR=$(LOGDIR) ARGS=--config.KEY=VALUE'
 	@echo 'make test    every test, or those of ARGS="tests/house_test.py -x"'
-	@echo 'make lint    ruff'
-	@echo 'make wheel   dist/worldmodels-*.whl'
+	@echo 'make lint    ruff: its rules, and its format'
+	@echo 'make wheel   dist/worldmodels_tf-*.whl'
 	@echo 'make clean   remove what building and testing left (not runs, .venv)'
 	@echo 'PYTHON=...   the Python 3.11 or 3.12 that .venv is made from'
 	@echo 'GRAPHICS=no  go on without OpenGL (tasks that draw themselves)'
+	@echo 'Each of these installs 3 GB into an environment of its own, afresh:'
+	@echo 'make try-wheel     use the wheel as another project would'
+	@echo 'make test-lowest   every test, with the lowest versions allowed'
+	@echo 'make test-newest   every test, with the newest; also PYTHON=python3.13'
 
 setup: .venv/installed
 
 train: setup
-	.venv/bin/python -m agents.run.train --config=$(CONFIG) \
-	  --config.task=$(TASK) --logdir=$(LOGDIR) $(ARGS)
-	.venv/bin/python -m agents.run.evaluate --logdir=$(LOGDIR) --episodes=10
-	.venv/bin/python -m agents.run.video --logdir=$(LOGDIR) \
-	  --out=$(LOGDIR)/dream.webm
+	.venv/bin/worldmodels train --config=$(CONFIG) --config.task=$(TASK) \
+	  --logdir=$(LOGDIR) $(ARGS)
+	.venv/bin/worldmodels evaluate --logdir=$(LOGDIR) --episodes=10
+	.venv/bin/worldmodels video --logdir=$(LOGDIR) --out=$(LOGDIR)/dream.webm
 
 test: setup
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	  $(ARGS)
+	.venv/bin/python $(PYTEST) $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 
 wheel: setup
-	rm -rf build worldmodels.egg-info
+	rm -rf build worldmodels_tf.egg-info dist/worldmodels_tf-*.whl
 	.venv/bin/python -m build --wheel --no-isolation
 
+# Nothing of this checkout but the wheel, and of that what it asks for.
+try-wheel: wheel
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python $(PIP) install -r requirements-dev.txt \
+	  "$$(echo dist/worldmodels_tf-*.whl)[dmc]"
+	.venv-wheel/bin/python -m pip check
+	cd "$$(mktemp -d)" && \
+	  '$(CURDIR)/.venv-wheel/bin/worldmodels' check --task=cartpole_balance
+	.venv-wheel/bin/python -m pytest tests/foreign_project_test.py $(ARGS)
+
+test-lowest test-newest: test-%: .venv-%/installed
+	.venv-$*/bin/python $(PYTEST) $(ARGS)
+
+# pip wants labmaze for dm-control, which has no wheel for Python 3.13;
+# dm_control.suite does not use it.
+.venv-lowest/installed .venv-newest/installed: .venv-%/installed: \
+  pyproject.toml requirements-dev.txt tests/lowest_requirements.py
+	rm -rf .venv-$*
+	$(PYTHON) -m venv .venv-$*
+	$(PYTHON) tests/lowest_requirements.py > .venv-$*/lowest.txt
+	.venv-$*/bin/python $(PIP) install -r requirements-dev.txt -e '.[dmc]' \
+	  $(and $(filter lowest,$*),-c .venv-lowest/lowest.txt)
+	.venv-$*/bin/python -m pip check
+	.venv-$*/bin/python -c 'import dm_control' 2>/dev/null || { \
+	  .venv-$*/bin/python $(PIP) install --no-deps 'dm-control<1.0.51' && \
+	  .venv-$*/bin/python $(PIP) install 'mujoco<3.18' lxml pyparsing scipy; }
+	@touch $@
+
 clean:
-	rm -rf build dist worldmodels.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist worldmodels_tf.egg-info .pytest_cache .ruff_cache
 	find agents configs data tests worldmodels -name __pycache__ \
 	  -exec rm -rf {} +
 
-# Made again when a requirement changes. `check` runs first, every time.
-.venv/installed: requirements.txt requirements-dev.txt | check
+# Made again when a requirement changes. `check` runs first, every time. Last,
+# this checkout itself, for the command `worldmodels`.
+.venv/installed: requirements.txt requirements-dev.txt pyproject.toml | check
 	@echo 'Installing into .venv, once: about 0.8 GB to download, 3 GB of disk.'
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --disable-pip-version-check \
-	  -r requirements.txt -r requirements-dev.txt
+	.venv/bin/python $(PIP) install -r requirements.txt -r requirements-dev.txt
+	.venv/bin/python $(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 # What pip cannot install is named before anything else runs, all at once.
@@ -74,7 +110,7 @@ check:
 	  bad=1; \
 	fi; \
 	if [ '$(GRAPHICS)' != no ] && command -v "$$python" >/dev/null && \
-	   ! "$$python" -m data.graphics; then \
+	   ! "$$python" -m worldmodels.data.graphics; then \
 	  echo 'setup: tasks that draw themselves need none: make GRAPHICS=no' >&2; \
 	  bad=1; \
 	fi; \

@@ -1,149 +1,170 @@
-"""Dreamer: a world model, and an actor and a critic learned inside it.
+"""Dreamer: a world model, and behavior learned inside it.
 
 Hafner et al. (2020), Dream to Control: Learning Behaviors by Latent
 Imagination, algorithm 1; with the values of its config, DreamerV2 (2021) and
 DreamerV3 (2023).
 """
 
-import functools
-
+import keras
 import tensorflow as tf
 
+from worldmodels import errors
 from worldmodels import imagination
-
-from . import actor_critic
-from . import diagnosis
-from . import model_based
-from . import planning
+from worldmodels import states
+from worldmodels.agents import agent
+from worldmodels.agents import diagnosis
+from worldmodels.agents.exploration import add_noise
+from worldmodels.agents.learner import load_learner
+from worldmodels.agents.planner import Planner
+from worldmodels.problem import Plan
+from worldmodels.spec import Spec
+from worldmodels.states import State
+from worldmodels.states import Tensor
+from worldmodels.world_model import Batch
+from worldmodels.world_model import Options
 
 ACTING = ('policy', 'planner')
 
 
-class Agent(model_based.ModelBased):
-  """Learns from batches, and from what it imagines after each of them.
+class Agent(agent.WorldModelAgent):
+  """Learns from batches, and from imagined rollouts after each of them.
 
   Args:
-    actions: A.
-    discrete: the actions are one-hot vectors.
-    model: keyword values of `world_model.WorldModel`.
-    optimizer: of the model, keyword values of `optimizer.Optimizer`.
-    actor, critic: groups of `actor_critic.ActorCritic`.
-    behaviour: its other keyword values.
-    acting: policy or planner: who acts. The planner does so with the actor's
-      proposals and the critic's value, if its group says so.
+    spec: of the task.
+    model: keyword values of `WorldModel`.
+    optimizer: of the model, keyword values of `Optimizer`.
+    learner: {kind, and keyword values of that learner}.
+    acting: policy or planner: who acts. The planner does so with the learner's
+      proposals and value, if its group says so.
     exploring: policy or planner: who acts where episodes are collected.
-    planner: keyword values of `planning.Planning`, without gamma.
-    exploration: as `model_based.explore` has it.
-    vectors: {key: size} of vectors observed beside the image.
-    size: image height and width.
+    planner: keyword values of `Planner`, without gamma.
+    exploration: as `exploration.add_noise` has it.
+    sample_states: states are drawn while acting; else the means.
   """
 
-  def __init__(self, *, actions, model, optimizer, actor, critic, behaviour,
-               acting, planner, exploration, exploring='policy',
-               discrete=False, vectors=None, size=64):
+  def __init__(
+    self,
+    *,
+    spec: Spec,
+    model: Options,
+    optimizer: Options,
+    learner: Options,
+    acting: str,
+    planner: Options,
+    exploration: float,
+    sample_states: bool,
+    exploring: str = 'policy',
+  ):
     super().__init__(
-        actions=actions, discrete=discrete, model=model, optimizer=optimizer,
-        vectors=vectors, size=size, sample=planner['sample'], name='dreamer')
-    for key, value in dict(acting=acting, exploring=exploring).items():
-      if value not in ACTING:
-        raise ValueError(
-            f'{key} is {value!r}; it is one of {", ".join(ACTING)}')
-    self.behaviour = actor_critic.ActorCritic(
-        features=self.model.rssm.size, actions=actions, discrete=discrete,
-        actor=actor, critic=critic, **behaviour)
-    self._planning = None
+      spec=spec,
+      model=model,
+      optimizer=optimizer,
+      sample_states=sample_states,
+      name='dreamer',
+    )
+    self._acting = errors.choose('acting', acting, ACTING)
+    self._exploring = errors.choose('exploring', exploring, ACTING)
+    with errors.group('learner'):
+      self.learner = load_learner(learner, self.model.features_size, spec)
+    self._planner = None
     if 'planner' in (acting, exploring):
-      self._planning = planning.Planning(
-          discrete, gamma=behaviour['gamma'], **planner)
-    if acting == 'planner':
-      # What it lives through is then not what its actor would do.
-      self.diagnose = None
-    self._acting, self._exploring = acting, exploring
+      with errors.group('planner'):
+        self._planner = Planner(spec, gamma=self.learner.gamma, **planner)
     self._exploration = exploration
     self.built = True
 
   @property
-  def learned(self):
-    """Pairs of what is trained, a layer, and its optimizer."""
-    return [*super().learned, *self.behaviour.learned]
+  def optimized(self) -> agent.Optimized:
+    """Pairs of a trained layer and its optimizer."""
+    return [*super().optimized, *self.learner.optimized]
 
   @property
-  def state_variables(self):
-    """Every variable that a checkpoint has to hold."""
-    return super().state_variables + self.behaviour.counters
-
-  def adopt(self, learner):
-    """Takes the parameters with which `learner`, or itself, is to act."""
-    super().adopt(learner)
-    for mine, theirs in zip(
-        self.behaviour.counters, learner.behaviour.counters, strict=True):
-      mine.assign(theirs)
+  def extra_variables(self) -> list[keras.Variable]:
+    """Variables beside the optimized ones that a checkpoint has to hold."""
+    return self.learner.extra_variables
 
   @tf.function
-  def train(self, batch, seed):
-    """One update on a batch [B, T, ...]: {name: scalar}."""
-    seeds = tf.random.split(seed, 3)
+  def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
+    """Does one update on a batch [B, T, ...]: {name: scalar}."""
     # Dynamics: learn the world model from what was seen.
-    metrics, posterior, made = self.train_model(batch, seeds[0])
-    # Behaviour: imagine from states of the batch, and learn from that.
-    start, weight = self.behaviour.choose(batch, posterior, seeds[1])
-    metrics.update(self.behaviour.update(
-        self.model, start, weight, seeds[2], allow=made))
+    metrics, posterior, made = self.train_model(
+      batch, tf.random.split(seed, 3)[0]
+    )
+    # Behavior: imagine from states of the batch, and learn from that.
+    metrics.update(
+      self.learner.update(self.model, batch, posterior, seed, enabled=made)
+    )
     return metrics
 
   @tf.function
-  def policy(self, observation, state, explore, seed):
-    """Filters the new image, then acts: with noise to explore, else without.
-
-    Args:
-      observation: {image uint8 [B, 64, 64, 3], is_first bool [B], vectors}.
-      state: of the step before.
-      explore: bool scalar tensor.
-      seed: int32 [2].
-
-    Returns:
-      (action [B, A] in [-1, 1], state).
-    """
+  def policy(
+    self, observation: Batch, state: State, explore: Tensor, seed: Tensor
+  ) -> tuple[Tensor, State]:
+    """Filters the new image, then acts; see the base class."""
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
+    features = self.model.features(posterior)
 
-    def explored():
+    def explored() -> Tensor:
       if self._exploring == 'planner':
-        action = self.plan(posterior, seeds[1:3])[:, 0]
+        action = self.plan(posterior, seeds[1:3]).actions[:, 0]
       else:
-        action = self._actor(posterior).sample(seeds[2])
-      return model_based.explore(
-          action, self._exploration, seeds[3], self.discrete)
+        action = self.learner.act(features, seeds[2])
+      return add_noise(action, self._exploration, seeds[3], self.spec.discrete)
 
-    def done():
+    def done() -> Tensor:
       if self._acting == 'planner':
-        return self.plan(posterior, seeds[1:3])[:, 0]
-      return self._actor(posterior).mode(seeds[1])
+        return self.plan(posterior, seeds[1:3]).actions[:, 0]
+      return self.learner.act(features, seeds[1], explore=False)
 
     action = tf.cond(explore, explored, done)
-    return action, {'action': action, **posterior}
+    return action, {'action': action, 'model': posterior}
 
-  def _actor(self, state):
-    """The actor's distribution over actions in states [B, ...]."""
-    return self.behaviour.actor.distribution(self.model.rssm.features(state))
-
-  def diagnose(self, batch, context, seed):
-    """How behaviour and model agree with the world: see `diagnosis`."""
-    return diagnosis.diagnose(
-        self.model, self.behaviour, batch, context, seed)
-
-  def plan(self, state, seeds):
-    """Plans actions [B, H, A] from states [B, ...]; seeds int32 [2, 2]."""
-    planner, behaviour = self._planning, self.behaviour
+  def plan(self, state: State, seeds: Tensor) -> Plan:
+    """Plans from states of the model [B, ...]; seeds int32 [2, 2]."""
+    planner = self._planner
     value = proposals = None
     if planner.value:
-      value = functools.partial(behaviour.value, self.model)
+      value = self._value
     if planner.proposals:
-      repeated = {key: tf.repeat(x, planner.proposals, axis=0)
-                  for key, x in state.items()}
-      _, drawn, _ = imagination.rollout(
-          self.model, behaviour.draw, repeated, planner.horizon,
-          tf.random.experimental.stateless_fold_in(seeds[0], 1))
-      proposals = tf.reshape(drawn, [
-          -1, planner.proposals, planner.horizon, self.actions])
-    return planner.plan(self.model, state, seeds, value, proposals)
+      proposals = self._propose(
+        state, tf.random.experimental.stateless_fold_in(seeds[0], 1)
+      )
+    return planner.plan(
+      self.model,
+      state,
+      seeds,
+      value=value,
+      prior=self._prior,
+      proposals=proposals,
+    )
+
+  def diagnose(
+    self, batch: Batch, context: int, seed: Tensor
+  ) -> tuple[dict[str, Tensor], State | None]:
+    """Compares behavior and model with the world: see `diagnosis`."""
+    if self._acting == 'planner':
+      # Planned episodes say nothing about the learner.
+      return {}, None
+    return diagnosis.diagnose(self.model, self.learner, batch, context, seed)
+
+  def _value(self, state: State) -> Tensor:
+    """Returns the learner's value of states [N, ...]: [N]."""
+    return self.learner.value(self.model.features(state))
+
+  def _prior(self, state: State) -> Tensor:
+    """Returns the learner's prior in states [N, ...]: [N, A]."""
+    return self.learner.prior(self.model.features(state))
+
+  def _propose(self, state: State, seed: Tensor) -> Tensor:
+    """Draws sequences of the learner from states [B, ...]: [B, M, H, A]."""
+    count, horizon = self._planner.proposals, self._planner.horizon
+
+    def act(features: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+      action = self.learner.act(features, seed)
+      return action, action
+
+    rollout = imagination.rollout(
+      self.model, act, states.repeat(state, count), horizon, seed
+    )
+    return tf.reshape(rollout.action, [-1, count, horizon, self.spec.actions])

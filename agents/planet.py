@@ -6,60 +6,70 @@ algorithms 1 and 2.
 
 import tensorflow as tf
 
-from . import model_based
-from . import planning
+from worldmodels import errors
+from worldmodels.agents import agent
+from worldmodels.agents.exploration import add_noise
+from worldmodels.agents.planner import Planner
+from worldmodels.problem import Plan
+from worldmodels.spec import Spec
+from worldmodels.states import State
+from worldmodels.states import Tensor
+from worldmodels.world_model import Batch
+from worldmodels.world_model import Options
 
 
-class Agent(model_based.ModelBased):
+class Agent(agent.WorldModelAgent):
   """Learns from batches and acts by planning in latent space.
 
   Args:
-    actions: A.
-    discrete: the actions are one-hot vectors.
-    model: keyword values of `world_model.WorldModel`.
-    optimizer: keyword values of `optimizer.Optimizer`.
-    planner: keyword values of `planning.Planning`.
-    exploration: as `model_based.explore` has it.
-    vectors: {key: size} of vectors observed beside the image.
-    size: image height and width.
+    spec: of the task.
+    model: keyword values of `WorldModel`.
+    optimizer: keyword values of `Optimizer`.
+    planner: keyword values of `Planner`.
+    exploration: as `exploration.add_noise` has it.
+    sample_states: states are drawn while acting; else the means.
   """
 
-  def __init__(self, *, actions, model, optimizer, planner, exploration,
-               discrete=False, vectors=None, size=64):
+  def __init__(
+    self,
+    *,
+    spec: Spec,
+    model: Options,
+    optimizer: Options,
+    planner: Options,
+    exploration: float,
+    sample_states: bool,
+  ):
     super().__init__(
-        actions=actions, discrete=discrete, model=model, optimizer=optimizer,
-        vectors=vectors, size=size, sample=planner['sample'], name='planet')
-    self.planning = planning.Planning(discrete, **planner)
-    self.exploration = exploration
+      spec=spec,
+      model=model,
+      optimizer=optimizer,
+      sample_states=sample_states,
+      name='planet',
+    )
+    with errors.group('planner'):
+      self.planner = Planner(spec, **planner)
+    self._exploration = exploration
     self.built = True
 
-  def plan(self, state, seeds):
-    """Plans actions [B, H, A] from states [B, ...]; seeds int32 [2, 2]."""
-    return self.planning.plan(self.model, state, seeds)
+  def plan(self, state: State, seeds: Tensor) -> Plan:
+    """Plans from states of the model [B, ...]; seeds int32 [2, 2]."""
+    return self.planner.plan(self.model, state, seeds)
 
   @tf.function
-  def policy(self, observation, state, explore, seed):
-    """Filters the new image, then plans from there.
-
-    Args:
-      observation: {image uint8 [B, 64, 64, 3], is_first bool [B], vectors}.
-      state: of the step before.
-      explore: bool scalar tensor, adds noise.
-      seed: int32 [2].
-
-    Returns:
-      (action [B, A] in [-1, 1], state).
-    """
+  def policy(
+    self, observation: Batch, state: State, explore: Tensor, seed: Tensor
+  ) -> tuple[Tensor, State]:
+    """Filters the new image, then plans from there; see the base class."""
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
-    action = self.plan(posterior, seeds[1:3])[:, 0]
-    noisy = model_based.explore(
-        action, self.exploration, seeds[3], self.discrete)
+    action = self.plan(posterior, seeds[1:3]).actions[:, 0]
+    noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
     action = tf.where(explore, noisy, action)
-    return action, {'action': action, **posterior}
+    return action, {'action': action, 'model': posterior}
 
   @tf.function
-  def train(self, batch, seed):
-    """One gradient step on a batch [B, T, ...]: {name: scalar}."""
+  def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
+    """Does one gradient step on a batch [B, T, ...]: {name: scalar}."""
     metrics, _, _ = self.train_model(batch, seed)
     return metrics

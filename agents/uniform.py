@@ -2,31 +2,37 @@
 
 import tensorflow as tf
 
+from worldmodels.spec import Spec
+from worldmodels.states import State
+from worldmodels.states import Tensor
+from worldmodels.world_model import Batch
+
 
 class Agent:
   """Acts at random and learns nothing.
 
   Args:
-    actions: A.
-    discrete: whether actions are one-hot.
+    spec: of the task.
   """
 
-  def __init__(self, *, actions, discrete=False):
-    self.actions = actions
-    self._discrete = discrete
+  def __init__(self, *, spec: Spec):
+    self.spec = spec
 
-  def initial(self, batch):
+  def initial(self, count: int | Tensor) -> State:
     """Returns the state before the first step; there is none to keep."""
-    return {'action': tf.zeros([batch, self.actions])}
+    return {'action': tf.zeros([count, self.spec.actions])}
 
-  def policy(self, observation, state, explore, seed):
+  def policy(
+    self, observation: Batch, state: State, explore: Tensor, seed: Tensor
+  ) -> tuple[Tensor, State]:
     """Returns actions [B, A], uniform in [-1, 1] or one-hot, and the state."""
     del observation, explore
     shape = tf.shape(state['action'])
-    if self._discrete:
+    if self.spec.discrete:
       index = tf.random.stateless_uniform(
-          shape[:1], seed, 0, self.actions, tf.int32)  # [B]
-      action = tf.one_hot(index, self.actions)
+        shape[:1], seed, 0, self.spec.actions, tf.int32
+      )  # [B]
+      action = tf.one_hot(index, self.spec.actions)
     else:
       action = tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
     return action, {'action': action}

@@ -1,60 +1,68 @@
 """Dreamer (Hafner et al., 2020) and its successors: presets.
 
-  --config=configs/dreamer.py:paper   Dreamer as its code runs it; a GPU
-  --config=configs/dreamer.py:v2      as DreamerV2 runs DMC vision; a GPU
-  --config=configs/dreamer.py:v3      as DreamerV3 (2023, size S) does; a GPU
-  --config=configs/dreamer.py:v2_small, v3_small: the same, narrower
-  --config=configs/dreamer.py:cpu     learns on two cores in half an hour
-  --config=configs/dreamer.py:small   learns the task `hill` in minutes
-  --config=configs/dreamer.py:debug   every part of the program in a minute
+  --config=dreamer:paper   Dreamer as its code runs it; a GPU
+  --config=dreamer:v2      as DreamerV2 runs DMC vision; a GPU
+  --config=dreamer:v3      as DreamerV3 (2023, size S) does; a GPU
+  --config=dreamer:v2_small, v3_small: the same, narrower
+  --config=dreamer:cpu     learns on two cores in half an hour
+  --config=dreamer:small   learns the task `hill` in minutes
+  --config=dreamer:debug   every part of the program in a minute
 
 What is not named here is as in configs/planet.py. [P] is the paper (version
 3), [C] its code (danijar/dreamer), [C2] that of DreamerV2, [P3] the paper of
 DreamerV3 (version 1), [X] our experiments (docs/experiments.md).
 """
 
-import pathlib
-import runpy
+from ml_collections import config_dict
 
-import ml_collections
-
-_PLANET = runpy.run_path(str(pathlib.Path(__file__).with_name('planet.py')))
+from worldmodels.configs import planet
 
 
-def get_config(preset='cpu'):
+def get_config(preset: str = 'cpu') -> config_dict.ConfigDict:
   """Returns the config of `preset`."""
   if preset not in PRESETS:
     raise ValueError(
-        f'no preset {preset!r} in configs/dreamer.py; there are '
-        f'{", ".join(PRESETS)}')
+      f'no preset {preset!r} of dreamer; there are {", ".join(PRESETS)}'
+    )
   return PRESETS[preset]()
 
 
-def _behave(config):
+def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   """Makes a config of PlaNet one of Dreamer, with the values of [C]."""
-  config.agent = 'dreamer'
+  config.agent.kind = 'dreamer'
   config.acting = 'policy'  # or planner, which may use actor and critic
   config.exploring = 'policy'  # or planner: who collects episodes
-  config.actor = ml_collections.ConfigDict(dict(
-      kind='tanh_normal',  # see agents/action_distributions.py [P]
+  config.learner = config_dict.create(
+    kind='actor_critic',  # agents/learners/
+    horizon=15,  # imagined agent_steps [P]
+    gamma=0.99,  # discount per agent_step [P]
+    lambda_=0.95,  # of the lambda-returns [P]
+    starts=0,  # states of a batch that rollouts start from; 0: all [P]
+    gradient='pathwise',  # or reinforce, or mixed [P]
+    mix=0.9,  # share of reinforce in mixed [C2]
+    entropy=0.0,  # weight of the actor's entropy [C]
+    normalize=0.0,  # least spread that returns are divided by; 0: are not
+    normalize_decay=0.99,  # of the average of their spread (DreamerV3)
+    actor=dict(
+      kind='tanh_normal',  # agents/action_distributions/ [P]
       distributions=dict(
-          tanh_normal=dict(
-              mean_scale=5.0,  # bound of the mean before the tanh [C]
-              init_std=5.0,  # before the tanh, at the start [C]
-              min_std=1e-4,  # floor of it [C]
-              mode_samples=100,  # draws, the likeliest of which is the mode [C]
-          ),
-          truncated_normal=dict(
-              init_std=1.0,  # at the start; it is at most twice that [C2]
-              min_std=0.1,  # added to it [C2]
-          ),
-          bounded_normal=dict(
-              min_std=0.1,  # lower bound of the standard deviation [P3]
-              max_std=1.0,  # upper bound [P3]
-          ),
-          one_hot=dict(
-              unimix=0.01,  # uniform share of the probabilities [P3]
-          ),
+        tanh_normal=dict(
+          mean_scale=5.0,  # bound of the mean before the tanh [C]
+          init_std=5.0,  # before the tanh, at the start [C]
+          min_std=1e-4,  # floor of it [C]
+          mode_samples=100,  # draws, the likeliest of which is the mode [C]
+        ),
+        truncated_normal=dict(
+          init_std=1.0,  # at the start; it is at most twice that [C2]
+          min_std=0.1,  # added to it [C2]
+        ),
+        bounded_normal=dict(
+          min_std=0.1,  # lower bound of the standard deviation [P3]
+          max_std=1.0,  # upper bound [P3]
+        ),
+        one_hot=dict(
+          unimix=0.01,  # uniform share of the probabilities [P3]
+        ),
       ),
       units=400,  # [C; P: 300]
       layers=4,  # hidden ones [C; P: 3]
@@ -63,14 +71,14 @@ def _behave(config):
       normalization='none',  # or layer
       precision='float32',  # of the products; or mixed_bfloat16
       optimizer=dict(
-          rate=8e-5,  # [P]
-          epsilon=1e-7,  # [C]
-          clip=100.0,  # global norm of the gradient [P]
-          warmup=0,  # updates over which the rate rises from zero
-          average=0.0,  # decay of the average that acts; 0: none
+        rate=8e-5,  # [P]
+        epsilon=1e-7,  # [C]
+        clip=100.0,  # global norm of the gradient [P]
+        warmup=0,  # updates over which the rate rises from zero
+        average=0.0,  # decay of the average that acts; 0: none
       ),
-  ))
-  config.critic = ml_collections.ConfigDict(dict(
+    ),
+    critic=dict(
       kind='normal',  # or two_hot (DreamerV3)
       std=1.0,  # of the Gaussian [C]
       bins=255,  # of two_hot: numbers, equally far apart in symlog [P3]
@@ -85,171 +93,204 @@ def _behave(config):
       slow_every=1,  # updates between its moves
       slow_share=1.0,  # of the way that it moves
       optimizer=dict(
-          rate=8e-5,  # [P]
-          epsilon=1e-7,  # [C]
-          clip=100.0,  # global norm of the gradient [P]
-          warmup=0,  # updates over which the rate rises from zero
-          average=0.0,  # decay of the average that values plans; 0: none
+        rate=8e-5,  # [P]
+        epsilon=1e-7,  # [C]
+        clip=100.0,  # global norm of the gradient [P]
+        warmup=0,  # updates over which the rate rises from zero
+        average=0.0,  # decay of the average that values plans; 0: none
       ),
-  ))
-  config.behaviour = ml_collections.ConfigDict(dict(
-      horizon=15,  # imagined agent_steps [P]
-      gamma=0.99,  # discount per agent_step [P]
-      lambda_=0.95,  # of the lambda-returns [P]
-      starts=0,  # states of a batch that rollouts start from; 0: all [P]
-      gradient='pathwise',  # or reinforce, or mixed [P]
-      mix=0.9,  # share of reinforce in mixed [C2]
-      entropy=0.0,  # weight of the actor's entropy [C]
-      normalize=0.0,  # least spread that returns are divided by; 0: are not
-      normalize_decay=0.99,  # of the average of their spread (DreamerV3)
-  ))
+    ),
+  )
   config.planner.update(
-      proposals=0,  # sequences of the actor among the candidates
-      value=False,  # the critic's value counts at the horizon (TD-MPC2)
+    proposals=0,  # sequences of the actor among the candidates
+    value=False,  # the critic's value counts at the horizon (TD-MPC2)
   )
   return config
 
 
-def paper():
-  """Dreamer as its code runs it; where the paper says otherwise: [P]."""
-  config = _behave(_PLANET['paper']())
+def paper() -> config_dict.ConfigDict:
+  """Returns Dreamer as its code runs it; where the paper differs: [P]."""
+  config = _as_dreamer(planet.paper())
   config.environment.action_repeat = 2  # for all tasks [P]
   config.train.first_updates = 100  # "pretrain" [C]
   config.encoder.bits = 8  # [C]
-  config.rssm.activation = 'elu'  # [C]
+  config.dynamics.activation = 'elu'  # [C]
   config.heads.reward.update(
-      scale=1.0, units=400, layers=2, activation='elu')  # [C; P: 3 x 300]
+    scale=1.0, units=400, layers=2, activation='elu'
+  )  # [C; P: 3 x 300]
   config.kl.free = 'mean'  # [C]
   config.optimizer.update(rate=6e-4, epsilon=1e-7, clip=100.0)  # [P, C]
   return config
 
 
-def v2():
-  """DreamerV2 with the values its code has for DMC vision [C2]."""
+def v2() -> config_dict.ConfigDict:
+  """Returns DreamerV2 with the values its code has for DMC vision [C2]."""
   config = paper()
   config.preset = 'v2'
   config.train.update(batch=16, length=50)
   config.encoder.update(channels=(48, 96, 192, 384), activation='elu')
   config.heads.image.update(
-      linear=1536, channels=(192, 96, 48), activation='elu')
-  config.rssm.update(
-      kind='categorical', deter=200, stoch=32, classes=32, unimix=0.0,
-      hidden=200, cell='layer_norm_gru')
+    linear=1536, channels=(192, 96, 48), activation='elu'
+  )
+  config.dynamics.update(
+    latent='categorical',
+    deter=200,
+    stoch=32,
+    classes=32,
+    unimix=0.0,
+    hidden=200,
+    cell='layer_norm_gru',
+  )
   config.heads.reward.update(units=400, layers=4)
   config.kl.update(
-      free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2)
+    free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2
+  )
   config.optimizer.update(rate=3e-4, epsilon=1e-5)
-  config.actor.kind = 'truncated_normal'
-  config.actor.optimizer.update(rate=8e-5, epsilon=1e-5)
-  config.critic.update(layers=4, slow='target', slow_every=100)
-  config.critic.optimizer.update(rate=8e-5, epsilon=1e-5)
-  config.behaviour.entropy = 1e-4
+  config.learner.actor.kind = 'truncated_normal'
+  config.learner.actor.optimizer.update(rate=8e-5, epsilon=1e-5)
+  config.learner.critic.update(layers=4, slow='target', slow_every=100)
+  config.learner.critic.optimizer.update(rate=8e-5, epsilon=1e-5)
+  config.learner.entropy = 1e-4
   config.exploration = 0.0  # the actor's own
   return config
 
 
-def v3():
-  """DreamerV3 (2023), size S, with its values for DMC vision [P3]."""
+def v3() -> config_dict.ConfigDict:
+  """Returns DreamerV3 (2023), size S, with its values for DMC vision [P3]."""
   config = v2()
   config.preset = 'v3'
   config.train.update(
-      batch=16, length=64,
-      updates=250)  # 512 replayed steps for each agent_step
+    batch=16, length=64, updates=250
+  )  # 512 replayed steps for each agent_step
   norm = dict(activation='silu', normalization='layer')
-  config.encoder.update(
-      channels=(32, 64, 128, 256), padding='same', **norm)
+  config.encoder.update(channels=(32, 64, 128, 256), padding='same', **norm)
   config.heads.image.update(
-      start=4, linear=0, channels=(256, 128, 64, 32), **norm)
-  config.rssm.update(deter=512, hidden=512, unimix=0.01, activation='silu')
+    start=4, linear=0, channels=(256, 128, 64, 32), **norm
+  )
+  config.dynamics.update(deter=512, hidden=512, unimix=0.01, activation='silu')
   config.heads.image.scale = 2.0  # The published loss has no half in it.
   config.heads.reward.update(kind='two_hot', units=512, layers=2, **norm)
   config.heads.discount.update(
-      kind='bernoulli', scale=1.0, units=512, layers=2,
-      initializer='glorot_uniform', **norm)
+    kind='bernoulli',
+    scale=1.0,
+    units=512,
+    layers=2,
+    initializer='glorot_uniform',
+    **norm,
+  )
   config.kl.update(free='side', prior_scale=0.5, posterior_scale=0.1)
   config.optimizer.update(rate=1e-4, epsilon=1e-8, clip=1000.0)
-  config.actor.update(kind='bounded_normal', units=512, layers=2, **norm)
-  config.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
-  config.critic.update(
-      kind='two_hot', units=512, layers=2,
-      slow='regularizer', slow_every=1, slow_share=0.02, **norm)
-  config.critic.optimizer.update(rate=3e-5, epsilon=1e-5)
-  config.behaviour.update(
-      gamma=1.0 - 1.0 / 333.0, entropy=3e-4, normalize=1.0)
+  config.learner.actor.update(
+    kind='bounded_normal', units=512, layers=2, **norm
+  )
+  config.learner.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
+  config.learner.critic.update(
+    kind='two_hot',
+    units=512,
+    layers=2,
+    slow='regularizer',
+    slow_every=1,
+    slow_share=0.02,
+    **norm,
+  )
+  config.learner.critic.optimizer.update(rate=3e-5, epsilon=1e-5)
+  config.learner.update(gamma=1.0 - 1.0 / 333.0, entropy=3e-4, normalize=1.0)
   return config
 
 
-def v2_small():
-  """DreamerV2 at about a tenth of its numbers."""
+def v2_small() -> config_dict.ConfigDict:
+  """Returns DreamerV2 at about a tenth of its numbers."""
   return _quarter(v2(), 'v2_small')
 
 
-def v3_small():
-  """DreamerV3 at about a tenth of the numbers of its size S."""
+def v3_small() -> config_dict.ConfigDict:
+  """Returns DreamerV3 at about a tenth of the numbers of its size S."""
   return _quarter(v3(), 'v3_small')
 
 
-def _quarter(config, preset):
-  """Makes networks narrower; what is learned and how stays."""
+def _quarter(
+  config: config_dict.ConfigDict, preset: str
+) -> config_dict.ConfigDict:
+  """Makes networks narrower, and nothing else."""
   config.preset = preset
   for group in (config.encoder, config.heads.image):
     group.channels = tuple(max(8, depth // 4) for depth in group.channels)
-  config.rssm.update(deter=128, hidden=128, stoch=16, classes=16)
-  for group in (config.heads.reward, config.heads.discount, config.actor,
-                config.critic):
+  config.dynamics.update(deter=128, hidden=128, stoch=16, classes=16)
+  for group in (
+    config.heads.reward,
+    config.heads.discount,
+    config.learner.actor,
+    config.learner.critic,
+  ):
     group.units = 128
   config.heads.image.linear = min(config.heads.image.linear, 384)
   return config
 
 
-def cpu():
-  """The recipe for two cores: docs/experiments.md says why."""
-  config = _behave(_PLANET['cpu']())
+def cpu() -> config_dict.ConfigDict:
+  """Returns the recipe for two cores: docs/experiments.md says why."""
+  config = _as_dreamer(planet.cpu())
   config.train.episodes = 80
   network = dict(units=128, layers=2, initializer='he_normal')
-  config.actor.update(kind='truncated_normal', **network)
-  config.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
-  config.critic.update(
-      kind='two_hot', bins=63, limit=8.0,
-      slow='target', slow_every=1, slow_share=0.02, **network)
-  config.critic.optimizer.update(rate=3e-4, epsilon=1e-5)
-  config.behaviour.update(
-      horizon=12, gamma=0.97,
-      starts=128,  # half of them [X]
-      entropy=0.02,  # or the actor is sure before the model knows [X]
-      normalize=1.0)
+  config.learner.actor.update(kind='truncated_normal', **network)
+  config.learner.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
+  config.learner.critic.update(
+    kind='two_hot',
+    bins=63,
+    limit=8.0,
+    slow='target',
+    slow_every=1,
+    slow_share=0.02,
+    **network,
+  )
+  config.learner.critic.optimizer.update(rate=3e-4, epsilon=1e-5)
+  config.learner.update(
+    horizon=12,
+    gamma=0.97,
+    starts=128,  # half of them [X]
+    entropy=0.02,  # or the actor is sure before the model knows [X]
+    normalize=1.0,
+  )
   # Of what its actor does alone a replay is too much alike to improve on [X].
   config.exploring = 'planner'
   config.planner.update(
-      horizon=5, iterations=4, candidates=64, elites=8, value=True)
+    horizon=5, iterations=4, candidates=64, elites=8, value=True
+  )
   config.exploration = 0.2
   return config
 
 
-def small():
-  """Learns our task `hill`, without OpenGL, in minutes."""
-  config = _shrink(_PLANET['small']())
+def small() -> config_dict.ConfigDict:
+  """Returns a config that learns `hill`, without OpenGL, in minutes."""
+  config = _shrink(planet.small())
   return config
 
 
-def debug():
-  """Tiny: it runs every part and learns nothing worth having."""
-  config = _shrink(_PLANET['debug']())
-  config.actor.update(units=24)
-  config.critic.update(units=24)
-  config.behaviour.update(horizon=3, starts=8)
+def debug() -> config_dict.ConfigDict:
+  """Returns a tiny config that runs every part and learns next to nothing."""
+  config = _shrink(planet.debug())
+  config.learner.actor.update(units=24)
+  config.learner.critic.update(units=24)
+  config.learner.update(horizon=3, starts=8)
   return config
 
 
-def _shrink(planet):
-  """Takes world model and training of `planet`, and behaviour of `cpu`."""
-  config, behaviour = _behave(planet), cpu()
-  for key in ('actor', 'critic', 'behaviour', 'exploring', 'exploration'):
-    config[key] = behaviour[key]
-  config.planner.value = behaviour.planner.value
+def _shrink(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+  """Makes a config of PlaNet one of Dreamer, with the learner of `cpu`."""
+  config, wide = _as_dreamer(config), cpu()
+  for key in ('learner', 'exploring', 'exploration'):
+    config[key] = wide[key]
+  config.planner.value = wide.planner.value
   return config
 
 
 PRESETS = {
-    'paper': paper, 'v2': v2, 'v3': v3, 'v2_small': v2_small,
-    'v3_small': v3_small, 'cpu': cpu, 'small': small, 'debug': debug}
+  'paper': paper,
+  'v2': v2,
+  'v3': v3,
+  'v2_small': v2_small,
+  'v3_small': v3_small,
+  'cpu': cpu,
+  'small': small,
+  'debug': debug,
+}

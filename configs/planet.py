@@ -1,247 +1,271 @@
-"""PlaNet (Hafner et al., 2019): what each preset trains, plans and stores.
+"""PlaNet (Hafner et al., 2019): presets.
 
-  --config=configs/planet.py:paper   faithful to PlaNet's code; a GPU and a day
-  --config=configs/planet.py:cpu     learns on two cores within 45 minutes
-  --config=configs/planet.py:small   learns the task `hill` in a minute or two
-  --config=configs/planet.py:debug   every part of the program in a minute
+  --config=planet:paper   faithful to PlaNet's code; a GPU and a day
+  --config=planet:cpu     learns on two cores within 45 minutes
+  --config=planet:small   learns the task `hill` in a minute or two
+  --config=planet:debug   every part of the program in a minute
 
 [P] is the paper, [C] its code (google-research/planet), [X] our experiments
-(docs/experiments.md). Any key can be set as --config.rssm.deter=64.
+(docs/experiments.md). Any key can be set as --config.dynamics.deter=64.
 """
 
-import ml_collections
+from ml_collections import config_dict
 
 
-def get_config(preset='cpu'):
+def get_config(preset: str = 'cpu') -> config_dict.ConfigDict:
   """Returns the config of `preset`."""
   if preset not in PRESETS:
     raise ValueError(
-        f'no preset {preset!r} in configs/planet.py; there are '
-        f'{", ".join(PRESETS)}')
+      f'no preset {preset!r} of planet; there are {", ".join(PRESETS)}'
+    )
   return PRESETS[preset]()
 
 
-def paper():
-  """PlaNet as its code runs it; where the paper says otherwise: [P]."""
-  config = ml_collections.ConfigDict()
+def paper() -> config_dict.ConfigDict:
+  """Returns PlaNet as its code runs it; where the paper differs: [P]."""
+  config = config_dict.ConfigDict()
   config.preset = 'paper'  # which of the functions here made it
-  config.agent = 'planet'  # a module in agents/
-  config.task = 'cartpole_swingup'  # see data/resolve.py for the kinds of name
+  config.task = 'cartpole_swingup'  # of the suite, of data/tasks, module:name
   config.seed = 0  # of everything that is random
 
-  config.environment = ml_collections.ConfigDict(dict(
-      action_repeat=0,  # env_steps per agent_step; 0: PlaNet's table, else 2
-      size=64,  # pixels, height and width [P]
-      quality='exact',  # of the rendering: exact, near or fast
-      vectors=(),  # names of observations to have beside the image
-  ))
-  config.store = ml_collections.ConfigDict(dict(
-      capacity=0,  # env_steps kept on disk; 0 keeps all [C]
-      memory_mb=1024,  # MB of memory that compressed episodes may use
-  ))
-  config.train = ml_collections.ConfigDict(dict(
-      episodes=1000,  # in all, the seed episodes included [P]
-      seed_episodes=5,  # of random actions [P]
-      updates=100,  # gradient steps per episode [P: C = 100]
-      first_updates=0,  # further gradient steps before the first episode
-      batch=50,  # chunks [P]
-      length=50,  # agent_steps per chunk [P]
-      overlap=False,  # collect an episode while learning from those before it
-      checkpoints=3,  # kept
-  ))
-  config.evaluate = ml_collections.ConfigDict(dict(
-      every=10,  # episodes between evaluations [C: 10]
-      episodes=1,  # per evaluation during training [C]
-      last_episodes=10,  # of the evaluation at the end [P]
-      context=5,  # observed agent_steps before open-loop prediction
-      horizon=45,  # predicted agent_steps
-  ))
-  config.encoder = ml_collections.ConfigDict(dict(
-      image='convolutional',  # or spatial_softmax, whose keys see cpu [P]
-      bits=5,  # color depth [P]
-      center=False,  # subtract the mean image of the seed episodes
-      channels=(32, 64, 128, 256),  # [P]
-      kernel=4,  # pixels, of stride 2 [P]
-      padding='valid',  # or same [C]
+  # Of every `kind`: the name of a file in the folder named beside it, or
+  # module:name of one's own.
+  config.agent = config_dict.create(
+    kind='planet',  # agents/
+    sample_states=True,  # states are drawn while acting; else the means [C]
+  )
+  config.environment = config_dict.create(
+    action_repeat=0,  # env_steps per agent_step; 0: PlaNet's table, else 2
+    size=64,  # pixels, height and width [P]
+    quality='exact',  # of the rendering: exact, near or fast
+    vectors=(),  # names of observations to have beside the image
+  )
+  config.store = config_dict.create(
+    capacity=0,  # env_steps kept on disk; 0 keeps all [C]
+    memory_mb=1024,  # MB of memory that compressed episodes may use
+  )
+  config.train = config_dict.create(
+    episodes=1000,  # in all, the seed episodes included [P]
+    seed_episodes=5,  # of random actions [P]
+    updates=100,  # gradient steps per episode [P: C = 100]
+    first_updates=0,  # further gradient steps before the first episode
+    batch=50,  # chunks [P]
+    length=50,  # agent_steps per chunk [P]
+    overlap=False,  # collect an episode while learning from those before it
+    checkpoints=3,  # kept
+  )
+  config.evaluate = config_dict.create(
+    every=10,  # episodes between evaluations [C: 10]
+    episodes=1,  # per evaluation during training [C]
+    last_episodes=10,  # of the evaluation at the end [P]
+    context=5,  # observed agent_steps before open-loop prediction
+    horizon=45,  # predicted agent_steps
+  )
+  config.encoder = config_dict.create(
+    kind='convolutional',  # worldmodels/encoders/ [P]
+    bits=5,  # color depth [P]
+    center=False,  # subtract the mean image of the seed episodes
+    channels=(32, 64, 128, 256),  # [P]
+    kernel=4,  # pixels, of stride 2 [P]
+    padding='valid',  # or same [C]
+    activation='relu',  # [P]
+    initializer='glorot_uniform',  # of the weights [C]
+    normalization='none',  # or layer: over channels, before the activation
+    precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
+  )
+  config.dynamics = config_dict.create(
+    kind='rssm',  # worldmodels/dynamics/
+    latent='gaussian',  # or deterministic (PlaNet, figure 4), categorical
+    recurrent=True,  # False: PlaNet's stochastic model (figure 4)
+    deter=200,  # [P]
+    stoch=30,  # [P]
+    hidden=200,  # [P]
+    cell='gru',  # as GRUBlockCell [C]; or layer_norm_gru (DreamerV2)
+    min_std=0.1,  # [C; not in P]
+    classes=32,  # of each categorical, of which there are `stoch`
+    unimix=0.01,  # uniform share of their probabilities (DreamerV3)
+    activation='relu',  # of the dense layers [P]
+    initializer='glorot_uniform',  # of the dense layers [C]
+    precision='float32',  # of all products; or mixed_bfloat16
+  )
+  config.heads = config_dict.create(
+    image=dict(
+      kind='convolutional',  # worldmodels/heads/ [P]
+      scale=1.0,  # weight in the loss [P]
+      share=1.0,  # of the frames reconstructed at each update
+      start=1,  # side of the decoder's first map: 1 [P] or 4
+      linear=1024,  # units of the dense layer before it [P]; 0: none
+      channels=(128, 64, 32),  # [P]
       activation='relu',  # [P]
-      initializer='glorot_uniform',  # of the weights [C]
-      normalization='none',  # or layer: over channels, before the activation
-      precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
-  ))
-  config.rssm = ml_collections.ConfigDict(dict(
-      kind='recurrent',  # or deterministic, stochastic: PlaNet's figure 4;
-      # or categorical (DreamerV2)
-      deter=200,  # [P]
-      stoch=30,  # [P]
-      hidden=200,  # [P]
-      cell='gru',  # as GRUBlockCell [C]; or layer_norm_gru (DreamerV2)
-      min_std=0.1,  # [C; not in P]
-      classes=32,  # of each categorical, of which there are `stoch`
-      unimix=0.01,  # uniform share of their probabilities (DreamerV3)
-      activation='relu',  # of the dense layers [P]
-      initializer='glorot_uniform',  # of the dense layers [C]
-      precision='float32',  # of all products; or mixed_bfloat16
-  ))
-  config.heads = ml_collections.ConfigDict(dict(
-      image=dict(
-          kind='image',  # the decoder of [P]; or points, whose keys see cpu
-          scale=1.0,  # weight in the loss [P]
-          share=1.0,  # of the frames reconstructed at each update
-          start=1,  # side of the decoder's first map: 1 [P] or 4
-          linear=1024,  # units of the dense layer before it [P]; 0: none
-          channels=(128, 64, 32),  # [P]
-          activation='relu',  # [P]
-          initializer='glorot_uniform',  # [C]
-          normalization='none',  # or layer: as that of the encoder
-          precision='float32',  # of the convolutions; or mixed_bfloat16
-      ),
-      reward=dict(
-          kind='normal',  # a Gaussian [P]; or symlog, two_hot (DreamerV3)
-          scale=10.0,  # [C; P: 1]
-          units=300,  # [C; P: 200]
-          layers=3,  # [C; P: 2]
-          std=1.0,  # of the Gaussian [P]
-          bins=255,  # of two_hot: numbers, equally far apart in symlog
-          limit=20.0,  # of two_hot: the largest symlog
-          activation='relu',  # [P]
-          initializer='glorot_uniform',  # [C]
-          normalization='none',  # or layer, before the activation [P]
-          precision='float32',  # of the products; or mixed_bfloat16
-      ),
-      discount=dict(
-          kind='none',  # or bernoulli, for tasks that end before their time
-          scale=5.0,  # of its log likelihood
-          units=64,  # per layer
-          layers=2,  # hidden ones
-          activation='elu',  # of the layers
-          initializer='he_normal',  # of the weights
-          normalization='none',  # or layer
-          precision='float32',  # of the products; or mixed_bfloat16
-      ),
-  ))
-  config.kl = ml_collections.ConfigDict(dict(
-      scale=1.0,  # [P]
-      free_nats=3.0,  # [P]
-      free='step',  # which of the published forms: step, mean or side
-      prior_scale=1.0,  # balance (DreamerV2): the prior's share
-      posterior_scale=1.0,  # and the posterior's; 1 and 1 is the plain KL
-  ))
-  config.overshooting = ml_collections.ConfigDict(dict(
-      steps=0,  # distance predicted from every state; 0: none [C]
-      kl=0.0,  # weight of the KL of those predictions
-      reward=0.0,  # weight of their reward likelihood
-      image=0.0,  # weight of their image likelihood, on a few of the frames
-  ))
-  config.optimizer = ml_collections.ConfigDict(dict(
-      rate=1e-3,  # [P]
-      epsilon=1e-4,  # [P]
-      clip=1000.0,  # global norm of the gradient [P]
-      warmup=0,  # updates over which the rate rises from zero
-      average=0.0,  # decay of the average of the weights that acts; 0: none
-  ))
-  config.planner = ml_collections.ConfigDict(dict(
-      name='cem',  # a module in agents/planners/
-      horizon=12,  # agent_steps [P]
-      iterations=10,  # [P]
-      candidates=1000,  # [P]
-      elites=100,  # [P]
-      spread=1.0,  # standard deviation of the first candidates [P]
-      min_std=0.0,  # of later ones
-      sample=True,  # states are sampled in planning; else the means [C: True]
-  ))
+      initializer='glorot_uniform',  # [C]
+      normalization='none',  # or layer: as that of the encoder
+      precision='float32',  # of the convolutions; or mixed_bfloat16
+    ),
+    reward=dict(
+      kind='normal',  # a Gaussian [P]; or symlog, two_hot (DreamerV3)
+      scale=10.0,  # [C; P: 1]
+      units=300,  # [C; P: 200]
+      layers=3,  # [C; P: 2]
+      std=1.0,  # of the Gaussian [P]
+      bins=255,  # of two_hot: numbers, equally far apart in symlog
+      limit=20.0,  # of two_hot: the largest symlog
+      activation='relu',  # [P]
+      initializer='glorot_uniform',  # [C]
+      normalization='none',  # or layer, before the activation [P]
+      precision='float32',  # of the products; or mixed_bfloat16
+    ),
+    discount=dict(
+      kind='none',  # or bernoulli, for tasks that end before their time
+      scale=5.0,  # of its log likelihood
+      units=64,  # per layer
+      layers=2,  # hidden ones
+      activation='elu',  # of the layers
+      initializer='he_normal',  # of the weights
+      normalization='none',  # or layer
+      precision='float32',  # of the products; or mixed_bfloat16
+    ),
+  )
+  config.kl = config_dict.create(
+    scale=1.0,  # [P]
+    free_nats=3.0,  # [P]
+    free='step',  # which of the published forms: step, mean or side
+    prior_scale=1.0,  # balance (DreamerV2): the prior's share
+    posterior_scale=1.0,  # and the posterior's; 1 and 1 is the plain KL
+  )
+  config.overshooting = config_dict.create(
+    steps=0,  # distance predicted from every state; 0: none [C]
+    kl=0.0,  # weight of the KL of those predictions
+    reward=0.0,  # weight of their reward likelihood
+    image=0.0,  # weight of their image likelihood, on a few of the frames
+  )
+  config.optimizer = config_dict.create(
+    rate=1e-3,  # [P]
+    epsilon=1e-4,  # [P]
+    clip=1000.0,  # global norm of the gradient [P]
+    warmup=0,  # updates over which the rate rises from zero
+    average=0.0,  # decay of the average of the weights that acts; 0: none
+  )
+  config.planner = config_dict.create(
+    kind='cem',  # agents/planners/
+    horizon=12,  # agent_steps [P]
+    iterations=10,  # [P]
+    candidates=1000,  # [P]
+    elites=100,  # [P]
+    spread=1.0,  # standard deviation of the first candidates [P]
+    min_std=0.0,  # of later ones
+    sample=True,  # states are drawn in planning; else the means [C]
+  )
   config.exploration = 0.3  # standard deviation of the noise on actions [P]
   return config
 
 
-def cpu():
-  """The recipe for two cores: docs/experiments.md says why."""
+def cpu() -> config_dict.ConfigDict:
+  """Returns the recipe for two cores: docs/experiments.md says why."""
   config = paper()
   config.preset = 'cpu'
   config.task = 'cartpole_balance'
   config.environment.quality = 'fast'
   config.train.update(
-      episodes=100, updates=200, batch=8, length=32, overlap=True)
+    episodes=100, updates=200, batch=8, length=32, overlap=True
+  )
   config.evaluate.update(every=10, episodes=2, context=5, horizon=20)
-  config.encoder = ml_collections.ConfigDict(dict(
-      image='spatial_softmax',  # [X]
-      bits=8,
-      center=True,  # [X]
-      channels=(16,),  # one: places on a map of 32x32 [X]
-      kernel=4,
-      points=24,  # feature maps, each of which gives a place
-      coordinates=False,  # give the convolutions each pixel's place
-      presence=False,  # tell how strongly each feature is there
-      standardize=True,  # take contrast out of the maps [X]
-      sharpness=2.0,  # of the softmax at the start; it is learned [X]
-      whiten=0.0,  # divide by the spread of a pixel, with this floor; 0: do not
-      activation='elu',
-      initializer='he_normal',
-      precision='mixed_bfloat16',
-  ))
-  config.rssm.update(
-      deter=128, stoch=20, hidden=128, cell='layer_norm_gru',
-      activation='elu', initializer='he_normal')
-  config.heads.image = ml_collections.ConfigDict(dict(
-      kind='points',  # [X]
-      scale=4.0,
-      share=0.25,  # [X]
-      points=32,  # blobs [X]
-      side=32,  # of the map with the blobs [X]
-      width=0.06,  # of a blob, on a map from -1 to 1
-      hidden=200,  # units of the dense layer before them; 0: none
-      channels=(),  # of transposed convolutions before the last
-      activation='elu',
-      initializer='he_normal',
-      precision='mixed_bfloat16',
-  ))
+  config.encoder = config_dict.create(
+    kind='spatial_softmax',  # [X]
+    bits=8,
+    center=True,  # [X]
+    channels=(16,),  # one: places on a map of 32x32 [X]
+    kernel=4,
+    points=24,  # feature maps, each of which gives a place
+    coordinates=False,  # give the convolutions each pixel's place
+    presence=False,  # tell how strongly each feature is there
+    standardize=True,  # take contrast out of the maps [X]
+    sharpness=2.0,  # of the softmax at the start; it is learned [X]
+    whiten=0.0,  # divide by the spread of a pixel, with this floor; 0: do not
+    activation='elu',
+    initializer='he_normal',
+    precision='mixed_bfloat16',
+  )
+  config.dynamics.update(
+    deter=128,
+    stoch=20,
+    hidden=128,
+    cell='layer_norm_gru',
+    activation='elu',
+    initializer='he_normal',
+  )
+  config.heads.image = config_dict.create(
+    kind='keypoints',  # [X]
+    scale=4.0,
+    share=0.25,  # [X]
+    points=32,  # blobs [X]
+    side=32,  # of the map with the blobs [X]
+    width=0.06,  # of a blob, on a map from -1 to 1
+    hidden=200,  # units of the dense layer before them; 0: none
+    channels=(),  # of transposed convolutions before the last
+    activation='elu',
+    initializer='he_normal',
+    precision='mixed_bfloat16',
+  )
   config.heads.reward.update(
-      scale=10.0, units=128, layers=2, activation='elu',
-      initializer='he_normal')
+    scale=10.0, units=128, layers=2, activation='elu', initializer='he_normal'
+  )
   config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.3)
   config.overshooting.update(steps=6, kl=0.5, reward=5.0)
   config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0, average=0.998)
   config.planner.update(
-      horizon=12, iterations=4, candidates=120, elites=15, sample=False)
+    horizon=12, iterations=4, candidates=120, elites=15, sample=False
+  )
+  config.agent.sample_states = False
   config.exploration = 0.2
   return config
 
 
-def small():
-  """Learns our task `hill`, without OpenGL, in a minute or two: the guard."""
+def small() -> config_dict.ConfigDict:
+  """Returns a config that learns `hill` in a minute or two: the guard."""
   config = cpu()
   config.preset = 'small'
   config.task = 'hill'
   config.train.update(
-      episodes=18, seed_episodes=6, updates=50, first_updates=100, batch=16,
-      length=16, overlap=False)
+    episodes=18,
+    seed_episodes=6,
+    updates=50,
+    first_updates=100,
+    batch=16,
+    length=16,
+    overlap=False,
+  )
   config.evaluate.update(
-      every=12, episodes=2, last_episodes=6, context=5, horizon=15)
+    every=12, episodes=2, last_episodes=6, context=5, horizon=15
+  )
   config.encoder.update(channels=(8, 16), points=16)
-  config.rssm.update(deter=64, stoch=8, hidden=64)
+  config.dynamics.update(deter=64, stoch=8, hidden=64)
   config.heads.image.update(
-      scale=1.0, points=16, side=16, width=0.12, hidden=64, channels=(16,))
+    scale=1.0, points=16, side=16, width=0.12, hidden=64, channels=(16,)
+  )
   config.kl.update(posterior_scale=1.0)
   config.heads.reward.update(units=64)
   config.overshooting.update(steps=4)
   config.optimizer.update(rate=1e-3, average=0.0)
-  config.planner.update(
-      horizon=8, iterations=3, candidates=80, elites=10)
+  config.planner.update(horizon=8, iterations=3, candidates=80, elites=10)
   config.exploration = 0.3
   return config
 
 
-def debug():
-  """Tiny: it runs every part and learns nothing worth having."""
+def debug() -> config_dict.ConfigDict:
+  """Returns a tiny config that runs every part and learns next to nothing."""
   config = cpu()
   config.preset = 'debug'
   config.train.update(
-      episodes=5, seed_episodes=2, updates=5, batch=3, length=12)
+    episodes=5, seed_episodes=2, updates=5, batch=3, length=12
+  )
   config.evaluate.update(
-      every=2, episodes=1, last_episodes=2, context=3, horizon=6)
+    every=2, episodes=1, last_episodes=2, context=3, horizon=6
+  )
   config.encoder.update(channels=(4, 8), points=8)
-  config.rssm.update(deter=24, stoch=8, hidden=24)
+  config.dynamics.update(deter=24, stoch=8, hidden=24)
   config.heads.image.update(
-      points=8, side=16, width=0.12, hidden=24, channels=(8,))
+    points=8, side=16, width=0.12, hidden=24, channels=(8,)
+  )
   config.heads.reward.update(units=24)
   config.overshooting.update(steps=3)
   config.planner.update(horizon=4, iterations=2, candidates=12, elites=4)

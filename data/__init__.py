@@ -1,1 +1,1 @@
-"""Where experience comes from and where it is kept; no model, no TensorFlow."""
+"""Environments and episodes: no model, no TensorFlow."""

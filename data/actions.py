@@ -1,4 +1,4 @@
-"""What an agent does as a vector [A], and what a task is told of it.
+"""Converts between agents' action vectors [A] and a task's own actions.
 
 Where actions are continuous the vector is within [-1, 1] and is scaled to the
 task's bounds. Where the task offers A choices (`dm_env.specs.DiscreteArray`) it
@@ -8,13 +8,14 @@ is one-hot, and the task is told the index.
 import math
 
 import numpy as np
+import numpy.typing as npt
 from dm_env import specs
 
 _TOLERANCE = 1e-6  # of bounds and of one-hot vectors, for sums in float32
 
 
 def spec(size: int, discrete: bool = False) -> specs.BoundedArray:
-  """The spec of an agent's action [A]: in [-1, 1], or in [0, 1] if one-hot."""
+  """Makes the spec of an action [A]: in [-1, 1], or in [0, 1] if one-hot."""
   low = 0 if discrete else -1
   return specs.BoundedArray((size,), np.float32, low, 1, 'action')
 
@@ -22,13 +23,15 @@ def spec(size: int, discrete: bool = False) -> specs.BoundedArray:
 def sample(
   random: np.random.Generator, size: int, discrete: bool = False
 ) -> np.ndarray:
-  """A random action float64 [A], all as likely as each other."""
+  """Draws an action float64 [A], all as likely as each other."""
   if discrete:
     return np.eye(size)[random.integers(size)]
   return random.uniform(-1, 1, size)
 
 
-def check(action, size: int, discrete: bool = False) -> np.ndarray:
+def check(
+  action: npt.ArrayLike, size: int, discrete: bool = False
+) -> np.ndarray:
   """Returns the action [A] as float64.
 
   Raises:
@@ -53,7 +56,7 @@ def check(action, size: int, discrete: bool = False) -> np.ndarray:
 
 
 class Actions:
-  """The actions of a task, as vectors [A].
+  """Actions of a task as vectors [A].
 
   Attributes:
     size: A.
@@ -87,8 +90,8 @@ class Actions:
     self._low = np.where(bounded, low, -1.0)
     self._high = np.where(bounded, high, 1.0)
 
-  def to_task(self, action) -> np.ndarray:
-    """From a vector [A] to what the task's own spec asks for.
+  def to_task(self, action: npt.ArrayLike) -> np.ndarray:
+    """Converts a vector [A] to an action of the task's own spec.
 
     Raises:
       ValueError: see `check`.
@@ -98,5 +101,5 @@ class Actions:
       return self._spec.dtype.type(np.argmax(action))
     action = action.reshape(self._spec.shape)
     action = self._low + (action + 1) / 2 * (self._high - self._low)
-    # Rounding may lead out of bounds, here and in who chose the action.
+    # Rounding may lead out of bounds, here and where the action was chosen.
     return np.clip(action, self._low, self._high).astype(self._spec.dtype)

@@ -1,26 +1,28 @@
-"""Runs a function ahead of its consumer in a thread."""
+"""Runs a function ahead of its consumer, in a thread."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Generic, Self, TypeVar
+
+Item = TypeVar('Item')
 
 _POLL_SECONDS = 0.1
 
 
-class Prefetch(Iterator):
+class Prefetch(Iterator[Item], Generic[Item]):
   """Yields function(start), function(start + 1), ... computed ahead.
 
   An exception of the function is raised to the consumer in its turn. Close it,
   or use it in a `with` statement, to end the thread.
 
-  Attributes:
+  Args:
     function: from a counter to an item.
     start: of the counter.
     size: items to keep ready.
   """
 
-  def __init__(self, function: Callable[[int], Any], start: int, size: int):
+  def __init__(self, function: Callable[[int], Item], start: int, size: int):
     self._items = queue.Queue(size)
     self._closed = threading.Event()
     self._thread = threading.Thread(
@@ -30,7 +32,7 @@ class Prefetch(Iterator):
     )
     self._thread.start()
 
-  def __next__(self):
+  def __next__(self) -> Item:
     if self._closed.is_set():
       raise StopIteration
     item, error = self._items.get()
@@ -44,17 +46,23 @@ class Prefetch(Iterator):
     self._closed.set()
     self._thread.join()
 
-  def __enter__(self):
+  def __enter__(self) -> Self:
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, *unused: object) -> None:
     self.close()
 
-  def __del__(self):
+  def __del__(self) -> None:
     self._closed.set()
 
 
-def _produce(function, counter, items, closed) -> None:
+def _produce(
+  function: Callable[[int], object],
+  counter: int,
+  items: queue.Queue,
+  closed: threading.Event,
+) -> None:
+  """Puts (result, error) of each call into the queue, until an error."""
   # No reference to the iterator, so that a forgotten one is collected.
   while not closed.is_set():
     try:

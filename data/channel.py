@@ -1,4 +1,4 @@
-"""Messages between a process and its worker, over a pair of pipes.
+"""Exchanges messages between a process and its worker over a pair of pipes.
 
 A message is a JSON object and the arrays that belong to it: the length of the
 JSON text and of the arrays together (two uint32, little-endian), the text with
@@ -11,8 +11,12 @@ import os
 import select
 import struct
 import time
+from typing import Any
 
 import numpy as np
+
+Fields = dict[str, Any]  # a JSON object
+Arrays = dict[str, np.ndarray]
 
 _HEADER = struct.Struct('<II')
 
@@ -32,7 +36,7 @@ class Channel:
     self.reading = reading
     self.writing = writing
 
-  def send(self, fields: dict, arrays: dict[str, np.ndarray] | None = None):
+  def send(self, fields: Fields, arrays: Arrays | None = None) -> None:
     """Sends a JSON object and named arrays.
 
     Raises:
@@ -50,7 +54,7 @@ class Channel:
     while view:
       view = view[os.write(self.writing, view) :]
 
-  def receive(self, timeout: float | None = None) -> tuple[dict, dict]:
+  def receive(self, timeout: float | None = None) -> tuple[Fields, Arrays]:
     """Waits for a message.
 
     Args:

@@ -1,23 +1,24 @@
-"""Environments as agents see them: images in, actions as vectors out.
+"""Environments as agents see them: they show images and take action vectors.
 
 `make` wraps a task of dm_control.suite, of data/tasks or of a module of one's
 own so that all of them observe `image`, repeat actions, sum rewards and refuse
 what would otherwise spoil a run in silence. It never imports TensorFlow, and
 dm_control only for tasks that need it. Rendering in software crashes in a
-process that has TensorFlow: programs start environments with data.workers.
+process that has TensorFlow: programs start environments with workers.py.
 """
 
-import collections.abc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dm_env
 import numpy as np
+import numpy.typing as npt
 from dm_env import specs
 
-from . import actions
-from . import rendering
-from . import resolve
+from worldmodels import errors
+from worldmodels.data import actions
+from worldmodels.data import rendering
+from worldmodels.data import resolve
 
 TaskError = resolve.TaskError
 
@@ -53,11 +54,9 @@ def make(
   Raises:
     TaskError: the task does not exist or breaks a rule.
     GraphicsError: no OpenGL to render with.
+    OptionError: there is no such quality.
   """
-  if quality not in rendering.QUALITIES:
-    raise TaskError(
-      f'unknown quality {quality!r}: one of {", ".join(rendering.QUALITIES)}'
-    )
+  errors.choose('quality', quality, rendering.QUALITIES)
   if size < 1 or action_repeat < 0:
     raise TaskError(
       f'size {size} or action_repeat {action_repeat} is too small'
@@ -73,8 +72,10 @@ def make(
   )
 
 
-def observation_spec(shapes: dict) -> dict[str, specs.Array]:
-  """From the shape of the image and of each vector to their specs."""
+def observation_spec(
+  shapes: dict[str, tuple[int, ...]],
+) -> dict[str, specs.Array]:
+  """Makes specs from the shapes of the image and of each vector."""
   return {
     key: specs.BoundedArray(shape, np.uint8, 0, 255, key)
     if key == 'image'
@@ -84,12 +85,12 @@ def observation_spec(shapes: dict) -> dict[str, specs.Array]:
 
 
 def reward_spec() -> specs.Array:
-  """The spec of a reward, summed over the action repeat."""
+  """Makes the spec of a reward, summed over the action repeat."""
   return specs.Array((), np.float64, 'reward')
 
 
 class Environment(dm_env.Environment):
-  """See `make`.
+  """A task as agents see it, see `make`.
 
   Attributes:
     task: the name it was made from.
@@ -101,7 +102,15 @@ class Environment(dm_env.Environment):
   """
 
   def __init__(
-    self, task, source, seed, *, size, action_repeat, quality, vectors
+    self,
+    task: str,
+    source: resolve.Source,
+    seed: int,
+    *,
+    size: int,
+    action_repeat: int,
+    quality: str,
+    vectors: tuple[str, ...],
   ):
     self.task = task
     self.quality = quality
@@ -134,7 +143,7 @@ class Environment(dm_env.Environment):
     self._env_steps = 0
     return dm_env.restart(self._observe(timestep.observation))
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: npt.ArrayLike) -> dm_env.TimeStep:
     action = self._actions.to_task(action)
     if self._over:
       return self.reset()
@@ -187,7 +196,7 @@ class Environment(dm_env.Environment):
     self._set_observation()
 
   def _set_limit(self) -> None:
-    """The length of an episode in env_steps, 0 if the task does not say."""
+    """Finds the env_steps of an episode, 0 if the task does not say."""
     # dm_control has the limit of its environments nowhere in public.
     limit = getattr(
       self._env, 'step_limit', getattr(self._env, '_step_limit', 0)
@@ -206,7 +215,7 @@ class Environment(dm_env.Environment):
 
   def _set_observation(self) -> None:
     available = self._env.observation_spec()
-    if not isinstance(available, collections.abc.Mapping):
+    if not isinstance(available, Mapping):
       raise self._error(
         f"its observation is no dict with the key 'image': {available!r}"
       )
@@ -229,7 +238,9 @@ class Environment(dm_env.Environment):
         raise self._error(f'it has no vector {name!r}, only: {names or "none"}')
       self._shapes[name] = (math.prod(available[name].shape),)
 
-  def _observe(self, observation) -> dict[str, np.ndarray]:
+  def _observe(
+    self, observation: Mapping[str, npt.ArrayLike]
+  ) -> dict[str, np.ndarray]:
     wanted = self._vectors if self._render else ('image', *self._vectors)
     if any(name not in observation for name in wanted):
       raise self._error(
@@ -248,7 +259,7 @@ class Environment(dm_env.Environment):
       result[name] = vector
     return result
 
-  def _check_image(self, shape, dtype) -> None:
+  def _check_image(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
     expected = (self._size, self._size, 3)
     if tuple(shape) != expected or dtype != np.uint8:
       square = len(shape) == 3 and shape[0] == shape[1] > self._size
@@ -258,7 +269,7 @@ class Environment(dm_env.Environment):
         f'{list(expected)}{hint}'
       )
 
-  def _number(self, name: str, value) -> float:
+  def _number(self, name: str, value: npt.ArrayLike | None) -> float:
     if value is None or np.size(value) != 1 or not np.isfinite(value).all():
       raise self._error(f'its {name} is {value}: expected a finite number')
     return float(np.reshape(value, ()))

@@ -1,4 +1,4 @@
-"""One finished episode in one .npz file.
+"""Reads and writes episodes, one .npz file for each.
 
 Files are plain zip archives without compression, so that rows can be read from
 the middle of one and np.load reads them, as the loaders of PlaNet and Dreamer
@@ -16,13 +16,15 @@ import threading
 import uuid
 import zipfile
 import zlib
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 
-from . import atomic
-from . import rows
+from worldmodels.data import atomic
+from worldmodels.data import rows
 
-# All that reading a damaged archive has been seen to raise.
+# Errors that reading damaged archives has been seen to raise.
 _DAMAGE = (
   zipfile.BadZipFile,
   zlib.error,
@@ -41,7 +43,7 @@ _LOCAL_HEADER = 30  # bytes before the name of a member
 
 
 class DamagedError(Exception):
-  """The file is not what was once written."""
+  """The content of a file has changed since it was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,18 +56,18 @@ class _Member:
 
 
 def new_name(index: int, length: int) -> str:
-  """A file name for episode number `index` of `length` rows."""
+  """Makes a file name for episode number `index` of `length` rows."""
   return f'{index:06d}-{uuid.uuid4().hex}-{length}.npz'
 
 
 def index_of(path: pathlib.Path) -> int | None:
-  """The number of an episode of ours, None for a foreign name."""
+  """Returns the number in the name of our own files, None for other names."""
   match = _OWN_NAME.fullmatch(path.name)
   return int(match[1]) if match else None
 
 
-def order(path: pathlib.Path) -> tuple:
-  """Sorts foreign files first, by name, then ours by number."""
+def order(path: pathlib.Path) -> tuple[bool, int, str]:
+  """Returns the key of sorting: foreign files by name, then ours by number."""
   index = index_of(path)
   return (index is not None, index or 0, path.name)
 
@@ -101,7 +103,7 @@ class EpisodeFile:
     self.nbytes = path.stat().st_size
     self._cache = cache
     self._members = _index(path)
-    self._derived = {}
+    self._derived: dict[str, np.ndarray] = {}
     self.length = rows.check_shapes(
       {k: (m.dtype, m.shape) for k, m in self._members.items()}
     )
@@ -112,7 +114,9 @@ class EpisodeFile:
     self.shapes |= dict.fromkeys(self._derived, ())
     self.total_reward = float(columns['reward'].sum(dtype=np.float64))
 
-  def read(self, start: int, stop: int, keys=None) -> dict[str, np.ndarray]:
+  def read(
+    self, start: int, stop: int, keys: Iterable[str] | None = None
+  ) -> dict[str, np.ndarray]:
     """Reads rows from start to stop of the given keys, or of all.
 
     Returns:
@@ -127,7 +131,7 @@ class EpisodeFile:
     return result
 
   def read_into(self, arrays: dict[str, np.ndarray], start: int) -> None:
-    """Fills contiguous arrays {key: [N, ...]} with N rows from start on."""
+    """Fills contiguous arrays {key: [N, ...]} with N rows from `start` on."""
     with open(self.path, 'rb', buffering=0) as file:
       for key, out in arrays.items():
         member = self._members.get(key)
@@ -155,11 +159,13 @@ class Cache:
   def __init__(self, limit: int):
     self.limit = limit
     self.nbytes = 0
-    self._arrays = collections.OrderedDict()  # (path, key) -> array
+    self._arrays: collections.OrderedDict[
+      tuple[pathlib.Path, str], np.ndarray
+    ] = collections.OrderedDict()
     self._lock = threading.Lock()
 
   def load(self, path: pathlib.Path, key: str) -> np.ndarray:
-    """The array of a file, from memory if it is there."""
+    """Loads the array of a file, from memory if it is there."""
     with self._lock:
       array = self._arrays.pop((path, key), None)
       if array is None:
@@ -172,8 +178,10 @@ class Cache:
       return array
 
 
-def _read_member(file, member: _Member, start: int, out: np.ndarray) -> None:
-  """Reads rows from start on into a contiguous array [N, ...]."""
+def _read_member(
+  file: BinaryIO, member: _Member, start: int, out: np.ndarray
+) -> None:
+  """Reads rows from `start` on into a contiguous array [N, ...]."""
   view = memoryview(out.reshape(-1).view(np.uint8))
   file.seek(member.offset + start * (len(view) // len(out)))
   if file.readinto(view) != len(view):
@@ -197,19 +205,22 @@ def _index(path: pathlib.Path) -> dict[str, _Member]:
     raise  # Nothing is known about the file.
   except _DAMAGE as error:
     raise DamagedError(str(error) or type(error).__name__) from error
-  # Names, objects and the like are nothing to learn from.
+  # Nothing is learned from names, objects and the like.
   return {k: m for k, m in members.items() if m.dtype.kind in 'biuf'}
 
 
 def _count_members(path: pathlib.Path) -> int:
-  """How many arrays a file says it has, which zipfile does not look at."""
+  """Reads how many arrays a file says it has, which zipfile ignores."""
   with open(path, 'rb') as file:
     file.seek(-_END.size, os.SEEK_END)
     signature, _, count, _ = _END.unpack(file.read())
   return count if signature == b'PK\5\6' else -1
 
 
-def _find_member(path, archive, info: zipfile.ZipInfo) -> _Member:
+def _find_member(
+  path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> _Member:
+  """Finds where the rows of an array lie."""
   with archive.open(info) as file:
     version = np.lib.format.read_magic(file)
     read_header = (
@@ -226,7 +237,7 @@ def _find_member(path, archive, info: zipfile.ZipInfo) -> _Member:
 
 
 def _data_offset(path: pathlib.Path, info: zipfile.ZipInfo) -> int:
-  """Where the bytes of a member begin, after its name and extra field."""
+  """Finds where the bytes of a member begin, after its name and extra field."""
   with open(path, 'rb') as file:
     file.seek(info.header_offset)
     name, extra = struct.unpack('<HH', file.read(_LOCAL_HEADER)[26:])

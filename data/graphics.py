@@ -1,7 +1,8 @@
-"""Which OpenGL renders without a display, and what to install if none does.
+"""Finds the OpenGL that renders without a display, or names what to install.
 
-`python3 -m data.graphics` needs nothing but the standard library, so it runs
-before anything is installed: it prints one line, and fails if no OpenGL works.
+`python3 -m worldmodels.data.graphics` needs only the standard library, so it
+runs before anything is installed: it prints one line, and fails if no OpenGL
+works.
 The probe does what dm_control and MuJoCo do when they are imported, in a
 process of its own because a broken driver crashes the process that asks.
 """
@@ -10,6 +11,8 @@ import functools
 import os
 import subprocess
 import sys
+
+from worldmodels import errors
 
 PACKAGES = {'egl': 'libegl1 libgl1', 'osmesa': 'libosmesa6'}
 
@@ -51,12 +54,12 @@ assert create(0x1908, 24, 8, 0, None), 'no OSMesa context'  # OSMESA_RGBA
 PROBES = {'egl': _PROBE_EGL, 'osmesa': _PROBE_OSMESA}
 
 
-class GraphicsError(RuntimeError):
+class GraphicsError(errors.UserError):
   """No OpenGL renders here; the message says what to install."""
 
 
 def backend() -> str:
-  """The OpenGL backend to render with.
+  """Finds the OpenGL backend to render with.
 
   Returns:
     MUJOCO_GL if it is set and works, else the first of `egl` and `osmesa` that
@@ -94,7 +97,7 @@ def backend() -> str:
 
 @functools.cache
 def works(name: str) -> bool:
-  """Whether the backend `egl` or `osmesa` can be used, tried once."""
+  """Tries, once, whether the backend `egl` or `osmesa` can be used."""
   command = [sys.executable, '-I', '-S', '-c', PROBES[name]]
   try:
     probe = subprocess.run(
@@ -112,7 +115,7 @@ def _has_display() -> bool:
 
 
 def main() -> int:
-  """Prints the backend or what to install; the exit status says which."""
+  """Prints the backend, or what to install; returns the exit status."""
   try:
     name = backend()
   except GraphicsError as error:

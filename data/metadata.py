@@ -1,27 +1,31 @@
-"""What lies beside the episodes: how they were made, and which are gone."""
+"""Keeps the metadata of a store: how episodes were made, which were deleted."""
 
 import json
 import pathlib
+from typing import Any
 
-from . import atomic
+from worldmodels import errors
+from worldmodels.data import atomic
 
 _METADATA = 'metadata.json'
 _DELETED = 'deleted.json'
 
 
-class StoreError(ValueError):
-  """The store does not fit what is asked of it; the message says why."""
+class StoreError(errors.UserError):
+  """A store that cannot do its work; the message says why."""
 
 
-def match(directory: pathlib.Path, asked: dict) -> dict:
-  """Holds what is asked of a store to what is written beside its episodes.
+def match_metadata(
+  directory: pathlib.Path, asked: dict[str, Any]
+) -> dict[str, Any]:
+  """Compares the metadata asked for with those written beside the episodes.
 
   Args:
     directory: of the store.
     asked: JSON values by name; names that are new are added.
 
   Returns:
-    All that is written there now.
+    All metadata that are written there now.
 
   Raises:
     StoreError: a value differs, with one line for each.
@@ -43,7 +47,7 @@ def match(directory: pathlib.Path, asked: dict) -> dict:
 
 
 class Deleted:
-  """The count of episodes that were deleted to keep within the capacity.
+  """Count of the episodes that were deleted to keep within the capacity.
 
   Attributes:
     episodes: deleted since the store was made.
@@ -74,7 +78,7 @@ class Deleted:
       (self._directory / name).unlink(missing_ok=True)
 
 
-def _read(path: pathlib.Path) -> dict:
+def _read(path: pathlib.Path) -> dict[str, Any]:
   try:
     return json.loads(path.read_text())
   except FileNotFoundError:
@@ -83,6 +87,6 @@ def _read(path: pathlib.Path) -> dict:
     raise StoreError(f'{path} is damaged: {error}') from error
 
 
-def _write(path: pathlib.Path, values: dict) -> None:
+def _write(path: pathlib.Path, values: dict[str, Any]) -> None:
   text = json.dumps(values, indent=2, sort_keys=True) + '\n'
-  atomic.write(path, lambda file: file.write(text.encode()))
+  atomic.write_bytes(path, text.encode())

@@ -1,8 +1,8 @@
-"""Frames of a dm_control physics at a chosen quality.
+"""Renders frames of a dm_control physics at a chosen quality.
 
 In software, nearly all the time of an environment step goes into shadows and
 finely divided spheres. Frames per second and mean difference from `exact` in
-grey levels of 255, for 64x64 frames on one core, cartpole / walker:
+gray levels of 255, for 64x64 frames on one core, cartpole / walker:
   exact    70 / 60                  as dm_control comes
   near    335 / 279   0.14 / 0.38   small buffers and shadow map, fewer slices
   fast   2074 / 1963  1.53 / 8.92   also no shadow, reflection, multisampling
@@ -11,8 +11,13 @@ in shadow.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
+import dm_env
 import numpy as np
+
+if TYPE_CHECKING:
+  from dm_control import mujoco
 
 QUALITIES = ('exact', 'near', 'fast')
 
@@ -22,7 +27,7 @@ _FAST_FLAGS = {'shadow': False, 'reflection': False}
 
 
 class Renderer:
-  """Renders what an environment's physics looks like now.
+  """Renders the present state of an environment's physics.
 
   Attributes:
     environment: has `physics`, a dm_control.mujoco.Physics.
@@ -34,11 +39,18 @@ class Renderer:
     RuntimeError: TensorFlow is loaded in this process.
   """
 
-  def __init__(self, environment, camera: int, size: int, quality: str):
+  def __init__(
+    self,
+    environment: dm_env.Environment,
+    camera: int,
+    size: int,
+    quality: str,
+  ):
     if 'tensorflow' in sys.modules:
       raise RuntimeError(
         'TensorFlow is loaded in this process, and OpenGL in software '
-        'crashes beside it: start the environment with data.workers'
+        'crashes beside it: start the environment with '
+        'worldmodels.data.workers'
       )
     self._environment = environment
     self._index = camera
@@ -49,13 +61,13 @@ class Renderer:
     self._camera = None
 
   def __call__(self) -> np.ndarray:
-    """The frame, uint8 [size, size, 3]; the next call overwrites it."""
+    """Returns the frame, uint8 [size, size, 3]; the next call overwrites it."""
     physics = self._environment.physics
     if physics.model is not self._model:
       self._prepare(physics)
     return self._camera.render(render_flag_overrides=dict(self._flags))
 
-  def _prepare(self, physics) -> None:
+  def _prepare(self, physics: 'mujoco.Physics') -> None:
     """Sets the quality, which an OpenGL context takes over when it is made."""
     from dm_control.mujoco import engine
 

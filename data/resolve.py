@@ -1,4 +1,4 @@
-"""From the name of a task to the function that loads it.
+"""Finds the function that loads a task by the name of the task.
 
 Three kinds of names, tried in this order:
   `hill`                  the file data/tasks/hill.py, with `load(seed)`
@@ -18,11 +18,13 @@ import os
 import pathlib
 import re
 import sys
+import types
 from collections.abc import Callable
 
 import dm_env
 
-from . import graphics
+from worldmodels import errors
+from worldmodels.data import graphics
 
 ACTION_REPEATS = {
   'ball_in_cup': 4,
@@ -37,10 +39,11 @@ CAMERAS = {'quadruped': 2}
 UNBOUNDED_LIMIT = 1000  # env_steps, for the suite's tasks without an end (lqr)
 RANDOM_MODELS = ('lqr',)
 
+_PACKAGE = 'worldmodels.data.tasks'
 _TASKS = pathlib.Path(__file__).parent / 'tasks'
 
 
-class TaskError(ValueError):
+class TaskError(errors.UserError):
   """The task does not exist or breaks a rule; the message is one line."""
 
 
@@ -66,14 +69,14 @@ class Source:
 
 
 def own_tasks() -> list[str]:
-  """The names of the files in data/tasks."""
+  """Lists the names of the files in data/tasks."""
   return sorted(
     path.stem for path in _TASKS.glob('*.py') if path.stem != '__init__'
   )
 
 
 def suite_tasks() -> dict[str, tuple[str, str]]:
-  """From the name of each dm_control.suite task to its domain and task."""
+  """Maps the name of each dm_control.suite task to its domain and task."""
   return {'_'.join(pair): pair for pair in _import_suite().ALL_TASKS}
 
 
@@ -88,7 +91,7 @@ def resolve(task: str) -> Source:
     module, _, function = task.partition(':')
     return _from_module(task, module, function)
   if task in own_tasks():
-    return _from_module(task, f'{__package__}.tasks.{task}', 'load')
+    return _from_module(task, f'{_PACKAGE}.{task}', 'load')
   pairs = suite_tasks()
   if task not in pairs:
     raise TaskError(_unknown(task, [*own_tasks(), *pairs]))
@@ -103,6 +106,7 @@ def resolve(task: str) -> Source:
 
 
 def _from_module(task: str, name: str, function: str) -> Source:
+  """Imports a module and finds its function that loads the task."""
   try:
     module = importlib.import_module(name)
   except ModuleNotFoundError as error:
@@ -121,6 +125,7 @@ def _from_module(task: str, name: str, function: str) -> Source:
 
 
 def _unknown(task: str, names: list[str]) -> str:
+  """Returns the message for a name that no task has."""
   nearest = difflib.get_close_matches(task, names, n=3, cutoff=0.5)
   hint = (
     f'did you mean {" or ".join(nearest)}?'
@@ -133,8 +138,8 @@ def _unknown(task: str, names: list[str]) -> str:
   return f'unknown task {task!r}: {hint}'
 
 
-def _import_suite():
-  """dm_control.suite; its import already opens the OpenGL library."""
+def _import_suite() -> types.ModuleType:
+  """Imports dm_control.suite, which opens the OpenGL library."""
   if 'dm_control.suite' not in sys.modules:
     check_versions()
     if not os.environ.get('MUJOCO_GL'):
@@ -161,7 +166,8 @@ def check_versions() -> None:
     mujoco = importlib.metadata.version('mujoco')
   except importlib.metadata.PackageNotFoundError as error:
     raise TaskError(
-      f'{error.name} is not installed: pip install -r requirements.txt'
+      f'{error.name} is not installed; the extra dmc brings it: '
+      "pip install 'worldmodels-tf[dmc]'"
     ) from error
   requirements = importlib.metadata.requires('dm_control') or []
   bounds = (re.fullmatch(r'mujoco\s*>=\s*([\d.]+)', r) for r in requirements)

@@ -1,6 +1,6 @@
-"""What an episode is: the row convention of PlaNet and Dreamer.
+"""Builds and checks episodes by the row convention of PlaNet and Dreamer.
 
-Row t holds what came of action t: `action[t]` led to `image[t]`, `reward[t]`
+Row t holds the outcome of action t: `action[t]` led to `image[t]`, `reward[t]`
 and `discount[t]`. Row 0 is the reset, its action and reward are zero.
   image        uint8   [L, H, W, 3]
   action       float32 [L, A]  in [-1, 1]; of a choice, one-hot but in row 0
@@ -11,10 +11,11 @@ and `discount[t]`. Row 0 is the reset, its action and reward are zero.
 Episodes of others may lack the discount and the flags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dm_env
 import numpy as np
+import numpy.typing as npt
 
 FLAGS = ('is_first', 'is_last', 'is_terminal')
 COLUMNS = ('reward', 'discount', *FLAGS)
@@ -25,7 +26,7 @@ _REQUIRED = ('image', 'action', 'reward')
 def stack(
   timesteps: Sequence[dm_env.TimeStep], actions: Sequence[np.ndarray]
 ) -> dict[str, np.ndarray]:
-  """Builds an episode from what an environment returned.
+  """Builds an episode from the timesteps of an environment.
 
   Args:
     timesteps: L timesteps, from the reset to the last one.
@@ -49,7 +50,7 @@ def stack(
   return complete(episode)
 
 
-def complete(episode: dict) -> dict[str, np.ndarray]:
+def complete(episode: Mapping[str, npt.ArrayLike]) -> dict[str, np.ndarray]:
   """Returns an episode with the dtypes above and no key missing.
 
   Raises:
@@ -66,7 +67,9 @@ def complete(episode: dict) -> dict[str, np.ndarray]:
   return derive(result, length)
 
 
-def check_shapes(arrays: dict[str, tuple]) -> int:
+def check_shapes(
+  arrays: Mapping[str, tuple[np.dtype, tuple[int, ...]]],
+) -> int:
   """Checks the arrays of an episode, given as {key: (dtype, shape)}.
 
   Returns:
@@ -91,7 +94,7 @@ def check_shapes(arrays: dict[str, tuple]) -> int:
   return length
 
 
-def derive(arrays: dict, length: int) -> dict[str, np.ndarray]:
+def derive(arrays: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
   """Adds the discount and flags [L] that an episode lacks."""
   row = np.arange(length)
   arrays.setdefault('is_first', row == 0)
@@ -104,5 +107,5 @@ def derive(arrays: dict, length: int) -> dict[str, np.ndarray]:
 
 
 def dtype_of(key: str) -> type:
-  """The dtype in which a key is kept and handed out."""
+  """Returns the dtype in which a key is kept and handed out."""
   return np.uint8 if key == 'image' else bool if key in FLAGS else np.float32

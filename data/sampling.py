@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import episode_files
-from . import rows
+from worldmodels import errors
+from worldmodels.data import episode_files
+from worldmodels.data import rows
 
 SHORT = ('pad', 'skip')
 
 
 def sample(
   files: Sequence[episode_files.EpisodeFile],
-  shapes: dict[str, tuple],
+  shapes: dict[str, tuple[int, ...]],
   batch: int,
   length: int,
   seed: int | Sequence[int],
@@ -36,9 +37,9 @@ def sample(
 
   Raises:
     LookupError: there is no episode to draw from.
+    OptionError: `short` is neither.
   """
-  if short not in SHORT:
-    raise ValueError(f'short is {short!r}, not one of {SHORT}')
+  errors.choose('short', short, SHORT)
   places = np.array([file.length for file in files], np.int64) - length + 1
   places = np.maximum(places, 1 if short == 'pad' else 0)
   ends = np.cumsum(places)
@@ -59,7 +60,12 @@ def sample(
   return result
 
 
-def _fill(chunk: dict, file, start: int, length: int) -> None:
+def _fill(
+  chunk: dict[str, np.ndarray],
+  file: episode_files.EpisodeFile,
+  start: int,
+  length: int,
+) -> None:
   """Fills the arrays {key: [T, ...]} of one chunk."""
   real = min(length, file.length - start)
   chunk.pop('mask')[:real] = 1

@@ -1,7 +1,7 @@
-"""The program of a worker: one environment behind a pair of pipes.
+"""Serves one environment over a pair of pipes: the program of a worker.
 
-Started by workers.py as `python -m data.worker_main PARENT`, where PARENT is
-the process id of who started it and whose end is this process's end as well.
+worker_process.py starts it with PARENT, the process id of the program that it
+ends with: `python -P -m worldmodels.data.worker_main PARENT`.
 """
 
 import ctypes
@@ -12,8 +12,10 @@ import traceback
 
 import dm_env
 
-from . import channel
-from . import environments
+from worldmodels import checkout
+from worldmodels import errors
+from worldmodels.data import channel
+from worldmodels.data import environments
 
 _PR_SET_PDEATHSIG = 1
 
@@ -21,6 +23,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
   """Serves one environment until the channel closes or the task fails."""
   _die_with_parent(int(sys.argv[1]))
+  checkout.hide()
   connection = _take_over_pipes()
   environment = None
   try:
@@ -44,7 +47,7 @@ def main() -> None:
 
 
 def _die_with_parent(parent: int) -> None:
-  """Has the kernel kill this process when its parent ends (Linux)."""
+  """Asks the kernel to kill this process when its parent ends (Linux)."""
   if sys.platform == 'linux':
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
   if os.getppid() != parent:  # It ended before that.
@@ -52,7 +55,7 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _take_over_pipes() -> channel.Channel:
-  """Keeps stdin and stdout for messages, out of reach of what a task prints."""
+  """Keeps stdin and stdout for messages, away from the prints of a task."""
   connection = channel.Channel(os.dup(0), os.dup(1))
   null = os.open(os.devnull, os.O_RDONLY)
   os.dup2(null, 0)
@@ -62,7 +65,8 @@ def _take_over_pipes() -> channel.Channel:
   return connection
 
 
-def _description(environment) -> dict:
+def _description(environment: environments.Environment) -> channel.Fields:
+  """Describes an environment to the proxy in the parent."""
   specs = environment.observation_spec()
   return {
     'shapes': {key: spec.shape for key, spec in specs.items()},
@@ -74,7 +78,10 @@ def _description(environment) -> dict:
   }
 
 
-def _serve(connection: channel.Channel, environment) -> None:
+def _serve(
+  connection: channel.Channel, environment: environments.Environment
+) -> None:
+  """Answers one request: an action, or else a reset."""
   fields, arrays = connection.receive()
   if 'action' in arrays:
     timestep = environment.step(arrays['action'])
@@ -94,12 +101,13 @@ def _send_timestep(
   connection.send(fields, timestep.observation)
 
 
-def _failure(error: Exception) -> dict:
-  """What went wrong as the parent will report it."""
+def _failure(error: Exception) -> channel.Fields:
+  """Describes an error as the parent will report it."""
   place = traceback.extract_tb(error.__traceback__)[-1]
   lines = str(error).strip().splitlines() or ['no message']
   return {
     'error': type(error).__name__,
+    'mendable': isinstance(error, errors.UserError),
     'message': lines[0],
     'place': f'{place.filename}:{place.lineno}',
   }

@@ -1,4 +1,4 @@
-"""The process of a worker: started apart from this one, ended with it."""
+"""Starts the process of a worker, and ends it with this one."""
 
 import concurrent.futures
 import fcntl
@@ -9,10 +9,13 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from typing import BinaryIO
 
-from . import channel
-from . import graphics
+from worldmodels import checkout
+from worldmodels.data import channel
+from worldmodels.data import graphics
 
+_PROGRAM = 'worldmodels.data.worker_main'
 _TAIL = 2000  # bytes of the output to show
 _OUTPUT_LIMIT = 1 << 20  # bytes after which the output starts anew
 _END_SECONDS = 5
@@ -30,7 +33,7 @@ class WorkerProcess:
     pid: process id.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._output = _open_output()
     self._process = _starter().submit(_start, self._output).result()
     self.pid = self._process.pid
@@ -45,34 +48,34 @@ class WorkerProcess:
     return not self._end.alive
 
   def close(self) -> None:
-    """Has it end, by force if need be; may be called twice."""
+    """Ends the process, by force if need be; may be called twice."""
     self._end()
 
   def kill(self) -> None:
-    """Ends it by force; may be called twice."""
+    """Ends the process by force; may be called twice."""
     self._process.kill()
     self._end()
 
-  def bury(self) -> str:
-    """Closes a process that has stopped talking, and says how it ended."""
+  def close_and_explain(self) -> str:
+    """Closes a process that has stopped talking, and returns how it ended."""
     self._end()
     return _explain(self._process.returncode)
 
   def output(self) -> str:
-    """The end of what it printed."""
+    """Returns the end of the output of the process."""
     size = os.fstat(self._output.fileno()).st_size
     tail = os.pread(self._output.fileno(), _TAIL, max(0, size - _TAIL))
     return tail.decode(errors='replace').strip()
 
   def bound_output(self) -> None:
-    """Forgets what it printed if that has become much."""
+    """Forgets the output of the process if it has become long."""
     if os.fstat(self._output.fileno()).st_size > _OUTPUT_LIMIT:
       os.ftruncate(self._output.fileno(), 0)
 
 
 @functools.cache
 def _starter() -> concurrent.futures.Executor:
-  """The thread that starts all workers.
+  """Returns the thread that starts all workers.
 
   Linux ends a worker with the thread that started it, so that has to be one
   that lives as long as this process.
@@ -80,11 +83,11 @@ def _starter() -> concurrent.futures.Executor:
   return concurrent.futures.ThreadPoolExecutor(1, 'start-workers')
 
 
-def _start(output) -> subprocess.Popen:
+def _start(output: BinaryIO) -> subprocess.Popen:
   # In a session of its own, so that Ctrl-C reaches only this process, which
   # may want to finish something.
   return subprocess.Popen(
-    [sys.executable, '-m', f'{__package__}.worker_main', str(os.getpid())],
+    [sys.executable, '-P', '-m', _PROGRAM, str(os.getpid())],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     stderr=output,
@@ -95,22 +98,25 @@ def _start(output) -> subprocess.Popen:
 
 
 def _variables() -> dict[str, str]:
-  """The environment variables of a worker."""
+  """Returns the environment variables of a worker."""
   try:
     backend = graphics.backend()
   except graphics.GraphicsError:
     backend = os.environ.get('MUJOCO_GL', '')  # Tasks that render will say so.
+  # Tasks may lie in the current directory, wherever the program lies.
+  path = [place or os.getcwd() for place in (*sys.path, '')]
+  path += checkout.roots()
   return {
     'LP_NUM_THREADS': '0',  # A process per core beats llvmpipe's own threads.
     **dict.fromkeys(_ONE_THREAD, '1'),
     **os.environ,
     'MUJOCO_GL': backend,
-    'PYTHONPATH': os.pathsep.join(path or os.getcwd() for path in sys.path),
+    'PYTHONPATH': os.pathsep.join(dict.fromkeys(path)),
   }
 
 
-def _open_output():
-  """A file without a name, to which a worker appends what it prints."""
+def _open_output() -> BinaryIO:
+  """Opens a file without a name, to which a worker appends its output."""
   file = tempfile.TemporaryFile(buffering=0)
   flags = fcntl.fcntl(file, fcntl.F_GETFL)
   fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_APPEND)
@@ -129,7 +135,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _explain(status: int) -> str:
-  """What an exit status says."""
+  """Explains an exit status."""
   if status >= 0:
     return f'exit status {status}'
   name = signal.Signals(-status).name

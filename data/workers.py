@@ -1,4 +1,4 @@
-"""Environments in processes of their own.
+"""Runs environments in processes of their own.
 
 TensorFlow and OpenGL in software crash in one process, a simulator may crash or
 hang, and rendering should have a core of its own. So each environment runs in a
@@ -7,18 +7,22 @@ and ends with the one that started it. A worker that dies, hangs or raises is
 reported with its cause, and can be restarted.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import dm_env
-import numpy as np
+import numpy.typing as npt
 from dm_env import specs
 
-from . import actions
-from . import channel
-from . import environments
-from . import graphics
-from . import worker_process
+from worldmodels import errors
+from worldmodels.data import actions
+from worldmodels.data import channel
+from worldmodels.data import environments
+from worldmodels.data import graphics
+from worldmodels.data import worker_process
 
 
-class WorkerError(RuntimeError):
+class WorkerError(errors.UserError):
   """A worker died, hung or raised; the message has the cause in one line."""
 
 
@@ -28,7 +32,7 @@ def start(
   *,
   timeout: float = 60,
   start_timeout: float = 120,
-  **options,
+  **options: int | str | Sequence[str],
 ) -> 'Worker':
   """Starts an environment in a process of its own.
 
@@ -42,6 +46,7 @@ def start(
   Raises:
     TaskError: the task does not exist or breaks a rule.
     GraphicsError: no OpenGL to render with.
+    UserError: an option has a value that does not exist.
     WorkerError: the worker died, hung or raised.
   """
   return Worker(task, seed, timeout, start_timeout, options)
@@ -60,7 +65,14 @@ class Worker(dm_env.Environment):
     pid: of the process.
   """
 
-  def __init__(self, task, seed, timeout, start_timeout, options):
+  def __init__(
+    self,
+    task: str,
+    seed: int,
+    timeout: float,
+    start_timeout: float,
+    options: dict[str, Any],
+  ):
     self.task = task
     self._arguments = {'task': task, 'seed': int(seed), **options}
     self._timeout = timeout
@@ -80,11 +92,11 @@ class Worker(dm_env.Environment):
     self._send({'seed': None if seed is None else int(seed)})
     return self.receive()
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: npt.ArrayLike) -> dm_env.TimeStep:
     self.send(action)
     return self.receive()
 
-  def send(self, action) -> None:
+  def send(self, action: npt.ArrayLike) -> None:
     """Starts a step; do something else, then `receive` its result.
 
     Args:
@@ -123,7 +135,7 @@ class Worker(dm_env.Environment):
 
   @property
   def output(self) -> str:
-    """The end of what the worker and its task printed."""
+    """The end of the output of the worker and its task."""
     return self._process.output()
 
   def _start(self) -> None:
@@ -140,7 +152,7 @@ class Worker(dm_env.Environment):
     self.quality = fields['quality']
 
   def _send(
-    self, fields: dict, arrays: dict[str, np.ndarray] | None = None
+    self, fields: channel.Fields, arrays: channel.Arrays | None = None
   ) -> None:
     if self._process.closed:
       raise WorkerError(f'worker of {self.task!r} is closed: restart it')
@@ -152,7 +164,7 @@ class Worker(dm_env.Environment):
       raise self._died() from error
     self._pending = True
 
-  def _receive(self, timeout: float) -> tuple[dict, dict[str, np.ndarray]]:
+  def _receive(self, timeout: float) -> tuple[channel.Fields, channel.Arrays]:
     try:
       fields, arrays = self._process.channel.receive(timeout)
     except channel.ClosedError as error:
@@ -173,20 +185,22 @@ class Worker(dm_env.Environment):
     self._process.bound_output()
     return fields, arrays
 
-  def _failed(self, fields: dict) -> Exception:
-    """What the environment raised, to be raised here."""
+  def _failed(self, fields: channel.Fields) -> Exception:
+    """Makes the error that the environment raised, to be raised here."""
     message = fields['message']
     known = (environments.TaskError, graphics.GraphicsError)
     for kind in known:
       if fields['error'] == kind.__name__:
         return kind(message)
+    if fields['mendable']:
+      return errors.UserError(message)
     return WorkerError(
       f'task {self.task!r} raised {fields["error"]}: {message} '
       f'({fields["place"]})'
     )
 
   def _died(self) -> WorkerError:
-    cause = self._process.bury()
+    cause = self._process.close_and_explain()
     return WorkerError(
       f'worker of {self.task!r} died: {cause}{self._last_words()}'
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from dm_env import specs
 
-from data import actions
+from worldmodels.data import actions
 
 
 def test_bounds_are_reached_and_shapes_kept():

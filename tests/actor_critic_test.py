@@ -13,8 +13,11 @@ so d E[R] / d m = -2 (state + m) and d E[R] / d s = -2 s.
 import numpy as np
 import pytest
 import tensorflow as tf
+import worlds
 
-from agents import actor_critic
+from worldmodels import errors
+from worldmodels.agents.learners import actor_critic
+from worldmodels.spec import Spec
 
 N = 40_000
 SIGMA, GAMMA = 0.2, 0.9
@@ -22,47 +25,21 @@ OPTIMIZER = dict(rate=1e-3, epsilon=1e-8, clip=1e6)
 SEED = tf.constant([5, 6])
 
 
-class World:
-  """What ActorCritic asks of a world model."""
-
-  def __init__(self, going=1.0):
-    self.rssm = self
-    self.actions = 1
-    self._going = going
-
-  def features(self, state):
-    return state['stoch']
-
-  def imagine_step(self, state, action, seed):
-    noise = tf.random.stateless_normal(tf.shape(action), seed)
-    stoch = state['stoch'] + action + SIGMA * noise
-    return {'deter': stoch, 'stoch': stoch}
-
-  def reward(self, state):
-    return -tf.square(state['stoch'][..., 0])
-
-  def discount(self, state):
-    return tf.fill(tf.shape(state['stoch'])[:-1], self._going)
+WORLD = worlds.Line(SIGMA)
+ENDING = worlds.Line(SIGMA, going=0.0)
 
 
 def make(horizon=1, gradient='pathwise', critic=(), **options):
-  made = actor_critic.ActorCritic(
-    features=1,
-    actions=1,
-    discrete=False,
+  made = actor_critic.Learner(
+    features_size=1,
+    spec=Spec(actions=1),
     actor=dict(
       kind='bounded_normal',
-      distributions=dict(
-        bounded_normal=dict(min_std=0.05, max_std=0.25)
-      ),
+      distributions=dict(bounded_normal=dict(min_std=0.05, max_std=0.25)),
       layers=0,
       optimizer=OPTIMIZER,
     ),
-    critic=dict(
-      kind='normal', layers=0, optimizer=OPTIMIZER, slow='none',
-      slow_every=1, slow_share=1.0,
-    )
-    | dict(critic),
+    critic=dict(kind='normal', layers=0, optimizer=OPTIMIZER) | dict(critic),
     horizon=horizon,
     gamma=GAMMA,
     lambda_=1.0,
@@ -73,17 +50,38 @@ def make(horizon=1, gradient='pathwise', critic=(), **options):
   kernel, bias = made.actor.variables
   kernel.assign([[0.3, 0.0]])
   bias.assign([-0.2, -2.0])  # sigmoid(-2 + 2) = 1/2: s = 0.15.
-  for variable in made.critic.variables:
+  for variable in made.critic.head.variables:
     variable.assign(tf.zeros_like(variable))
   return made
 
 
 def start(values):
-  stoch = tf.constant(np.resize(values, [N, 1]), tf.float32)
-  return {'deter': stoch, 'stoch': stoch}
+  return {'place': tf.constant(np.resize(values, [N, 1]), tf.float32)}
 
 
-WORLD = World()
+def update(made, values, weight=1.0, seed=SEED, world=WORLD, enabled=True):
+  """An update of chunks that are one step long, at these places."""
+  mask = tf.constant(np.resize(weight, [N, 1]), tf.float32)
+  posterior = {'place': start(values)['place'][:, None]}
+  batch = {'mask': mask, 'discount': tf.ones([N, 1])}
+  return made.update(world, batch, posterior, seed, enabled)
+
+
+def imagine(made, values, seed=SEED, world=WORLD):
+  return made.add_returns(made.imagine(world, start(values), seed))
+
+
+def dreamt(seed):
+  """The seed that an update with this one imagines with."""
+  return tf.random.split(tf.random.split(seed, 3)[2], 2)[0]
+
+
+def spread(made):
+  """The 5th and the 95th percentile that returns are divided by."""
+  (found,) = [
+    x for x in made.extra_variables if x.path.endswith('return_scale/range')
+  ]
+  return found.numpy()
 
 
 def found(made, state, world=WORLD):
@@ -91,12 +89,10 @@ def found(made, state, world=WORLD):
   kernel, bias = made.actor.variables
   chunks = []
   for number in range(20):
-    some = {
-      key: value[number * N // 20 : (number + 1) * N // 20]
-      for key, value in state.items()
-    }
+    part = slice(number * N // 20, (number + 1) * N // 20)
+    some = {'place': state['place'][part]}
     with tf.GradientTape() as tape:
-      dream = made.imagine(world, some, SEED + number)
+      dream = made.add_returns(made.imagine(world, some, SEED + number))
       loss, _ = made.actor_loss(dream, tf.constant(1.0), SEED)
     by = tape.gradient(loss, [kernel.value, bias.value])
     chunks.append(-np.concatenate([np.ravel(x) for x in by]))
@@ -109,12 +105,14 @@ def golden_of_one_step(states):
   by_mean = -2 * (states + mean) * (1 - mean**2)
   # s = 0.05 + 0.2 sigmoid(x + 2) at x = -2: ds / dx = 0.2 / 4.
   by_std = -2 * 0.15 * 0.05
-  return np.array([
-    np.mean(by_mean * states),
-    np.mean(by_std * states),
-    np.mean(by_mean),
-    by_std,
-  ])
+  return np.array(
+    [
+      np.mean(by_mean * states),
+      np.mean(by_std * states),
+      np.mean(by_mean),
+      by_std,
+    ]
+  )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,9 @@ def test_the_estimators_find_the_gradient_of_closed_form(gradient, mix):
   value, error = found(make(gradient=gradient, mix=mix), start(states))
   golden = golden_of_one_step(states)
   assert (np.abs(value - golden) < 4 * error + 1e-5).all(), (
-    value, golden, error,
+    value,
+    golden,
+    error,
   )
   assert (error < 0.05).all()
 
@@ -159,10 +159,10 @@ def test_a_baseline_takes_noise_from_reinforce_and_not_from_its_mean():
   plain = found(make(gradient='reinforce'), start(states))
   based = make(gradient='reinforce')
   # The critic says what is to be expected: -(0.8 + m)^2 - s^2 - SIGMA^2.
-  expected = -(0.8 + np.tanh(0.04)) ** 2 - 0.15**2 - SIGMA**2
-  based.critic.variables[-1].assign([expected])
+  expected = -((0.8 + np.tanh(0.04)) ** 2) - 0.15**2 - SIGMA**2
+  based.critic.head.variables[-1].assign([expected])
   # Of the value after the step nothing is to be seen: it ends there.
-  value, error = found(based, start(states), World(going=0.0))
+  value, error = found(based, start(states), ENDING)
   golden = golden_of_one_step(states)
   assert (np.abs(value - golden) < 4 * error + 1e-5).all()
   assert error[2] < 0.6 * plain[1][2]
@@ -170,20 +170,20 @@ def test_a_baseline_takes_noise_from_reinforce_and_not_from_its_mean():
 
 def test_returns_bootstrap_from_the_critic_and_end_with_the_episode():
   made = make(2)
-  made.critic.variables[-1].assign([7.0])
-  dream = made.imagine(World(), start([0.4]), SEED)
-  reward = dream['reward'].numpy()
+  made.critic.head.variables[-1].assign([7.0])
+  dream = imagine(made, [0.4])
+  reward = dream.reward.numpy()
   golden = reward[:, 0] + GAMMA * (reward[:, 1] + GAMMA * 7)
-  np.testing.assert_allclose(dream['returns'][:, 0], golden, rtol=1e-5)
+  np.testing.assert_allclose(dream.returns[:, 0], golden, rtol=1e-5)
   np.testing.assert_allclose(
-    dream['returns'][:, 1], reward[:, 1] + GAMMA * 7, rtol=1e-5
+    dream.returns[:, 1], reward[:, 1] + GAMMA * 7, rtol=1e-5
   )
-  np.testing.assert_allclose(dream['weight'][0], [1, GAMMA], rtol=1e-6)
+  np.testing.assert_allclose(dream.weight[0], [1, GAMMA], rtol=1e-6)
 
 
 def test_entropy_is_weighed():
   made = make(entropy=0.5)
-  dream = made.imagine(World(), start([0.4]), SEED)
+  dream = imagine(made, [0.4])
   plain = make().actor_loss(dream, tf.constant(1.0), SEED)[0]
   loss, metrics = made.actor_loss(dream, tf.constant(1.0), SEED)
   entropy = 0.5 * np.log(2 * np.pi * np.e * 0.15**2)
@@ -194,49 +194,51 @@ def test_entropy_is_weighed():
 def test_returns_are_divided_by_their_spread_or_by_the_least():
   made = make(normalize=0.001)
   values = np.linspace(-1, 1, N)
-  made.update(World(), start(values), tf.ones([N]), SEED)
-  low, high = np.percentile(
-    made.imagine(World(), start(values), SEED)['returns'], [5, 95]
-  )
-  np.testing.assert_allclose(made._range, [low, high], atol=0.05)
+  first = np.percentile(imagine(made, values, dreamt(SEED)).returns, [5, 95])
+  update(made, values)
+  np.testing.assert_allclose(spread(made), first, atol=0.001)
   # The second time counts a tenth.
-  made.update(World(), start([0.0]), tf.ones([N]), SEED)
-  np.testing.assert_allclose(made._range, [0.9 * low, 0.9 * high], atol=0.05)
+  second = np.percentile(imagine(made, [0.0], dreamt(SEED)).returns, [5, 95])
+  assert np.abs(second - first).max() > 1
+  update(made, [0.0])
+  np.testing.assert_allclose(
+    spread(made), 0.9 * first + 0.1 * second, atol=0.001
+  )
   wide = make(normalize=100.0)
-  metrics = wide.update(World(), start(values), tf.ones([N]), SEED)
+  metrics = update(wide, values)
   assert float(metrics['return_spread']) == 100.0
 
 
 def test_the_critic_learns_the_returns():
   made = make(critic=dict(optimizer=dict(OPTIMIZER, rate=0.05)))
-  made.actor_optimizer.minimize = lambda loss, tape, allow: loss  # Stays.
+  made.actor_optimizer.minimize = lambda loss, tape, enabled: loss  # Stays.
   made.actor.variables[0].assign([[0.0, 0.0]])
   for number in range(150):
-    made.update(World(going=0.0), start([0.4]), tf.ones([N]), SEED + number)
+    update(made, [0.4], seed=SEED + number, world=ENDING)
   golden = -((0.4 + np.tanh(-0.2)) ** 2) - 0.15**2 - SIGMA**2
-  value = made.value(World(), {'stoch': tf.constant([[0.4]])})
-  np.testing.assert_allclose(value, [golden], atol=0.005)
+  np.testing.assert_allclose(
+    made.value(tf.constant([[0.4]])), [golden], atol=0.005
+  )
 
 
 @pytest.mark.parametrize('slow', ['none', 'target'])
 def test_the_critic_is_trained_by_its_own_loss_and_no_returns(slow):
   made, found = make(2, critic=dict(slow=slow, slow_share=0.0)), []
-  kernel, bias = made.critic.variables
+  kernel, bias = made.critic.head.variables
   kernel.assign([[0.7]])
   bias.assign([-0.3])
-  made.actor_optimizer.minimize = lambda loss, tape, allow: loss  # Stays.
-  made.critic_optimizer.minimize = lambda loss, tape, allow: found.extend(
+  made.actor_optimizer.minimize = lambda loss, tape, enabled: loss  # Stays.
+  made.critic.optimizer.minimize = lambda loss, tape, enabled: found.extend(
     tape.gradient(loss, [kernel.value, bias.value])
   )
-  made.update(World(), start([0.4, -0.6]), tf.ones([N]), SEED)
-  seed = tf.random.split(SEED, 2)[0]
-  dream = made.imagine(World(), start([0.4, -0.6]), seed)
-  states = dream['features'].numpy()[:, :-1, 0]
+  update(made, [0.4, -0.6])
+  dream = imagine(made, [0.4, -0.6], dreamt(SEED))
+  places = dream.features.numpy()[:, :-1, 0]
   # Of half the squared error, each step weighed as it counts.
-  by_value = 0.7 * states - 0.3 - dream['returns'].numpy()
-  weight = dream['weight'].numpy()
+  by_value = 0.7 * places - 0.3 - dream.returns.numpy()
+  weight = dream.weight.numpy()
   weight /= weight.sum()
-  golden = [(weight * by_value * states).sum(), (weight * by_value).sum()]
+  golden = [(weight * by_value * places).sum(), (weight * by_value).sum()]
   found = np.concatenate([np.ravel(x) for x in found])
   np.testing.assert_allclose(found, golden, rtol=1e-3)
 
@@ -244,95 +246,109 @@ def test_the_critic_is_trained_by_its_own_loss_and_no_returns(slow):
 @pytest.mark.parametrize('slow', ['target', 'regularizer'])
 def test_the_slow_critic_follows(slow):
   made = make(critic=dict(slow=slow, slow_every=2, slow_share=0.25))
-  bias = made.slow_critic.variables[-1]
-  made.slow_critic.variables[-1].assign([0.0])
+  bias = made.critic.slow_head.variables[-1]
+  bias.assign([0.0])
   for number in (1, 2, 3):
     before = bias.numpy()
-    made.update(World(), start([0.4]), tf.ones([N]), SEED + number)
-    learned = made.critic.variables[-1].numpy()
+    update(made, [0.4], seed=SEED + number)
+    learned = made.critic.head.variables[-1].numpy()
     golden = 0.75 * before + 0.25 * learned if number == 2 else before
     np.testing.assert_allclose(bias, golden, atol=1e-7)
     assert (learned != bias.numpy()).all()
 
 
-def test_what_the_slow_critic_is_for():
-  for slow in ('none', 'target', 'regularizer'):
-    made = make(critic=dict(slow=slow))
-    if made.slow_critic is not None:
-      kernel, bias = made.slow_critic.variables
-      kernel.assign(tf.zeros_like(kernel))
-      bias.assign([5.0])
-    dream = made.imagine(World(), start([0.4]), SEED)
-    value = 5.0 if slow == 'target' else 0.0
-    np.testing.assert_allclose(dream['value'], value, atol=1e-6)
-    # One with a target takes nothing from the pass that made the returns.
-    plain = make(critic=dict(slow='target')).critic_loss(dream)
-    more = 0.5 * 5.0**2 if slow == 'regularizer' else 0.0
-    assert float(made.critic_loss(dream) - plain) == pytest.approx(
-      more, abs=1e-3
+@pytest.mark.parametrize('slow', ['none', 'target', 'regularizer'])
+def test_returns_are_made_with_the_slow_critic_only_if_it_is_the_target(slow):
+  made = make(critic=dict(slow=slow))
+  if made.critic.slow_head is not None:
+    kernel, bias = made.critic.slow_head.variables
+    kernel.assign(tf.zeros_like(kernel))
+    bias.assign([5.0])
+  dream = imagine(made, [0.4])
+  value = 5.0 if slow == 'target' else 0.0
+  np.testing.assert_allclose(dream.value_before, value, atol=1e-6)
+  np.testing.assert_allclose(
+    dream.returns, dream.reward + GAMMA * value, atol=1e-5
+  )
+  # One with a target takes nothing from the pass that made the returns.
+  found, plain = (
+    some.critic.loss(
+      dream.features[:, :-1],
+      dream.critic_outputs[:, :-1],
+      dream.returns,
+      dream.weight,
     )
+    for some in (made, make(critic=dict(slow='target')))
+  )
+  more = 0.5 * 5.0**2 if slow == 'regularizer' else 0.0
+  assert float(found - plain) == pytest.approx(more, abs=1e-3)
+
+
+def starts_of(made, seed=SEED, **batch):
+  """Where the rollouts of an update start, and their weights."""
+  seen = {}
+
+  def loss(dream, scale, seed, loss=made.actor_loss):
+    seen['weight'] = dream.weight.numpy()
+    seen['place'] = dream.features.numpy()[:, 0, 0]
+    return loss(dream, scale, seed)
+
+  made.actor_loss = loss
+  posterior = {'place': tf.constant(batch.pop('place'))[..., None]}
+  batch = {key: tf.constant(value) for key, value in batch.items()}
+  made.update(WORLD, batch, posterior, seed)
+  return seen['place'], seen['weight'][:, 0]
 
 
 def test_starts_are_states_of_the_batch_without_padding_and_ends():
   random = np.random.default_rng(0)
   batch = {
-    'mask': tf.constant([[1, 1, 0], [1, 1, 1]], tf.float32),
-    'discount': tf.constant([[1, 1, 1], [1, 1, 0]], tf.float32),
+    'mask': np.array([[1, 1, 0], [1, 1, 1]], np.float32),
+    'discount': np.array([[1, 1, 1], [1, 1, 0]], np.float32),
+    'place': random.normal(size=[2, 3]).astype(np.float32),
   }
-  values = tf.constant(random.normal(size=[2, 3, 4]), tf.float32)
-  state = {'deter': values, 'stoch': values + 1}
-  chosen, weight = make().choose(batch, state, SEED)
-  np.testing.assert_array_equal(chosen['deter'], tf.reshape(values, [6, 4]))
+  places, weight = starts_of(make(), **batch)
+  np.testing.assert_array_equal(places, np.ravel(batch['place']))
   np.testing.assert_array_equal(weight, [1, 1, 0, 1, 1, 0])
-  some, few = make(starts=2).choose(batch, state, SEED)
-  flat = np.reshape(values, [6, 4])
-  rows = [
-    int(np.where((flat == x).all(-1))[0][0]) for x in some['deter'].numpy()
-  ]
-  assert len(set(rows)) == 2
-  np.testing.assert_allclose(some['stoch'], flat[rows] + 1)
-  np.testing.assert_array_equal(few, np.array([1, 1, 0, 1, 1, 0])[rows])
+  few, weight = starts_of(make(starts=2), **batch)
+  rows = [int(np.where(places == x)[0][0]) for x in few]
+  assert len(set(rows)) == 2 and {*rows} <= {0, 1, 3, 4}
+  np.testing.assert_array_equal(weight, [1, 1])
 
 
 def test_starts_of_weight_0_teach_nothing():
   made, twin = make(), make()
-  states = start([0.4, 0.9])
-  weight = tf.constant(np.resize([1.0, 0.0], N), tf.float32)
-  made.update(World(), states, weight, SEED)
-  other = {key: tf.constant(np.resize([0.4, -3.0], [N, 1]), tf.float32)
-           for key in states}
-  twin.update(World(), other, weight, SEED)
+  update(made, [0.4, 0.9], [1.0, 0.0])
+  update(twin, [0.4, -3.0], [1.0, 0.0])
   for a, b in zip(made.actor.variables, twin.actor.variables):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_padding_counts_neither_as_a_start_nor_in_the_spread():
-  made = make(normalize=0.001, starts=4)
-  values = np.arange(20.0, dtype=np.float32).reshape([1, 20, 1])
-  state = {'deter': tf.constant(values), 'stoch': tf.constant(values)}
   mask = np.zeros([1, 20], np.float32)
   mask[0, [2, 5, 7, 11, 13]] = 1
-  batch = {'mask': tf.constant(mask), 'discount': tf.ones([1, 20])}
+  batch = {
+    'mask': mask,
+    'discount': np.ones([1, 20], np.float32),
+    'place': np.arange(20.0, dtype=np.float32)[None],
+  }
   for number in range(5):
-    chosen, weight = made.choose(batch, state, SEED + number)
+    places, weight = starts_of(make(starts=4), seed=SEED + number, **batch)
     np.testing.assert_array_equal(weight, 1)
-    assert set(np.ravel(chosen['stoch'])) <= {2, 5, 7, 11, 13}
-  far = start([0.1, 0.2, 0.3, 900.0])
-  weight = tf.constant(np.resize([1.0, 1.0, 1.0, 0.0], N), tf.float32)
-  metrics = made.update(World(), far, weight, SEED)
+    assert {*places} <= {2, 5, 7, 11, 13}
+  made, far = make(normalize=0.001), [0.1, 0.2, 0.3, 900.0]
+  metrics = update(made, far, [1.0, 1.0, 1.0, 0.0])
   assert float(metrics['return_spread']) < 2
   # Of nothing there is no spread, and the one before stays.
-  before = made._range.numpy()
-  made.update(World(), far, tf.zeros([N]), SEED)
-  np.testing.assert_array_equal(made._range, before)
+  before = spread(made)
+  update(made, far, 0.0)
+  np.testing.assert_array_equal(spread(made), before)
 
 
-def test_nothing_changes_where_an_update_is_not_allowed():
+def test_nothing_changes_where_an_update_is_not_enabled():
   made = make(normalize=1.0, critic=dict(slow='target'))
   before = [x.numpy() for x in made.variables]
-  made.update(
-    World(), start([0.4]), tf.ones([N]), SEED, allow=tf.constant(False)
-  )
+  update(made, [0.4], enabled=tf.constant(False))
   for variable, value in zip(made.variables, before, strict=True):
     np.testing.assert_array_equal(variable, value, err_msg=variable.path)
 
@@ -340,10 +356,15 @@ def test_nothing_changes_where_an_update_is_not_allowed():
 @pytest.mark.parametrize(
   'options,message',
   [
-    (dict(gradient='straight'), "behaviour.gradient is 'straight'"),
-    (dict(critic=dict(slow='fast')), "critic.slow is 'fast'"),
+    (dict(gradient='straight'), "^gradient is 'straight'; it is one of path"),
+    (dict(critic=dict(slow='fast')), "^critic.slow is 'fast'"),
+    (dict(critic=dict(kind='fast')), "^critic.kind is 'fast'"),
+    (
+      dict(critic=dict(optimizer=OPTIMIZER | dict(average=1.0))),
+      '^critic.optimizer.average is 1.0',
+    ),
   ],
 )
 def test_what_there_is_not_is_named(options, message):
-  with pytest.raises(ValueError, match=message):
+  with pytest.raises(errors.OptionError, match=message):
     make(**options)

@@ -1,42 +1,44 @@
-"""Every module in agents/ with a class Agent is under these tests.
+"""Every file in agents/ with a class Agent is under these tests.
 
 The config of agents/NAME.py is configs/NAME.py:debug; an agent without one is
-made of nothing but the size of its actions.
+made of nothing but the spec of its task.
 """
 
 import importlib
 import pathlib
-import pkgutil
-import runpy
 
+import batches
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import agents
-from agents import checkpoint
-from agents.run import build
+from worldmodels import configs
+from worldmodels import kinds
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import checkpoint
+from worldmodels.spec import Spec
 
-ROOT = pathlib.Path(__file__).parent.parent
-MODULES = {
-  module.name: importlib.import_module(f'agents.{module.name}')
-  for module in pkgutil.iter_modules(agents.__path__)
-  if not module.ispkg
-}
-NAMES = [name for name, module in MODULES.items() if hasattr(module, 'Agent')]
-LEARNERS = [name for name in NAMES if hasattr(MODULES[name].Agent, 'train')]
+CONFIGS = pathlib.Path(configs.__file__).parent
+NAMES = kinds.names('worldmodels.agents', 'Agent')
+
+
+def find(name):
+  return kinds.find('worldmodels.agents', name, 'Agent')
+
+
+LEARNERS = [name for name in NAMES if hasattr(find(name), 'train')]
 B, T, A = 3, 8, 2
+SPEC = Spec(actions=A)
 SEED = tf.constant([1, 2])
 NO, YES = tf.constant(False), tf.constant(True)
 
 
 def make(name):
-  path = ROOT / 'configs' / f'{name}.py'
-  if not path.exists():
-    return MODULES[name].Agent(actions=A)
-  config = runpy.run_path(str(path))['get_config']('debug')
-  return build.agent_for(config, A, {})
+  if not (CONFIGS / f'{name}.py').exists():
+    return find(name)(spec=SPEC)
+  config = importlib.import_module(f'{configs.__name__}.{name}')
+  return build.agent(config.get_config('debug'), SPEC)
 
 
 @pytest.fixture(scope='module')
@@ -45,29 +47,23 @@ def made():
   return {name: make(name) for name in NAMES}
 
 
-def observe(first=(False, False, False), seed=0):
-  random = np.random.default_rng(seed)
-  image = random.integers(0, 256, [B, 64, 64, 3], np.uint8)
-  return {'image': tf.constant(image), 'is_first': tf.constant(first)}
+def observe(first=(False,) * B, seed=0):
+  return batches.observation(SPEC, first, seed)
 
 
 def make_batch(seed=0):
-  """What a store hands out."""
-  random = np.random.default_rng(seed)
-  row = np.arange(T)[None].repeat(B, 0)
-  mask = np.ones([B, T], np.float32)
-  mask[-1, -2:] = 0
-  batch = {
-    'image': random.integers(0, 256, [B, T, 64, 64, 3], np.uint8),
-    'action': random.uniform(-1, 1, [B, T, A]).astype(np.float32),
-    'reward': random.normal(size=[B, T]).astype(np.float32),
-    'discount': np.ones([B, T], np.float32),
-    'is_first': row == 0,
-    'is_last': row == T - 1,
-    'is_terminal': np.zeros([B, T], bool),
-    'mask': mask,
-  }
-  return {key: tf.constant(value) for key, value in batch.items()}
+  return batches.chunks(SPEC, B, T, seed)
+
+
+def flat(state):
+  """The arrays of a state by their paths."""
+  found = {}
+  for key, value in state.items():
+    if isinstance(value, dict):
+      found |= {f'{key}/{name}': x for name, x in flat(value).items()}
+    else:
+      found[key] = value.numpy()
+  return found
 
 
 def values_of(agent):
@@ -109,9 +105,10 @@ def test_actions_and_states(name, made):
     action, after = agent.policy(observation, state, YES, SEED + step)
     assert action.shape == [B, A] and action.dtype == tf.float32
     assert np.abs(action).max() <= 1
-    assert {key: (x.shape, x.dtype) for key, x in after.items()} == {
-      key: (x.shape, x.dtype) for key, x in state.items()
+    assert {key: (x.shape, x.dtype) for key, x in flat(after).items()} == {
+      key: (x.shape, x.dtype) for key, x in flat(state).items()
     }
+    np.testing.assert_array_equal(after['action'], action)
     # Unlike members are treated unlike.
     assert np.ptp(action, 0).max() > 0
     state = after
@@ -133,14 +130,15 @@ def test_the_seed_decides(name, made):
 def test_a_reset_forgets_its_own_member_only(name, made):
   agent = made[name]
   random = np.random.default_rng(3)
-  used = {
-    key: tf.constant(random.uniform(-1, 1, value.shape), value.dtype)
-    for key, value in agent.initial(B).items()
-  }
+  used = tf.nest.map_structure(
+    lambda value: tf.constant(random.uniform(-1, 1, value.shape), value.dtype),
+    agent.initial(B),
+  )
   mixed = observe([True, False, True])
   found, state = agent.policy(mixed, used, NO, SEED)
   fresh, initial = agent.policy(mixed, agent.initial(B), NO, SEED)
   forgets = [True, False, True]
+  state, initial = flat(state), flat(initial)
   for key in state:
     same = np.abs(state[key] - initial[key]).max(-1) < 1e-5
     assert same[forgets].all(), key
@@ -166,7 +164,7 @@ def test_every_variable_is_in_the_state_under_its_own_name(name, made):
 @pytest.mark.parametrize('name', LEARNERS)
 def test_every_variable_trains(name, made):
   agent = made[name]
-  agent.begin(make_batch()['image'].numpy().reshape([-1, 64, 64, 3]))
+  agent.fit_statistics(tf.reshape(make_batch()['image'], [-1, *SPEC.image]))
   before = values_of(agent)
   for update in range(3):
     values = agent.train(make_batch(update), tf.constant([0, update]))

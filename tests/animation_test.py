@@ -7,7 +7,7 @@ from tensorboard.plugins.image import metadata
 from tensorboard.util import img_mime_type_detector
 from tensorboard.util import tensor_util
 
-from agents.run import animation
+from worldmodels.agents.runs import animation
 
 
 def make(count=7, height=32, width=48):

@@ -8,23 +8,23 @@ import time
 
 import pytest
 
-from agents.run import benchmark
-from agents.run.works import clock
-from agents.run.works import rows
+from worldmodels.agents.benchmark import clock
+from worldmodels.agents.benchmark import figures
+from worldmodels.agents.programs import benchmark
 
 ROOT = pathlib.Path(__file__).parent.parent
-WORKS = {
+PARTS = {
   path.stem
-  for path in (ROOT / 'agents/run/works').glob('*.py')
+  for path in (ROOT / 'agents/benchmark').glob('*.py')
   if 'def measure(' in path.read_text()
 }
 
 # A file of configs whose presets are all as small as they get.
-CONFIGS = f"""
-import runpy
+CONFIGS = """
+from worldmodels.configs import NAME
 
 def get_config(preset):
-  config = runpy.run_path('{ROOT}/configs/NAME.py')['get_config']('debug')
+  config = NAME.get_config('debug')
   config.task = 'hill'
   return config
 """
@@ -32,33 +32,33 @@ def get_config(preset):
 
 def run(*arguments):
   return subprocess.run(
-    [sys.executable, '-m', 'agents.run.benchmark', *arguments],
+    [sys.executable, '-m', 'worldmodels', 'benchmark', *arguments],
     cwd=ROOT,
     capture_output=True,
     text=True,
   )
 
 
-def test_every_work_can_be_asked_for():
-  assert {*benchmark.WORKS, 'first'} == WORKS
+def test_every_part_can_be_asked_for():
+  assert {*benchmark.PARTS, 'first'} == PARTS
 
 
 @pytest.mark.parametrize(
-  'works, more, expected',
+  'parts, more, expected',
   [
     ('model', [], {'W1', 'W8', 'memory'}),
     ('plan,environment,replay', [], {'W3', 'W5', 'W6', 'W8', 'memory'}),
     ('loop', ['--preset=paper'], {'W7'}),
     ('start', [], {'start'}),
-    ('behaviour', [], {'W4'}),
+    ('behavior', [], {'W4'}),
   ],
 )
-def test_runs(works, more, expected, tmp_path):
+def test_runs(parts, more, expected, tmp_path):
   figures = tmp_path / 'figures.json'
   for name in ('planet', 'dreamer'):
     (tmp_path / f'{name}.py').write_text(CONFIGS.replace('NAME', name))
   done = run(
-    f'--work={works}',
+    f'--work={parts}',
     '--sizes=tiny',
     '--repeats=2',
     '--task=hill',
@@ -80,20 +80,20 @@ def test_runs(works, more, expected, tmp_path):
   assert ('NOT a clean run' in done.stdout) != written['clean']
 
 
-def test_a_work_that_does_not_exist():
+def test_a_part_that_does_not_exist():
   done = run('--work=speed')
   assert done.returncode == 1
   assert done.stderr.splitlines() == [
-    f'error: --work=speed: it is one of {", ".join(benchmark.WORKS)}'
+    f'error: --work=speed: it is one of {", ".join(benchmark.PARTS)}'
   ]
 
 
 def test_a_figure_that_varies_or_was_disturbed_is_not_clean():
   steady = [1.0, 1.01, 1.02, 1.0, 0.99]
-  assert clock.summary(steady, 0.01)['clean']
-  assert clock.summary(steady, 0.01)['seconds'] == 1.0
-  assert not clock.summary(steady, 0.5)['clean']
-  assert not clock.summary([1.0, 2.0, 3.0, 1.0, 2.5], 0.01)['clean']
+  assert clock.summary(steady, 0.01).clean
+  assert clock.summary(steady, 0.01).seconds == 1.0
+  assert not clock.summary(steady, 0.5).clean
+  assert not clock.summary([1.0, 2.0, 3.0, 1.0, 2.5], 0.01).clean
 
 
 def test_time_of_a_child_is_our_own(tmp_path):
@@ -125,7 +125,7 @@ def test_time_of_a_stranger_is_not_ours(tmp_path):
   command = f'[sys.executable, "-c", {burn!r}]'
   start = f'import subprocess, sys; subprocess.Popen({command})'
   before = clock._own()
-  with clock.Others() as others:
+  with clock.OtherLoad() as others:
     subprocess.run([sys.executable, '-c', start], check=True)
     while not done.exists():
       time.sleep(0.05)
@@ -137,28 +137,36 @@ def test_a_figure_of_several_is_as_noisy_as_the_noisiest():
   steady = clock.summary([1.0, 1.0, 1.0], 0.01)
   wild = clock.summary([2.0, 9.0, 4.0], 0.3)
   for pair in ((steady, wild), (wild, steady)):
-    assert not clock.both(*pair)['clean']
-    assert clock.both(*pair)['others'] == 0.3
-  assert clock.both(steady, wild)['seconds'] == 1.0
-  assert clock.both(steady, steady)['clean']
+    assert not clock.noisiest(*pair).clean
+    assert clock.noisiest(*pair).others == 0.3
+  assert clock.noisiest(steady, wild).seconds == 1.0
+  assert clock.noisiest(steady, steady).clean
   # And two calls are too few to be called steady.
-  assert not clock.summary([1.0, 1.0], 0.0)['clean']
+  assert not clock.summary([1.0, 1.0], 0.0).clean
 
 
 def test_a_share_of_a_ceiling():
   steady = clock.summary([2.0, 2.0, 2.0], 0.0)
-  time_, share = rows.compared(
-    'W1', 'update', 6e9, steady, ('float32 product', (4.0, steady)), ('>=', 0.7)
+  time_, share = figures.compared(
+    'W1',
+    'update',
+    6e9,
+    steady,
+    figures.Rate('float32 product', 4.0, steady),
+    ('>=', 0.7),
   )
+  assert share['what'] == 'share of the float32 product ceiling'
   assert time_['value'] == 2000 and time_['gflop'] == 6
   assert time_['gflops'] == pytest.approx(3)
   assert share['value'] == pytest.approx(0.75) and share['met']
   noisy = clock.summary([2.0, 2.0, 2.0], 1.0)
-  _, share = rows.compared('W1', '', 6e9, steady, ('', (4.0, noisy)))
+  _, share = figures.compared(
+    'W1', '', 6e9, steady, figures.Rate('', 4.0, noisy)
+  )
   assert not share['clean']
 
 
-def test_a_work_that_fails_leaves_the_others(tmp_path):
+def test_a_part_that_fails_leaves_the_others(tmp_path):
   figures = tmp_path / 'figures.json'
   done = run(
     '--work=environment,start',
@@ -169,14 +177,16 @@ def test_a_work_that_fails_leaves_the_others(tmp_path):
     f'--json={figures}',
   )
   assert done.returncode == 1
-  assert 'these works failed: environment (paper), start (cpu)' in done.stderr
+  assert 'these parts failed: environment (paper), start (cpu)' in done.stderr
   assert "unknown task 'hil'" in done.stderr
   assert json.loads(figures.read_text())['clean'] is False
 
 
 def test_goals_are_met_or_missed():
-  assert rows.row('W1', 'x', 0.7, '', goal=('>=', 0.6))['met'] is True
-  assert rows.row('W1', 'x', 0.7, '', goal=('<=', 0.6))['met'] is False
-  line = rows.row('W1', 'x', 0.5, 's', clock.summary([1.0, 9.0, 5.0], 0.0))
+  assert figures.figure('W1', 'x', 0.7, '', goal=('>=', 0.6))['met'] is True
+  assert figures.figure('W1', 'x', 0.7, '', goal=('<=', 0.6))['met'] is False
+  line = figures.figure(
+    'W1', 'x', 0.5, 's', clock.summary([1.0, 9.0, 5.0], 0.0)
+  )
   assert benchmark._text(line).startswith('~')
-  assert '~' not in benchmark._text(rows.row('W1', 'x', 0.5, 's'))
+  assert '~' not in benchmark._text(figures.figure('W1', 'x', 0.5, 's'))

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from cem_test import Recorder
+import worlds
 
-from agents.planners import categorical_cem
-from worldmodels import imagination
+from worldmodels import errors
+from worldmodels.agents.planners import categorical_cem
+from worldmodels.problem import Problem
+from worldmodels.spec import Spec
 
 SEED = tf.constant([1, 2])
 B, H, A = 3, 8, 5
@@ -20,14 +22,18 @@ def optima(seed=0):
   return np.random.default_rng(seed).integers(0, A, [B, H])
 
 
-def agreement(optimum):
-  """A score that counts, by steps, the choices that are those of `optimum`."""
-  optimum = tf.one_hot(optimum, A)
-  return lambda actions: tf.reduce_sum(actions * optimum[:, None], [2, 3])
+def agreement(optimum, weight=1.0, **options):
+  """A problem whose score is how many choices are those of `optimum` [B, H]."""
+  goals = tf.one_hot(optimum, A) * tf.constant(weight, tf.float32)
+  return worlds.Goals(worlds.product, goals, True).problem(**options)
 
 
-def flat(actions):
-  return tf.zeros(tf.shape(actions)[:2])
+def flat(**options):
+  return worlds.Goals(worlds.nothing, starts(), True).problem(**options)
+
+
+def plan(problem, seed=SEED, **options):
+  return categorical_cem.plan(problem, seed, **OPTIONS | options).actions
 
 
 def one_hot(actions):
@@ -51,46 +57,36 @@ def test_finds_the_optimum_of_each_member():
   """One sequence of 390625, which 12 times 200 candidates would rarely hit."""
   optimum = optima()
   assert (optimum[0] != optimum[1]).any() and (optimum[1] != optimum[2]).any()
-  found = categorical_cem.plan(
-    agreement(optimum), starts(), SEED, iterations=12, candidates=200, elites=20
-  )
+  found = plan(agreement(optimum), iterations=12, candidates=200, elites=20)
   assert found.shape == [B, H, A] and found.dtype == tf.float32
   assert one_hot(found)
   np.testing.assert_array_equal(np.argmax(found, -1), optimum)
 
 
+class Corridor(worlds.World):
+  """Places 0 to 5 with the prize at the end: steps that lead away cost."""
+
+  spec = Spec(actions=3, discrete=True, image=None)
+
+  def step(self, state, action, seed=None):
+    del seed
+    move = tf.linalg.matvec(action, [-1.0, 0.0, 1.0])  # Left, nowhere, right.
+    return {'place': tf.clip_by_value(state['place'] + move, 0.0, 5.0)}
+
+  def reward(self, state):
+    at = state['place']
+    return tf.where(at == 5.0, 10.0, tf.where(at == 0.0, 0.0, -1.0))
+
+
 def test_finds_what_only_a_sequence_is_worth():
-  """A corridor [0, 5] with the prize at its end: steps that lead away cost."""
-  way = tf.constant([-1.0, 0.0, 1.0])
-
-  class Corridor:
-    """Where a choice leads: left, nowhere, right."""
-
-    def imagine(self, state, action, seed=None):
-      moves = tf.linalg.matvec(action, way)  # [N, H]
-      place, places = state['place'], []
-      for step in range(moves.shape[1]):
-        place = tf.clip_by_value(place + moves[:, step], 0.0, 5.0)
-        places.append(place)
-      return {'place': tf.stack(places, 1)}
-
-    def reward(self, state):
-      at = state['place']
-      return tf.where(at == 5.0, 10.0, tf.where(at == 0.0, 0.0, -1.0))
-
-    def discount(self, state):
-      return tf.ones_like(state['place'])
-
-  state = {'place': tf.constant([0.0, 2.0, 5.0])}
-  found = categorical_cem.plan(
-    imagination.score(Corridor(), state),
-    tf.zeros([B, 12, 3]),
-    SEED,
+  world, state = Corridor(), {'place': tf.constant([0.0, 2.0, 5.0])}
+  found = plan(
+    Problem(world, state, horizon=12),
     iterations=10,
     candidates=500,
     elites=50,
   )
-  places = Corridor().imagine(state, found)['place'].numpy()
+  places = world.imagine(state, found)['place'].numpy()
   # Straight there, and to stay: 4, 2 and no steps are on the way.
   assert (places == 5).sum(1).tolist() == [8, 10, 12]
 
@@ -98,16 +94,9 @@ def test_finds_what_only_a_sequence_is_worth():
 def test_is_that_of_numpy():
   """The algorithm written down a second time, with the same noise."""
   optimum = optima()
-  score = agreement(optimum)
   weights = np.random.default_rng(1).uniform(1, 2, H)  # Else scores are equal.
-
-  def weighed(actions):
-    return score(actions * tf.constant(weights, tf.float32)[:, None])
-
-  recorder = Recorder(weighed)
-  found = categorical_cem.plan(
-    recorder, starts(), SEED, min_probability=0.05, **OPTIONS
-  )
+  problem = agreement(optimum, weights[:, None])
+  found = plan(problem, min_probability=0.05)
   seeds = tf.random.split(SEED, 3)
   odds = np.full([B, H, A], 1 / A)
   for index in range(3):
@@ -122,7 +111,7 @@ def test_is_that_of_numpy():
           for n in range(40)
         ]
       )
-      np.testing.assert_array_equal(recorder.asked[index][b].argmax(-1), choice)
+      np.testing.assert_array_equal(problem.asked[index][b].argmax(-1), choice)
       worth = ((choice == optimum[b]) * weights).sum(1)
       elites = choice[np.argsort(worth)[-8:]]
       odds[b] = (elites[..., None] == np.arange(A)).mean(0)
@@ -131,19 +120,18 @@ def test_is_that_of_numpy():
 
 def test_unlike_members_are_three_batches_of_one(same_noise):
   optimum = optima()
-  together = categorical_cem.plan(agreement(optimum), starts(), SEED, **OPTIONS)
+  together = plan(agreement(optimum))
   for b in range(B):
-    score = agreement(optimum[b : b + 1])
-    alone = categorical_cem.plan(score, starts(1), SEED, **OPTIONS)
+    alone = plan(agreement(optimum[b : b + 1]))
     np.testing.assert_array_equal(together[b], alone[0])
   assert np.ptp(together, 0).max() == 1
 
 
 def test_no_noise_is_used_twice():
-  score = Recorder(flat)
-  categorical_cem.plan(score, starts(), SEED, **OPTIONS)
-  assert len(score.asked) == 3
-  asked = np.stack(score.asked)  # [iterations, B, N, H, A]
+  problem = flat()
+  plan(problem)
+  assert len(problem.asked) == 3
+  asked = np.stack(problem.asked)  # [iterations, B, N, H, A]
   assert one_hot(asked)
   sequences = asked.reshape([-1, H * A])
   # 360 of 390625: hardly two of them alike.
@@ -157,17 +145,9 @@ def test_the_start_decides_the_first_odds(floor):
   start = np.zeros([B, H, A], np.float32)
   start[1, :, 2] = 1
   start[2] = [0.5, 0.5, 0, 0, 0]
-  score = Recorder(flat)
-  categorical_cem.plan(
-    score,
-    tf.constant(start),
-    SEED,
-    iterations=1,
-    candidates=2000,
-    elites=9,
-    min_probability=floor,
-  )
-  shares = score.asked[0].mean(1)  # [B, H, A]
+  problem = flat(start=tf.constant(start))
+  plan(problem, iterations=1, candidates=2000, min_probability=floor)
+  shares = problem.asked[0].mean(1)  # [B, H, A]
   for b, odds in enumerate(
     ([0.2] * 5, [0.1, 0.1, 0.6, 0.1, 0.1], [0.35, 0.35, 0.1, 0.1, 0.1])
   ):
@@ -179,65 +159,55 @@ def test_the_start_decides_the_first_odds(floor):
 
 def test_a_floor_keeps_it_looking():
   options = dict(iterations=6, candidates=2000, elites=20)
-  optimum = optima()
   for floor in (0.0, 0.1):
-    score = Recorder(agreement(optimum))
-    categorical_cem.plan(
-      score, starts(), SEED, min_probability=floor, **options
-    )
-    rarest = score.asked[-1].mean(1).min(-1)  # [B, H]
+    problem = agreement(optima())
+    plan(problem, min_probability=floor, **options)
+    rarest = problem.asked[-1].mean(1).min(-1)  # [B, H]
     np.testing.assert_allclose(rarest, floor, atol=0.03)
     assert floor or (rarest == 0).all()
 
 
 def test_the_plan_is_what_most_elites_do():
-  score = Recorder(agreement(optima()))
-  found = categorical_cem.plan(
-    score, starts(), SEED, iterations=1, candidates=9, elites=9
-  )
-  votes = score.asked[0].sum(1)
+  problem = agreement(optima())
+  found = plan(problem, iterations=1, candidates=9, elites=9)
+  votes = problem.asked[0].sum(1)
   np.testing.assert_array_equal(np.argmax(found, -1), votes.argmax(-1))
-  found = categorical_cem.plan(
-    score, starts(), SEED, iterations=1, candidates=9, elites=1
-  )
-  best = np.argmax(score._score(tf.constant(score.asked[1])), 1)
-  np.testing.assert_array_equal(found, score.asked[1][range(B), best])
+  found = plan(problem, iterations=1, candidates=9, elites=1)
+  asked = problem.asked[1]
+  best = np.argmax(problem.score(tf.constant(asked)), 1)
+  np.testing.assert_array_equal(found, asked[range(B), best])
 
 
 def test_the_seed_decides():
-  first = categorical_cem.plan(flat, starts(), SEED, **OPTIONS)
+  first = plan(flat())
   tf.random.set_seed(7)  # No other source of randomness.
-  again = categorical_cem.plan(flat, starts(), SEED, **OPTIONS)
-  np.testing.assert_array_equal(first, again)
-  other = categorical_cem.plan(flat, starts(), tf.constant([1, 3]), **OPTIONS)
-  assert np.abs(first - other).max() == 1
+  np.testing.assert_array_equal(first, plan(flat()))
+  assert np.abs(first - plan(flat(), tf.constant([1, 3]))).max() == 1
 
 
 @pytest.mark.parametrize(
   'options, message',
   [
-    (dict(elites=0), r'elites is 0; .*\(40\)'),
-    (dict(elites=41), r'elites is 41; .*\(40\)'),
-    (dict(min_probability=-0.1), 'min_probability is -0.1; of 5 choices'),
-    (dict(min_probability=0.21), 'min_probability is 0.21; .*0 to 0.2$'),
+    (dict(elites=0), r'^elites is 0; .*\(40\)'),
+    (dict(elites=41), r'^elites is 41; .*\(40\)'),
+    (dict(min_probability=-0.1), '^min_probability is -0.1; of 5 choices'),
+    (dict(min_probability=0.21), '^min_probability is 0.21; .*0 to 0.2$'),
   ],
 )
 def test_impossible_options_are_refused(options, message):
-  with pytest.raises(ValueError, match=message):
-    categorical_cem.plan(flat, starts(), SEED, **{**OPTIONS, **options})
+  with pytest.raises(errors.OptionError, match=message):
+    plan(flat(), **options)
 
 
 def test_a_negative_start_is_refused():
   with pytest.raises(tf.errors.InvalidArgumentError, match='start of a plan'):
-    categorical_cem.plan(flat, starts() - 0.1, SEED, **OPTIONS)
+    plan(flat(start=starts() - 0.1))
 
 
 @pytest.mark.parametrize('choices', [1, 2])
 def test_few_choices(choices):
-  start = tf.zeros([B, H, choices])
-  found = categorical_cem.plan(
-    lambda actions: tf.reduce_sum(actions[..., -1], 2), start, SEED, **OPTIONS
-  )
+  goals = tf.one_hot(tf.fill([B, H], choices - 1), choices)
+  found = plan(worlds.Goals(worlds.product, goals, True).problem())
   np.testing.assert_array_equal(np.argmax(found, -1), choices - 1)
   assert one_hot(found)
 
@@ -252,9 +222,9 @@ def test_works_in_a_graph_of_unknown_batch():
     ]
   )
   def graph(start, optimum):
-    return categorical_cem.plan(agreement(optimum), start, SEED, **OPTIONS)
+    return plan(agreement(optimum, start=start))
 
-  golden = categorical_cem.plan(agreement(optimum), starts(), SEED, **OPTIONS)
+  golden = plan(agreement(optimum))
   np.testing.assert_array_equal(graph(starts(), tf.constant(optimum)), golden)
   assert graph(starts(1), tf.constant(optimum[:1])).shape == [1, H, A]
   with pytest.raises(tf.errors.InvalidArgumentError, match='start of a plan'):

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from agents import checkpoint
+from worldmodels.agents.runs import checkpoint
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -76,7 +76,7 @@ def test_newest_comes_back_and_the_last_stay(tmp_path):
   for updates in (5, 10, 15, 20):
     save(tmp_path, updates)
     assert restored(tmp_path) == (updates, [])
-  names = [path.name for path in checkpoint.listing(tmp_path)]
+  names = [path.name for path in checkpoint.complete(tmp_path)]
   assert names == ['00000010', '00000015', '00000020']
   assert sorted(path.name for path in tmp_path.iterdir()) == names
   assert restored(tmp_path, 10) == (10, [])
@@ -91,12 +91,13 @@ def test_saving_again_replaces(tmp_path):
 def test_order_is_that_of_numbers(tmp_path):
   for updates in (99_999_999, 100_000_000):
     checkpoint.save(tmp_path, variables(), counters(updates))
-  names = [path.name for path in checkpoint.listing(tmp_path)]
+  names = [path.name for path in checkpoint.complete(tmp_path)]
   assert names == ['99999999', '100000000']
 
 
 def damages(random_numbers):
   """Changes of bytes: one bit, the end cut off, nothing left."""
+
   def flip(content):
     place = random_numbers.randrange(len(content))
     bit = 1 << random_numbers.randrange(8)
@@ -178,15 +179,27 @@ def test_a_kill_at_any_step_leaves_a_whole_one(tmp_path):
   for count in range(1, 99):
     directory = tmp_path / str(count)
     done = subprocess.run(
-      [sys.executable, '-m', 'tests.kill_points', directory, '', str(count),
-       '0', '-c', SAVE_TWO, directory],
-      cwd=ROOT, check=False)
+      [
+        sys.executable,
+        '-m',
+        'tests.kill_points',
+        directory,
+        '',
+        str(count),
+        '0',
+        '-c',
+        SAVE_TWO,
+        directory,
+      ],
+      cwd=ROOT,
+      check=False,
+    )
     updates, lines = restored(directory)
     assert not lines
     seen.append(updates)
     save(directory, 3)
     assert restored(directory) == (3, [])
-    assert not list(directory.glob('*.partial'))
+    assert not list(directory.glob('*.tmp'))
     if done.returncode == 0:
       break
     assert done.returncode == -signal.SIGKILL

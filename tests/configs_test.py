@@ -7,47 +7,43 @@ import inspect
 import io
 import json
 import pathlib
-import runpy
+import pkgutil
 import textwrap
 import tokenize
 
 import ml_collections
 import pytest
 
-from agents import action_distributions
-from agents import actor
-from agents import actor_critic
-from agents import optimizer
-from agents import planning
-from agents.run import build
-from agents.run import run_directory
-from worldmodels import encoder
-from worldmodels import heads
+from worldmodels import configs
+from worldmodels import kinds
 from worldmodels import losses
-from worldmodels import rssm
+from worldmodels.agents.actor import Actor
+from worldmodels.agents.critic import Critic
+from worldmodels.agents.optimizers import Optimizer
+from worldmodels.agents.planner import Planner
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import config_checks
+from worldmodels.encoder import Encoder
+from worldmodels.spec import Spec
 
 ROOT = pathlib.Path(__file__).parent.parent
-FILES = sorted((ROOT / 'configs').glob('*.py'))
-
-
-@functools.cache
-def read(path):
-  return runpy.run_path(str(path))
-
-
+CONFIGS = {
+  module.name: importlib.import_module(f'{configs.__name__}.{module.name}')
+  for module in pkgutil.iter_modules(configs.__path__)
+}
 PRESETS = [
-  pytest.param(path, preset, id=f'{path.stem}:{preset}')
-  for path in FILES
-  for preset in read(path)['PRESETS']
+  pytest.param(name, preset, id=f'{name}:{preset}')
+  for name, config in CONFIGS.items()
+  for preset in config.PRESETS
 ]
 
 
-def config_of(path, preset):
-  return read(path)['get_config'](preset)
+def config_of(name, preset):
+  return CONFIGS[name].get_config(preset)
 
 
 def leaves(config):
-  return run_directory.flatten(config.to_dict())
+  return config_checks.flatten(config.to_dict())
 
 
 # -------------------------------------------------------------- every one ----
@@ -61,29 +57,29 @@ def leaves(config):
   ],
 )
 def test_they_have_their_presets(name, more):
-  presets = read(ROOT / f'configs/{name}.py')['PRESETS']
+  presets = CONFIGS[name].PRESETS
   assert {'paper', 'cpu', 'small', 'debug'} | more == presets.keys()
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
-def test_an_unknown_preset_is_named(path):
+@pytest.mark.parametrize('name', CONFIGS)
+def test_an_unknown_preset_is_named(name):
   with pytest.raises(ValueError, match=r"no preset 'papre'.*there are .*debug"):
-    config_of(path, 'papre')
+    config_of(name, 'papre')
 
 
-@pytest.mark.parametrize('path,preset', PRESETS)
-def test_it_loads_is_its_own_and_can_be_written(path, preset):
-  config = config_of(path, preset)
+@pytest.mark.parametrize('name,preset', PRESETS)
+def test_it_loads_is_its_own_and_can_be_written(name, preset):
+  config = config_of(name, preset)
   assert config.preset == preset
-  build.check(config)
+  config_checks.check(config)
   before = config.to_json()
   # A preset that is changed changes no other.
   config.train.batch += 1
-  config.rssm.deter += 1
-  assert config_of(path, preset).to_json() == before
+  config.kl.free_nats += 1
+  assert config_of(name, preset).to_json() == before
   # What config.json holds is the config again.
   again = ml_collections.ConfigDict(json.loads(before))
-  for key, value in leaves(config_of(path, preset)).items():
+  for key, value in leaves(config_of(name, preset)).items():
     stored = leaves(again)[key]
     assert stored == (list(value) if isinstance(value, tuple) else value), key
   # Flags set keys of the type that is there, and no others.
@@ -94,9 +90,11 @@ def test_it_loads_is_its_own_and_can_be_written(path, preset):
     config.train.batch = 'three'
 
 
-@pytest.mark.parametrize('path,preset', PRESETS)
-def test_an_agent_is_made_of_it(path, preset):
-  agent = build.agent_for(config_of(path, preset), 2, {'speed': 3})
+@pytest.mark.parametrize('name,preset', PRESETS)
+def test_an_agent_is_made_of_it(name, preset):
+  agent = build.agent(
+    config_of(name, preset), Spec(actions=2, vectors={'speed': 3})
+  )
   assert agent.initial(3)['action'].shape == [3, 2]
 
 
@@ -104,7 +102,7 @@ def test_an_agent_is_made_of_it(path, preset):
 
 
 def commented(source):
-  """{key: whether a comment stands beside it} of each place it is set at."""
+  """Yields (key, whether a comment is beside it) of each place it is set."""
   lines = {
     token.start[0]
     for token in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -112,7 +110,7 @@ def commented(source):
   }
 
   def within(key, node):
-    if isinstance(node, ast.Call):  # dict(...) or ConfigDict(dict(...))
+    if isinstance(node, ast.Call):  # dict(...), config_dict.create(...)
       for argument in node.args:
         yield from within(key, argument)
       for word in node.keywords:
@@ -136,19 +134,19 @@ def commented(source):
 def all_commented():
   """{key: whether there is a comment on it in any of the files}."""
   found = {}
-  for path in FILES:  # One may start from another.
-    for key, beside in commented(path.read_text()):
+  for config in CONFIGS.values():  # One may start from another.
+    for key, beside in commented(inspect.getsource(config)):
       found[key] = found.get(key, False) or beside
   return found
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
-def test_every_key_has_a_comment(path):
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_key_has_a_comment(name):
   found = all_commented()
   lacking = {
     key
-    for preset in read(path)['PRESETS']
-    for key in leaves(config_of(path, preset))
+    for preset in CONFIGS[name].PRESETS
+    for key in leaves(config_of(name, preset))
     if not found.get(key)
   }
   assert sorted(lacking) == []
@@ -158,12 +156,12 @@ def test_a_key_without_a_comment_is_found():
   source = """
 config.task = 'a'  # Which.
 config.seed = 0
-config.train = ml_collections.ConfigDict(dict(
+config.train = config_dict.create(
     batch=3,  # Chunks.
     length=4,
     head=dict(kind='b', scale=1.0),
-))
-config.rssm.update(
+)
+config.dynamics.update(
     deter=3,  # Units.
     stoch=4)
 """
@@ -174,20 +172,22 @@ config.rssm.update(
     'train.length': False,
     'train.head.kind': False,
     'train.head.scale': False,
-    'rssm.deter': True,
-    'rssm.stoch': False,
+    'dynamics.deter': True,
+    'dynamics.stoch': False,
   }
 
 
 # -------------------------------------------------------------- dead keys ----
 
+# Kinds of heads for one number. A group has the options of all of them, so that
+# its kind can be changed by itself; of one that is turned off, those of the
+# kind that it can be turned on with.
+NUMBERS = ('normal', 'symlog', 'two_hot')
+
 
 def unused(function):
-  """Keyword parameters that a function, or its class, makes no use of."""
-  owner = function
-  if inspect.isclass(function):
-    function = function.__init__
-  tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+  """Parameters that a function, or a class of its own, makes no use of."""
+  tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
   loaded, kept = set(), {}
   for node in ast.walk(tree):
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
@@ -202,68 +202,97 @@ def unused(function):
       loaded |= {
         name for name, attribute in kept.values() if attribute == node.attr
       }
-  parameters = inspect.signature(function).parameters.values()
-  names = {x.name for x in parameters if x.kind == x.KEYWORD_ONLY}
-  return names, names - loaded
+  return set(parameters_of(function)) - loaded
+
+
+def parameters_of(function):
+  if inspect.isclass(function):
+    function = function.__init__
+  return inspect.signature(function).parameters
+
+
+def taken(function, group):
+  """The keys of a group that a kind, or its bases, names and makes use of."""
+  names = set(kinds.named(function, group))
+  for owner in getattr(function, '__mro__', [function]):
+    if owner.__module__.partition('.')[0] not in ('keras', 'builtins'):
+      if not inspect.isclass(owner) or '__init__' in vars(owner):
+        names -= unused(owner)
+  return names
+
+
+def part(config, key):
+  """The group of a config that a key such as `learner.actor` names."""
+  return functools.reduce(
+    lambda group, name: group[name], key.split('.'), config
+  )
 
 
 def component_keys(config):
-  """{key: the function that it goes to} of what an agent is made of."""
-  found = {}
+  """The keys of the config that something an agent is made of takes."""
+  found = set()
 
-  def give(group, function, *others):
-    names, dead = unused(function)
-    for name in (names - dead) | set(others):
-      found[f'{group}.{name}'] = function
+  def give(key, *functions, others=()):
+    for function in functions:
+      found.update(
+        f'{key}.{name}' for name in taken(function, part(config, key))
+      )
+    found.update(f'{key}.{name}' for name in others)
 
-  give('encoder', encoder.Encoder)
-  give('encoder', encoder.IMAGE_ENCODERS[config.encoder.image])
-  give('rssm', rssm.RSSM)
+  def kind_of(key, package, member):
+    found.add(f'{key}.kind')
+    kind = part(config, key).kind
+    return kinds.find(package, kind, member)
+
+  def heads_of(key, kind):
+    found.add(f'{key}.kind')
+    alike = NUMBERS if kind in NUMBERS else (kind,)
+    return [kinds.find('worldmodels.heads', each, 'Head') for each in alike]
+
+  # The world model; world_model_test shows the effect of what it takes itself.
+  give(
+    'encoder',
+    Encoder,
+    kind_of('encoder', 'worldmodels.encoders', 'ImageEncoder'),
+  )
+  give('dynamics', kind_of('dynamics', 'worldmodels.dynamics', 'Dynamics'))
   for key, head in config.heads.items():
-    # What the world model takes of a head: world_model_test shows its effect.
-    others = ('kind', 'scale', 'share') if key == 'image' else ('kind', 'scale')
-    # What is turned off has the keys of the kind it can be turned on with.
     kind = 'bernoulli' if head.kind == 'none' else head.kind
-    give(f'heads.{key}', heads.HEADS[kind], *others, *other_kinds(head))
-  give('kl', losses.kl_loss, 'scale')
-  give('optimizer', optimizer.Optimizer)
-  give('planner', planning.load(config.planner.name).plan)
-  give('planner', planning.Planning)
-  if 'actor' in config:
-    give_behaviour(config, give)
-  module = importlib.import_module(f'agents.{config.agent}')
-  names, dead = unused(module.Agent)
-  return found | dict.fromkeys(names - dead, module.Agent)
-
-
-def other_kinds(head):
-  """Options of the kinds of number that this head could be by its name."""
-  if head.kind not in ('normal', 'symlog', 'two_hot'):
-    return ()
-  return ('std', 'bins', 'limit')
-
-
-def give_behaviour(config, give):
-  """What an actor-critic is made of."""
-  give('actor', actor.Actor)
-  for name, (kind, _) in action_distributions.KINDS.items():
-    give(f'actor.distributions.{name}', kind)
-  # What ActorCritic takes of the critic's group before the head gets the rest.
-  slow = {'slow', 'slow_every', 'slow_share'}
-  text = inspect.getsource(actor_critic)
-  assert all(f"'{name}'" in text for name in slow)
-  give('critic', heads.HEADS[config.critic.kind], 'kind', *slow)
-  give('critic', heads.HEADS['normal'], *other_kinds(config.critic))
-  for group in ('actor', 'critic'):
-    give(f'{group}.optimizer', optimizer.Optimizer)
-  give('behaviour', actor_critic.ActorCritic)
+    others = ('scale', 'share') if key == 'image' else ('scale',)
+    give(f'heads.{key}', *heads_of(f'heads.{key}', kind), others=others)
+  give('kl', losses.kl_loss, others=('scale',))
+  give('overshooting', others=('steps', 'kl', 'reward', 'image'))
+  # The agent.
+  give('optimizer', Optimizer)
+  give(
+    'planner',
+    Planner,
+    kind_of('planner', 'worldmodels.agents.planners', 'plan'),
+  )
+  if 'learner' in config:
+    give(
+      'learner', kind_of('learner', 'worldmodels.agents.learners', 'Learner')
+    )
+    actor, critic = 'learner.actor', 'learner.critic'
+    give(actor, Actor)
+    give(critic, Critic, *heads_of(critic, config.learner.critic.kind))
+    package = 'worldmodels.agents.action_distributions'
+    found.add(f'{actor}.kind')
+    for kind in config.learner.actor.distributions:
+      made = kinds.find(package, kind, 'Distribution')
+      give(f'{actor}.distributions.{kind}', made)
+    for group in (actor, critic):
+      give(f'{group}.optimizer', Optimizer)
+  agent = kind_of('agent', 'worldmodels.agents', 'Agent')
+  give('agent', agent)
+  return found | taken(agent, config)
 
 
 def reads(source):
-  """Keys that a program reads from its config, `check` apart."""
+  """The keys that a program reads from its config."""
   found = set()
   for function in ast.walk(ast.parse(source)):
-    if not isinstance(function, ast.FunctionDef) or function.name == 'check':
+    if not isinstance(function, ast.FunctionDef):
       continue
     short = {}  # train = self.config.train
     for node in ast.walk(function):
@@ -283,48 +312,81 @@ def reads(source):
         first, _, rest = text.partition('.')
         if first in short:
           text = f'config.{short[first]}.{rest}'
-        found.add(text.rpartition('config.')[2])
+        # Or a class keeps a group as an attribute: self.train.batch.
+        found.add(text.rpartition('config.')[2].removeprefix('self.'))
   return found
 
 
 @functools.cache
 def program_keys():
-  sources = (ROOT / 'agents/run').glob('*.py')
+  """The keys that programs read, but for those that only check them."""
+  sources = [
+    path
+    for folder in ('runs', 'programs')
+    for path in (ROOT / 'agents' / folder).glob('*.py')
+    if path.stem != 'config_checks'
+  ]
   return set().union(*(reads(path.read_text()) for path in sources))
 
 
-@pytest.mark.parametrize('path,preset', PRESETS)
-def test_no_key_is_dead(path, preset):
-  config = config_of(path, preset)
-  alive = component_keys(config).keys() | program_keys()
-  # Each of these terms is there or not: world_model_test shows their effect.
-  alive |= {f'overshooting.{x}' for x in ('steps', 'kl', 'reward', 'image')}
+@pytest.mark.parametrize('name,preset', PRESETS)
+def test_no_key_is_dead(name, preset):
+  config = config_of(name, preset)
+  alive = component_keys(config) | program_keys()
   assert sorted(leaves(config).keys() - alive) == []
 
 
-def test_a_dead_key_is_found():
-  class Part:
-    def __init__(self, *, used, kept, forgotten, ignored):
-      self._kept = kept
-      self._forgotten = forgotten
-      print(used)
+@pytest.mark.parametrize(
+  'key',
+  [
+    *('train.bacth', 'encoder.start', 'dynamics.clases', 'heads.reward.scales'),
+    *('heads.image.bins', 'kl.nats', 'planner.min_probability', 'sample'),
+    *('learner.gama', 'learner.actor.min_std', 'learner.critic.points'),
+    *('learner.actor.optimizer.units', 'overshooting.length', 'agent.size'),
+  ],
+)
+def test_a_key_that_nothing_takes_is_found(key):
+  config = config_of('dreamer', 'cpu')
+  group, _, name = key.rpartition('.')
+  (part(config, group) if group else config)[name] = 1
+  assert key in leaves(config)
+  assert key not in component_keys(config) | program_keys()
 
-    def call(self):
-      return self._kept
 
-  names, dead = unused(Part)
-  assert names == {'used', 'kept', 'forgotten', 'ignored'}
-  assert dead == {'forgotten', 'ignored'}
+class Base:
+  """What takes keys, and does nothing with some of them."""
+
+  def __init__(self, *, deep, idle):
+    print(deep)
+
+
+class Part(Base):
+  """What takes further ones."""
+
+  def __init__(self, *, used, kept, forgotten, ignored, **kwargs):
+    super().__init__(**kwargs)
+    self._kept = kept
+    self._forgotten = forgotten
+    print(used)
+
+  def call(self):
+    return self._kept
+
+
+def test_a_key_that_is_taken_and_not_used_is_found():
+  names = ('used', 'kept', 'forgotten', 'ignored', 'deep', 'idle', 'other')
+  assert taken(Part, dict.fromkeys(names, 1)) == {'used', 'kept', 'deep'}
+
+
+def test_a_key_that_a_program_reads_is_found():
   source = """
 def run(self, config):
   train, every = self.config.train, config.evaluate.every
-  print(train.batch, self.config.store.capacity)
-def check(config):
-  print(config.train.length)
+  print(train.batch, self.config.store.capacity, self.evaluate.episodes)
 """
   found = reads(source)
   assert {'train.batch', 'store.capacity', 'evaluate.every'} <= found
-  assert 'train.length' not in found
+  assert 'evaluate.episodes' in found and 'train.length' not in found
 
 
 # ------------------------------------------------------------------ paper ----
@@ -334,7 +396,7 @@ PAPER = {
   'environment.action_repeat': 0,  # Its own table: tasks.py.
   'environment.size': 64,
   'environment.quality': 'exact',
-  'encoder.image': 'convolutional',
+  'encoder.kind': 'convolutional',
   'encoder.bits': 5,  # preprocess.py:22-30
   'encoder.channels': (32, 64, 128, 256),  # conv_ha.py:26-38
   'encoder.kernel': 4,
@@ -347,13 +409,15 @@ PAPER = {
   'heads.image.activation': 'relu',
   'heads.image.scale': 1.0,
   'heads.image.share': 1.0,
-  'rssm.kind': 'recurrent',
-  'rssm.cell': 'gru',  # GRUBlockCell
-  'rssm.deter': 200,  # configs.py:121
-  'rssm.hidden': 200,
-  'rssm.stoch': 30,
-  'rssm.min_std': 0.1,  # configs.py:135
-  'rssm.activation': 'relu',
+  'dynamics.kind': 'rssm',
+  'dynamics.latent': 'gaussian',
+  'dynamics.recurrent': True,
+  'dynamics.cell': 'gru',  # GRUBlockCell
+  'dynamics.deter': 200,  # configs.py:121
+  'dynamics.hidden': 200,
+  'dynamics.stoch': 30,
+  'dynamics.min_std': 0.1,  # configs.py:135
+  'dynamics.activation': 'relu',
   'heads.reward.units': 300,  # configs.py:110-111; paper: 200
   'heads.reward.layers': 3,  # paper: 2
   'heads.reward.std': 1.0,
@@ -380,7 +444,7 @@ PAPER = {
   'overshooting.steps': 0,
   'overshooting.kl': 0.0,
   'overshooting.reward': 0.0,
-  'planner.name': 'cem',
+  'planner.kind': 'cem',
   'planner.horizon': 12,  # configs.py:250,293-295
   'planner.iterations': 10,
   'planner.candidates': 1000,
@@ -388,18 +452,19 @@ PAPER = {
   'planner.spread': 1.0,
   'planner.min_std': 0.0,
   'planner.sample': True,
+  'agent.sample_states': True,
   'exploration': 0.3,  # mpc_agent.py:72-77
 }
 
 
 def test_paper_has_the_figures_of_planets_code():
-  found = leaves(config_of(ROOT / 'configs/planet.py', 'paper'))
+  found = leaves(config_of('planet', 'paper'))
   assert {key: found[key] for key in PAPER} == PAPER
 
 
 def test_paper_has_the_networks_of_planets_code():
-  config = config_of(ROOT / 'configs/planet.py', 'paper')
-  model = build.agent_for(config, 6, {}).model
+  config = config_of('planet', 'paper')
+  model = build.agent(config, Spec(actions=6)).model
   shapes = {x.path: tuple(x.shape) for x in model.variables}
   kernels = {
     path.removesuffix('/kernel'): shape
@@ -407,23 +472,23 @@ def test_paper_has_the_networks_of_planets_code():
     if path.endswith('/kernel')
   }
   assert model.encoder.embed == 1024
-  assert model.rssm.size == 230
+  assert model.features_size == 230
   assert kernels == {
     'encoder/conv0': (4, 4, 3, 32),
     'encoder/conv1': (4, 4, 32, 64),
     'encoder/conv2': (4, 4, 64, 128),
     'encoder/conv3': (4, 4, 128, 256),
     # One layer over the sample and the action: rssm.py:98-113.
-    'rssm/from_stoch': (30, 200),
-    'rssm/from_action': (6, 200),
-    'rssm/gates': (400, 400),
-    'rssm/candidate': (400, 200),
-    'rssm/prior_hidden': (200, 200),
-    'rssm/prior_out': (200, 60),
+    'dynamics/from_stoch': (30, 200),
+    'dynamics/from_action': (6, 200),
+    'dynamics/gates': (400, 400),
+    'dynamics/candidate': (400, 200),
+    'dynamics/prior_hidden': (200, 200),
+    'dynamics/prior_out': (200, 60),
     # One layer over the memory and the embedding.
-    'rssm/from_deter': (200, 200),
-    'rssm/from_embed': (1024, 200),
-    'rssm/posterior_out': (200, 60),
+    'dynamics/from_deter': (200, 200),
+    'dynamics/from_embed': (1024, 200),
+    'dynamics/posterior_out': (200, 60),
     'image/linear': (230, 1024),
     'image/map': (1024, 5 * 5 * 128),  # Kernel 5 on a map of 1x1.
     'image/deconv0': (5, 5, 64, 128),

@@ -1,11 +1,14 @@
 """What several tests share."""
 
+import fcntl
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 
 import pytest
+import reading_sources
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -26,8 +29,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
   """Puts slow files first, or one process waits for the other at the end."""
   names = list(SLOW)
-  items.sort(key=lambda item: names.index(item.path.stem)
-             if item.path.stem in names else len(names))
+  items.sort(
+    key=lambda item: (
+      names.index(item.path.stem) if item.path.stem in names else len(names)
+    )
+  )
 
 
 def pytest_collectstart(collector):
@@ -37,20 +43,40 @@ def pytest_collectstart(collector):
   """
   del collector
   for module, found in flags.FLAGS.flags_by_module_dict().items():
-    if module.startswith(('agents.run', 'data.')):
+    if module.startswith('worldmodels.agents.programs'):
       for flag in found:
         delattr(flags.FLAGS, flag.name)
 
 
-def run_program(*arguments, timeout=280):
-  """Runs `python -m` with these arguments from the checkout, to its end."""
+def run_program(program, *flags, cwd=ROOT, timeout=280, **variables):
+  """Runs a program to its end.
+
+  Args:
+    program: its name.
+    *flags: of the program.
+    cwd: folder to start it in.
+    timeout: seconds.
+    **variables: of the environment, beside those of this process.
+
+  Returns:
+    the finished process, with what it printed.
+  """
   return subprocess.run(
-    [sys.executable, '-m', *map(str, arguments)],
-    cwd=ROOT,
+    [sys.executable, '-m', 'worldmodels', program, *map(str, flags)],
+    cwd=cwd,
+    env={**os.environ, **variables},
     capture_output=True,
     text=True,
     timeout=timeout,
+    check=False,
   )
+
+
+@pytest.fixture(scope='session', autouse=True)
+def every_module_has_one_name():
+  """Finds modules of ours that tests have imported under a second name."""
+  yield
+  assert not reading_sources.other_names(sys.modules)
 
 
 @pytest.fixture(scope='session')
@@ -61,13 +87,24 @@ def program():
 
 @pytest.fixture(scope='session')
 def debug_run(tmp_path_factory):
-  """A finished run of the debug preset on our own task; copy to change it."""
-  logdir = tmp_path_factory.mktemp('debug') / 'run'
-  done = run_program(
-    'agents.run.train',
-    '--config=configs/planet.py:debug',
-    '--config.task=hill',
-    f'--logdir={logdir}',
-  )
-  assert done.returncode == 0, done.stdout + done.stderr
+  """A finished run of the debug preset on our own task; copy to change it.
+
+  The processes that share the tests share it: one trains, the others wait.
+  """
+  folder = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    folder = folder.parent
+  logdir = folder / 'debug_run'
+  with open(folder / 'debug_run.lock', 'w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not logdir.exists():
+      unfinished = folder / f'debug_run_{os.getpid()}'
+      done = run_program(
+        'train',
+        '--config=planet:debug',
+        '--config.task=hill',
+        f'--logdir={unfinished}',
+      )
+      assert done.returncode == 0, done.stdout + done.stderr
+      unfinished.rename(logdir)
   return logdir

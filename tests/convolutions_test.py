@@ -6,18 +6,18 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import convolutions
-from worldmodels import encoder
-from worldmodels import layers
+from worldmodels import kinds
+from worldmodels import nets
 
 UP, DOWN = keras.layers.Conv2DTranspose, keras.layers.Conv2D
 CASES = [
-  (convolutions.Drawing, UP, 6, 'valid', 5),
-  (convolutions.Drawing, UP, 4, 'valid', 3),
-  (convolutions.Drawing, UP, 4, 'same', 4),
-  (convolutions.Drawing, UP, 6, 'same', 4),
-  (convolutions.Drawing, UP, 2, 'same', 3),
-  (convolutions.Upconvolution, UP, 5, 'valid', 5),
-  (convolutions.Upconvolution, UP, 4, 'same', 4),
+  (convolutions.SubpixelConvolution, UP, 6, 'valid', 5),
+  (convolutions.SubpixelConvolution, UP, 4, 'valid', 3),
+  (convolutions.SubpixelConvolution, UP, 4, 'same', 4),
+  (convolutions.SubpixelConvolution, UP, 6, 'same', 4),
+  (convolutions.SubpixelConvolution, UP, 2, 'same', 3),
+  (convolutions.TransposedConvolution, UP, 5, 'valid', 5),
+  (convolutions.TransposedConvolution, UP, 4, 'same', 4),
   (convolutions.Convolution, DOWN, 4, 'valid', 6),  # To 2 x 2.
   (convolutions.Convolution, DOWN, 4, 'same', 4),
   (convolutions.Convolution, DOWN, 4, 'valid', 14),
@@ -54,13 +54,19 @@ def test_a_layer_is_that_of_keras(mine, theirs, kernel, padding, side):
     np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('mine,theirs', [
-  (convolutions.Drawing, UP), (convolutions.Upconvolution, UP),
-  (convolutions.Convolution, DOWN),
-])
+@pytest.mark.parametrize(
+  'mine,theirs',
+  [
+    (convolutions.SubpixelConvolution, UP),
+    (convolutions.TransposedConvolution, UP),
+    (convolutions.Convolution, DOWN),
+  ],
+)
 def test_options_and_sides_are_those_of_keras(mine, theirs):
-  made = [kind(3, 4, 2, 'same', activation='elu', use_bias=False)
-          for kind in (mine, theirs)]
+  made = [
+    kind(3, 4, 2, 'same', activation='elu', use_bias=False)
+    for kind in (mine, theirs)
+  ]
   for layer in made:
     layer.build((None, 4, 3, 5))
     layer.kernel.assign(normal(layer.kernel.shape, 1))
@@ -69,9 +75,13 @@ def test_options_and_sides_are_those_of_keras(mine, theirs):
     np.testing.assert_allclose(found, golden, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('side,options', [
-  (4, dict(groups=3)), (6, dict(dilation_rate=2)),
-])
+@pytest.mark.parametrize(
+  'side,options',
+  [
+    (4, dict(groups=3)),
+    (6, dict(dilation_rate=2)),
+  ],
+)
 def test_what_a_convolution_leaves_to_keras(side, options):
   """Groups and dilation, to maps of 2 x 2."""
   made = [kind(3, 3, 1, **options) for kind in (convolutions.Convolution, DOWN)]
@@ -95,8 +105,8 @@ def test_a_small_map_has_a_filter_gradient_of_one_product(side, taken):
 
 
 @pytest.mark.parametrize('kernel,stride', [(5, 2), (4, 1), ((4, 2), 2)])
-def test_a_drawing_says_what_it_cannot_do(kernel, stride):
-  layer = convolutions.Drawing(3, kernel, stride)
+def test_a_subpixel_convolution_says_what_it_cannot_do(kernel, stride):
+  layer = convolutions.SubpixelConvolution(3, kernel, stride)
   with pytest.raises(ValueError, match='has an even square kernel'):
     layer.build((None, 8, 8, 4))
 
@@ -116,11 +126,16 @@ def sums_in_full(layer, x):
   return gradient(upstream), golden
 
 
-@pytest.mark.parametrize('make', [
-  lambda: layers.dense(3, 7, dtype='mixed_bfloat16'),
-  lambda: convolutions.Drawing(3, 4, 2, 'same', dtype='mixed_bfloat16'),
-  lambda: convolutions.Upconvolution(3, 4, 2, dtype='mixed_bfloat16'),
-])
+@pytest.mark.parametrize(
+  'make',
+  [
+    lambda: nets.dense(3, 7, dtype='mixed_bfloat16'),
+    lambda: convolutions.SubpixelConvolution(
+      3, 4, 2, 'same', dtype='mixed_bfloat16'
+    ),
+    lambda: convolutions.TransposedConvolution(3, 4, 2, dtype='mixed_bfloat16'),
+  ],
+)
 def test_the_gradient_of_a_bias_in_bfloat16_is_summed_in_float32(make):
   layer = make()
   if not layer.built:
@@ -129,13 +144,18 @@ def test_the_gradient_of_a_bias_in_bfloat16_is_summed_in_float32(make):
   np.testing.assert_allclose(found, golden, rtol=0.02)
 
 
-@pytest.mark.parametrize('kind', sorted(encoder.IMAGE_ENCODERS))
+@pytest.mark.parametrize(
+  'kind', kinds.names('worldmodels.encoders', 'ImageEncoder')
+)
 def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind):
   image = tf.random.stateless_uniform([16, 64, 64, 3], [0, 1], -0.5, 0.5)
   # ELU: where a ReLU's argument is near 0, its gradient is another one.
+  options = dict(channels=(8, 16, 16, 16), activation='elu')
   made = [
-    encoder.IMAGE_ENCODERS[kind](
-      channels=(8, 16, 16, 16), activation='elu', precision=precision
+    kinds.make(
+      'worldmodels.encoders',
+      'ImageEncoder',
+      dict(kind=kind, precision=precision, **options),
     )
     for precision in ('float32', 'mixed_bfloat16')
   ]
@@ -146,9 +166,7 @@ def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind):
   def gradients(network):
     with tf.GradientTape() as tape:
       total = tf.reduce_sum(weight * network(image))
-    return tape.gradient(
-      total, [x.value for x in network.trainable_variables]
-    )
+    return tape.gradient(total, [x.value for x in network.trainable_variables])
 
   pairs = [tf.function(gradients)(network) for network in made]
   largest = max(float(tf.norm(full)) for full in pairs[0])

@@ -1,50 +1,32 @@
 """On a world that adds its actions up, everything can be said by hand."""
 
-import actor_critic_test
 import numpy as np
 import pytest
 import tensorflow as tf
+import worlds
 
-from agents import actor_critic
-from agents import diagnosis
+from worldmodels.agents import diagnosis
+from worldmodels.agents.learners import actor_critic
+from worldmodels.spec import Spec
 
 GAMMA, STEP = 0.9, 0.1
 B, CONTEXT, H = 3, 2, 4
 PLACES = np.array([0.5, -0.25, 1.0], np.float32)
-OPTIMIZER = actor_critic_test.OPTIMIZER
+OPTIMIZER = dict(rate=1e-3, epsilon=1e-8, clip=1e6)
 
 
-class World(actor_critic_test.World):
-  """Its posterior is where the batch says that it is; nothing is noisy."""
-
-  def observe(self, batch):
-    place = batch['place'][..., None]
-    return {'deter': place, 'stoch': place}, None
-
-  def imagine_step(self, state, action, seed):
-    del seed
-    stoch = state['stoch'] + action
-    return {'deter': stoch, 'stoch': stoch}
-
-
-def behaviour():
+def learner():
   """An actor that always moves by STEP, a critic that says twice the place."""
-  made = actor_critic.ActorCritic(
-    features=1,
-    actions=1,
-    discrete=False,
+  made = actor_critic.Learner(
+    features_size=1,
+    spec=Spec(actions=1),
     actor=dict(
       kind='bounded_normal',
-      distributions=dict(
-        bounded_normal=dict(min_std=0.0, max_std=0.0)
-      ),
+      distributions=dict(bounded_normal=dict(min_std=0.0, max_std=0.0)),
       layers=0,
       optimizer=OPTIMIZER,
     ),
-    critic=dict(
-      kind='normal', layers=0, optimizer=OPTIMIZER, slow='none',
-      slow_every=1, slow_share=1.0,
-    ),
+    critic=dict(kind='normal', layers=0, optimizer=OPTIMIZER),
     **dict(horizon=9, gamma=GAMMA, lambda_=0.95, starts=0, mix=0.0),
     **dict(entropy=0.0, normalize=0.0, normalize_decay=0.9),
     gradient='pathwise',
@@ -52,7 +34,7 @@ def behaviour():
   kernel, bias = made.actor.variables
   kernel.assign(tf.zeros_like(kernel))
   bias.assign([np.arctanh(STEP), 0.0])
-  kernel, bias = made.critic.variables
+  kernel, bias = made.critic.head.variables
   kernel.assign([[2.0]])
   bias.assign([0.0])
   return made
@@ -73,7 +55,7 @@ def batch():
 @pytest.fixture(scope='module')
 def found():
   figures, states = diagnosis.diagnose(
-    World(), behaviour(), batch(), CONTEXT, tf.constant([1, 2])
+    worlds.Line(), learner(), batch(), CONTEXT, tf.constant([1, 2])
   )
   return {key: value.numpy() for key, value in figures.items()}, states
 
@@ -85,7 +67,7 @@ def imagined_places():
 def test_imagined_and_real_rewards_by_step(found):
   figures, states = found
   np.testing.assert_allclose(
-    states['stoch'][..., 0], imagined_places(), rtol=1e-5
+    states['place'][..., 0], imagined_places(), rtol=1e-5
   )
   imagined, real = -np.square(imagined_places()), batch()['reward'][:, CONTEXT:]
   np.testing.assert_allclose(

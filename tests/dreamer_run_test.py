@@ -5,18 +5,21 @@ programs with PlaNet.
 """
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import resume_test
 
-from agents.run import animation
+from worldmodels.agents.runs import animation
 
 OPTIONS = dict(task='juggle', agent='dreamer')
 FLAGS = (
-  '--config.actor.kind=one_hot', '--config.planner.name=categorical_cem',
-  '--config.overshooting.steps=0',
-  '--config.evaluate.last_episodes=1')
+  *('--config.learner.actor.kind=one_hot',),
+  *('--config.planner.kind=categorical_cem',),
+  *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
+  *('--config.evaluate.last_episodes=1', '--noconfig.train.overlap'),
+)
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -29,9 +32,13 @@ def run(tmp_path_factory):
   return logdir
 
 
-def test_halves_make_a_whole(run, tmp_path):
+def test_it_goes_on_from_a_checkpoint(run, tmp_path):
+  """As if it had been stopped there, learning first and then acting."""
   half = tmp_path / 'half'
-  resume_test.train(half, *FLAGS, '--config.train.episodes=4', **OPTIONS)
+  shutil.copytree(run, half)
+  shutil.rmtree(half / 'checkpoints' / '00000015')
+  for folder, number in (('episodes', 4), ('heldout', 3)):
+    resume_test.numbered(half / folder)[number].unlink()
   printed = resume_test.train(half, *FLAGS, **OPTIONS)
   assert 'continues  after 10 updates and 4 episodes' in printed
   resume_test.assert_same(half, run)
@@ -47,28 +54,28 @@ def test_actions_are_one_hot(run):
     np.testing.assert_array_equal(ordered, [[1, 0, 0]] * 50)
 
 
-def test_behaviour_is_compared_with_the_world(run):
-  lines = [x for x in resume_test.lines(run) if 'behaviour_value_error' in x]
+def test_behavior_is_compared_with_the_world(run):
+  lines = [x for x in resume_test.lines(run) if 'behavior_value_error' in x]
   assert len(lines) == 3  # Two evaluations and the end.
   for line in lines:
-    assert len(line['behaviour_imagined_reward']) == 6
-    assert len(line['behaviour_action_gradient']) == 6
-    assert max(line['behaviour_action_gradient']) > 0
+    assert len(line['behavior_imagined_reward']) == 6
+    assert len(line['behavior_action_gradient']) == 6
+    assert max(line['behavior_action_gradient']) > 0
     for key in ('imagined_return', 'real_return', 'value_mean', 'value_real'):
-      assert np.isfinite(line[f'behaviour_{key}'])
+      assert np.isfinite(line[f'behavior_{key}'])
   trained = [x for x in resume_test.lines(run) if 'actor_loss' in x]
   assert len(trained) == 3
   assert all(0 < x['actor_entropy'] <= np.log(3) + 1e-3 for x in trained)
 
 
 def test_it_is_evaluated_and_filmed(run, program, tmp_path):
-  done = program('agents.run.evaluate', f'--logdir={run}', '--episodes=2')
+  done = program('evaluate', f'--logdir={run}', '--episodes=2')
   assert done.returncode == 0, done.stderr
   found = json.loads(done.stdout)
   assert found['task'] == 'juggle' and 0 < found['mean'] < 50
   out = tmp_path / 'dream.gif'
   done = program(
-    'agents.run.video', f'--logdir={run}', f'--out={out}', '--episodes=1',
-    '--scale=1')
+    'video', f'--logdir={run}', f'--out={out}', '--episodes=1', '--scale=1'
+  )
   assert done.returncode == 0, done.stderr
   assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 50

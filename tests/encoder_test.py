@@ -1,85 +1,109 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from encoders_test import KINDS
+from encoders_test import OPTIONS
+from encoders_test import images
 
-from worldmodels import encoder as encoders
-from worldmodels import layers
-
-KINDS = {
-  'convolutional': dict(channels=(2, 3, 4, 5)),
-  'spatial_softmax': dict(channels=(2, 3), points=4),
-}
-
-
-def images(*lead, size=64, seed=0):
-  random = np.random.default_rng(seed)
-  return random.integers(0, 256, [*lead, size, size, 3], np.uint8)
+from worldmodels import cores
+from worldmodels import encoder
+from worldmodels import errors
+from worldmodels.spec import Spec
 
 
-def make(kind='spatial_softmax', **options):
-  return encoders.Encoder(image=kind, **{**KINDS[kind], **options})
+def make(kind='spatial_softmax', image=(64, 64, 3), vectors=(), **options):
+  spec = Spec(actions=1, image=image, vectors=dict(vectors))
+  options = dict(OPTIONS.get(kind, {})) | options
+  keras.utils.set_random_seed(0)
+  return encoder.Encoder(spec=spec, kind=kind, **options)
 
 
 # ----------------------------------------------------------------- pixels ----
 
 
 def test_pixels_of_eight_bits():
-  found = encoders.pixels(np.array([0, 51, 255], np.uint8))
+  found = encoder.pixels(np.array([0, 51, 255], np.uint8))
   np.testing.assert_allclose(found, [-0.5, -0.3, 0.5], atol=1e-6)
   assert found.dtype == tf.float32
 
 
 def test_pixels_of_five_bits_are_planets():
   image = np.arange(256, dtype=np.uint8)
-  found = encoders.pixels(image, 5).numpy()
+  found = encoder.pixels(image, 5).numpy()
   np.testing.assert_array_equal(found, image // 8 / 32 - 0.5)
   assert found[[0, 7, 8, 255]].tolist() == [-0.5, -0.5, -0.46875, 0.46875]
 
 
 def test_noise_of_dequantization_stays_in_its_bin():
   image = np.tile(np.arange(256, dtype=np.uint8), 40)
-  plain = encoders.pixels(image, 5)
-  noisy = encoders.dequantize(plain, [1, 2], 5).numpy()
+  plain = encoder.pixels(image, 5)
+  noisy = encoder.dequantize(plain, [1, 2], 5).numpy()
   noise = (noisy - plain.numpy()) * 32
   assert noise.min() >= -1e-5 and noise.max() < 1 + 1e-5
   assert noise.mean() == pytest.approx(0.5, abs=0.02)
   assert noise.std() == pytest.approx(np.sqrt(1 / 12), abs=0.01)
-  again = encoders.dequantize(plain, [1, 2], 5)
+  again = encoder.dequantize(plain, [1, 2], 5)
   np.testing.assert_array_equal(noisy, again)
-  other = encoders.dequantize(plain, [1, 3], 5)
+  other = encoder.dequantize(plain, [1, 3], 5)
   assert np.mean(noisy != other.numpy()) > 0.99
+
+
+@pytest.mark.parametrize('bits', [8, 5, 1])
+def test_a_drawing_is_the_inverse_of_pixels(bits):
+  image = np.arange(256, dtype=np.uint8).reshape(4, 4, 4, 4)
+  drawn = encoder.drawing(encoder.pixels(image, bits), bits)
+  assert drawn.dtype == tf.uint8
+  # Of the colors that are kept.
+  np.testing.assert_array_equal(
+    drawn, image // 2 ** (8 - bits) * 2 ** (8 - bits)
+  )
+
+
+def test_the_drawing_of_a_mean_is_that_of_the_nearest_colors():
+  # Of 8 bits one color is a pixel, of 5 a bin of 8; the mean of the noise of
+  # dequantization is the middle of the bin.
+  floats = tf.constant([-0.5, 0.0, 0.5])
+  np.testing.assert_array_equal(encoder.drawing(floats), [0, 128, 255])
+  bins = encoder.pixels(np.array([0, 8, 248], np.uint8), 5) + 0.5 / 32
+  np.testing.assert_array_equal(encoder.drawing(bins, 5), [4, 12, 252])
+
+
+def test_a_drawing_out_of_range_is_cut():
+  for bits in (8, 5):
+    found = encoder.drawing(tf.constant([-9.0, 9.0]), bits)
+    np.testing.assert_array_equal(found, [0, 255])
 
 
 # ------------------------------------------------------- all the encoders ----
 
 
-def test_every_encoder_is_here():
-  assert KINDS.keys() == encoders.IMAGE_ENCODERS.keys()
+def test_a_kind_that_is_not_there_is_named():
   with pytest.raises(
-    ValueError, match="'conv'; it is one of convolutional, sp"
+    errors.OptionError, match="^kind is 'conv'; it is one of "
   ):
-    encoders.Encoder(image='conv')
+    make('conv')
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_any_leading_axes_and_every_image_for_itself(kind):
-  encoder = make(kind)
+  made = make(kind)
   batch = images(2, 3)
-  embed = encoder({'image': batch})
-  assert embed.shape == [2, 3, encoder.embed] and embed.dtype == tf.float32
+  embed = made({'image': batch})
+  assert embed.shape == [2, 3, made.embed] and embed.dtype == tf.float32
   for b, t in np.ndindex(2, 3):
-    alone = encoder({'image': batch[b, t][None]})
+    alone = made({'image': batch[b, t][None]})
     np.testing.assert_allclose(embed[b, t], alone[0], atol=1e-5)
   assert np.ptp(embed, (0, 1)).max() > 1e-3  # Unlike images, unlike codes.
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_every_variable_gets_a_gradient(kind):
-  encoder = make(kind, activation='elu', vectors={'speed': 2})
+  made = make(kind, activation='elu', vectors={'speed': 2})
   observation = {'image': images(4), 'speed': np.float32([[1, 2]] * 4)}
-  variables = encoder.trainable_variables
+  variables = made.trainable_variables
   with tf.GradientTape() as tape:
-    loss = tf.reduce_sum(tf.square(encoder(observation)))
+    loss = tf.reduce_sum(tf.square(made(observation)))
   for variable, by in zip(
     variables, tape.gradient(loss, [x.value for x in variables]), strict=True
   ):
@@ -98,79 +122,8 @@ def test_half_precision_keeps_float32_outside(kind):
   np.testing.assert_allclose(embed, full(observation), atol=0.05)
 
 
-def test_the_convolutions_of_the_paper():
-  encoder = encoders.Encoder()
-  assert encoder.embed == 1024
-  kernels = [x.shape for x in encoder.trainable_variables if len(x.shape) == 4]
-  assert kernels == [
-    (4, 4, 3, 32),
-    (4, 4, 32, 64),
-    (4, 4, 64, 128),
-    (4, 4, 128, 256),
-  ]
-  assert make('convolutional', padding='same').embed == 4 * 4 * 5
-
-
-# -------------------------------------------------------- spatial softmax ----
-
-
-def reader(**options):
-  """An encoder of one map, which is as high as the pixel is bright."""
-  encoder = encoders.SpatialSoftmax(channels=(), points=1, **options)
-  kernel, bias = encoder.trainable_variables[1:]
-  assert kernel.shape[:2] == (3, 3)
-  values = np.zeros(kernel.shape, np.float32)
-  values[1, 1, :3] = 20.0
-  kernel.assign(values)
-  bias.assign([1.0])
-  return encoder
-
-
-@pytest.mark.parametrize('row,column', [(0, 0), (10, 50), (63, 5), (32, 31)])
-def test_spatial_softmax_finds_a_bright_dot(row, column):
-  image = np.full([1, 64, 64, 3], -0.5, np.float32)
-  image[0, row, column] = 0.5
-  across, down = reader()(image)[0].numpy()
-  assert across == pytest.approx(2 * column / 63 - 1, abs=1e-3)
-  assert down == pytest.approx(2 * row / 63 - 1, abs=1e-3)
-
-
-def test_spatial_softmax_of_two_dots_is_between_and_of_none_in_the_middle():
-  image = np.full([2, 64, 64, 3], -0.5, np.float32)
-  image[0, 10, 5] = image[0, 30, 45] = 0.5
-  places = reader()(image).numpy()
-  np.testing.assert_allclose(
-    places[0], [2 * 25 / 63 - 1, 2 * 20 / 63 - 1], atol=1e-3
-  )
-  np.testing.assert_allclose(places[1], [0, 0], atol=1e-5)
-
-
-def test_sharpness_is_a_temperature():
-  image = np.full([1, 64, 64, 3], -0.5, np.float32)
-  image[0, :, 60:] = -0.4
-  soft, sharp = (float(reader(sharpness=x)(image)[0, 0]) for x in (0.1, 10.0))
-  assert abs(soft) < 0.2
-  assert sharp == pytest.approx(2 * 61.5 / 63 - 1, abs=1e-3)
-
-
-def test_standardized_places_do_not_depend_on_contrast():
-  image = images(3) / np.float32(255) - np.float32(0.5)
-  encoder = reader(standardize=True)
-  np.testing.assert_allclose(encoder(image), encoder(0.1 * image), atol=1e-3)
-  encoder = reader()
-  assert np.abs(encoder(image) - encoder(0.1 * image)).max() > 0.01
-
-
-def test_coordinates_and_presence():
-  image = np.full([2, 64, 64, 3], -0.5, np.float32)
-  image[1, 20, 20] = 0.5
-  plain, told = reader(), reader(presence=True)
-  assert (plain.embed, told.embed) == (2, 3)
-  embed = told(image)
-  np.testing.assert_allclose(embed[:, :2], plain(image), atol=1e-6)
-  assert embed[1, 2] > embed[0, 2] + 0.5  # It is there in the second.
-  assert np.abs(embed[:, 2]).max() <= 1
-  assert reader(coordinates=True)(image).shape == [2, 2]
+def test_the_encoder_of_the_paper():
+  assert encoder.Encoder(spec=Spec(actions=1)).embed == 1024
 
 
 # ------------------------------------------------- centering and whitening ----
@@ -181,7 +134,7 @@ def test_center_takes_the_mean_image_away():
   for mine, its in zip(centered.variables, plain.variables, strict=True):
     mine.assign(its)
   batch = images(5)
-  centered.center(batch)
+  centered.fit_statistics(batch)
   mean = (batch / 255.0 - 0.5).mean(0)
   np.testing.assert_allclose(centered.mean_image, mean, atol=1e-5)
   np.testing.assert_array_equal(centered.spread_image, np.ones([64, 64, 1]))
@@ -193,9 +146,9 @@ def test_center_takes_the_mean_image_away():
 
 
 def test_without_center_nothing_is_taken_away():
-  encoder = make()
-  encoder.center(images(5))
-  assert not np.any(encoder.mean_image)
+  made = make()
+  made.fit_statistics(images(5))
+  assert not np.any(made.mean_image)
 
 
 @pytest.mark.parametrize('bits', [8, 5])
@@ -204,11 +157,11 @@ def test_whitening_tames_the_places_that_change_most(bits):
   random = np.random.default_rng(0)
   batch[:, 10, 20] = random.integers(0, 256, [50, 3])  # All over the range.
   batch[:, 30, 40] = random.integers(112, 144, [50, 3])
-  encoder = make(center=True, whiten=0.5, bits=bits)
-  encoder.center(batch)
-  mean = encoder.mean_image.numpy()
-  spread = encoder.spread_image.numpy()
-  pixels = encoders.pixels(batch, bits).numpy()
+  made = make(center=True, whiten=0.5, bits=bits)
+  made.fit_statistics(batch)
+  mean = made.mean_image.numpy()
+  spread = made.spread_image.numpy()
+  pixels = encoder.pixels(batch, bits).numpy()
   np.testing.assert_allclose(mean, pixels.mean(0), atol=1e-5)
   # The square of the spread is the variance and a floor, up to one factor.
   variance = pixels.var(0).sum(-1, keepdims=True)
@@ -227,55 +180,117 @@ def test_whitening_tames_the_places_that_change_most(bits):
 @pytest.mark.parametrize('kind', KINDS)
 def test_the_encoder_sees_whitened_pixels(kind):
   batch = images(6)
-  encoder, plain = make(kind, center=True, whiten=0.1), make(kind)
-  for mine, its in zip(encoder.variables, plain.variables, strict=True):
+  made, plain = make(kind, center=True, whiten=0.1), make(kind)
+  for mine, its in zip(made.variables, plain.variables, strict=True):
     mine.assign(its)
-  encoder.center(batch)
-  whitened = (batch / 255.0 - 0.5 - encoder.mean_image) / encoder.spread_image
+  made.fit_statistics(batch)
+  whitened = (batch / 255.0 - 0.5 - made.mean_image) / made.spread_image
   seen = plain._image(tf.cast(whitened, tf.float32))
-  np.testing.assert_allclose(encoder({'image': batch}), seen, atol=1e-4)
+  np.testing.assert_allclose(made({'image': batch}), seen, atol=1e-4)
 
 
 # ---------------------------------------------------------------- vectors ----
 
 
 def test_vectors_are_encoded_beside_the_image():
-  encoder = make(vectors={'speed': 1, 'height': 2}, vector_units=6)
+  made = make(vectors={'speed': 1, 'height': 2}, vector_units=6)
   plain = make()
-  assert encoder.embed == plain.embed + 6
+  assert made.embed == plain.embed + 6
   observation = {
     'image': images(2, 3),
     'height': np.zeros([2, 3, 2], np.float32),
     'speed': np.zeros([2, 3, 1], np.float32),
   }
-  before = encoder(observation).numpy()
-  assert before.shape == (2, 3, encoder.embed)
+  before = made(observation).numpy()
+  assert before.shape == (2, 3, made.embed)
   for key in ('speed', 'height'):
     changed = {**observation, key: observation[key].copy()}
     changed[key][1, 2] += 1
-    difference = np.abs(encoder(changed) - before)
+    difference = np.abs(made(changed) - before)
     assert difference[1, 2, plain.embed :].max() > 1e-3
     difference[1, 2, plain.embed :] = 0
     assert difference.max() < 1e-6
   with pytest.raises(KeyError, match='height'):
-    encoder({'image': observation['image'], 'speed': observation['speed']})
+    made({'image': observation['image'], 'speed': observation['speed']})
 
 
 def test_images_that_are_all_the_same_have_nothing_to_whiten():
   batch = np.full([3, 64, 64, 3], 77, np.uint8)
-  encoder = make(center=True, whiten=0.5)
-  encoder.center(batch)
-  np.testing.assert_array_equal(encoder.spread_image, np.ones([64, 64, 1]))
-  assert np.all(np.isfinite(encoder({'image': batch}).numpy()))
+  made = make(center=True, whiten=0.5)
+  made.fit_statistics(batch)
+  np.testing.assert_array_equal(made.spread_image, np.ones([64, 64, 1]))
+  assert np.all(np.isfinite(made({'image': batch}).numpy()))
 
 
 @pytest.mark.parametrize('count', [64, 77])
 def test_many_images_are_encoded_in_blocks_as_few_are(count):
-  encoder = make()
+  made = make()
   batch = images(count)
-  assert count >= 2 * layers.BLOCK
-  whole = encoder({'image': batch}).numpy()
-  assert whole.shape == (count, encoder.embed)
+  assert count >= 2 * cores.BLOCK
+  whole = made({'image': batch}).numpy()
+  assert whole.shape == (count, made.embed)
   for start in (0, 31, count - 5):
-    few = encoder({'image': batch[start : start + 5]})
+    few = made({'image': batch[start : start + 5]})
     np.testing.assert_allclose(whole[start : start + 5], few, atol=1e-5)
+
+
+# -------------------------------------------- what is drawn, and back ----
+
+
+@pytest.mark.parametrize('bits', [8, 5])
+@pytest.mark.parametrize('options', [{}, {'center': True}, {'whiten': 0.5}])
+def test_targets_are_normalized_pixels_and_go_back(bits, options):
+  if 'whiten' in options:
+    options = options | {'center': True}
+  made, batch = make(bits=bits, **options), images(6)
+  made.fit_statistics(batch)
+  target = made.target(batch)
+  truth = encoder.pixels(batch, bits)
+  np.testing.assert_allclose(target, made.normalize(truth), atol=1e-6)
+  np.testing.assert_allclose(made.denormalize(target), truth, atol=1e-5)
+  if options:
+    np.testing.assert_allclose(np.mean(target, 0), 0, atol=1e-4)
+  else:
+    np.testing.assert_array_equal(target, truth)
+
+
+def test_targets_are_noisy_with_a_seed_and_few_bits_alone():
+  batch, seed = images(3), tf.constant([1, 2])
+  full, few = make(center=True), make(center=True, bits=5)
+  np.testing.assert_array_equal(full.target(batch, seed), full.target(batch))
+  found = few.target(batch, seed)
+  golden = encoder.dequantize(encoder.pixels(batch, 5), seed, 5)
+  np.testing.assert_allclose(found, few.normalize(golden), atol=1e-6)
+  assert np.abs(found - few.target(batch)).max() > 0.01
+
+
+# ------------------------------------------------- tasks of other kinds ----
+
+
+def test_a_task_without_an_image_is_encoded_by_its_vectors():
+  made = make(
+    image=None,
+    vectors={'speed': 2, 'height': 1},
+    vector_units=6,
+    center=True,
+  )
+  made.fit_statistics(images(2))  # There is nothing to center.
+  assert made.embed == 6
+  assert made.mean_image is None
+  random = np.random.default_rng(0)
+  observation = {
+    'speed': random.normal(size=[2, 3, 2]).astype(np.float32),
+    'height': random.normal(size=[2, 3, 1]).astype(np.float32),
+  }
+  embed = made(observation)
+  assert embed.shape == [2, 3, 6]
+  assert np.ptp(embed, (0, 1)).max() > 1e-3
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_images_of_other_shapes(kind):
+  made = make(kind, image=(64, 48, 1))
+  batch = images(2, 3)[..., :48, :1]
+  assert made({'image': batch}).shape == [2, 3, made.embed]
+  assert made.mean_image.shape == (64, 48, 1)
+  assert made.spread_image.shape == (64, 48, 1)

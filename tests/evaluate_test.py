@@ -1,64 +1,103 @@
+"""What `worldmodels evaluate` prints, and that it prints it again."""
+
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from agents.run import build
-from agents.run import evaluate
-from agents.run import restore
-from agents.run import run_directory
+from worldmodels.agents.programs import evaluate
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import collect
+from worldmodels.agents.runs import evaluation
+from worldmodels.agents.runs import experience
+from worldmodels.agents.runs import restore
+from worldmodels.agents.runs.run_directory import RunDirectory
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+FLAGS = ('--episodes=3', '--parallel=2', '--checkpoint=10')
 
 
-def test_prints_one_json_object(debug_run, program):
+@pytest.fixture(scope='module')
+def printed(debug_run, program):
+  """What the program prints; it leaves the run as it is."""
   before = sorted(path for path in debug_run.rglob('*'))
-  done = program(
-    'agents.run.evaluate',
-    f'--logdir={debug_run}',
-    '--episodes=3',
-    '--parallel=2',
-    '--checkpoint=10',
-  )
+  done = program('evaluate', f'--logdir={debug_run}', *FLAGS)
   assert done.returncode == 0, done.stderr
-  found = json.loads(done.stdout)
-  assert done.stdout.count('\n') == 1
-  assert found['task'] == 'hill' and found['checkpoint'] == 10
-  assert found['quality'] and found['action_repeat'] == 1
-  assert found['episodes'] == 3
-  assert len(set(found['seeds'])) == 3 and len(found['returns']) == 3
-  assert found['mean'] == pytest.approx(np.mean(found['returns']), abs=0.01)
-  assert found['std'] == pytest.approx(np.std(found['returns']), abs=0.01)
-  assert all(0 < value < 50 for value in found['returns'])
   assert 'episode 3 of 3: return' in done.stderr
   assert 'Traceback' not in done.stderr
   assert sorted(path for path in debug_run.rglob('*')) == before
+  return done.stdout
+
+
+def test_prints_one_json_object(printed):
+  found = json.loads(printed)
+  assert printed.count('\n') == 1
+  assert found['task'] == 'hill' and found['checkpoint'] == 10
+  assert found['quality'] and found['action_repeat'] == 1
+  assert found['episodes'] == 3
+  assert found['seeds'] == evaluate.seeds_of(3, 0)
+  assert len(found['returns']) == 3
+  assert found['mean'] == pytest.approx(np.mean(found['returns']), abs=0.01)
+  assert found['std'] == pytest.approx(np.std(found['returns']), abs=0.01)
+  assert all(0 < value < 50 for value in found['returns'])
+
+
+def test_its_old_name_prints_the_same(printed, debug_run, tmp_path):
+  """Also for a user whose own packages are called as ours in the checkout."""
+  for name in ('agents', 'configs', 'data'):
+    (tmp_path / f'{name}.py').write_text('raise RuntimeError("taken for ours")')
+  done = subprocess.run(
+    [sys.executable, '-m', 'agents.run.evaluate', f'--logdir={debug_run}']
+    + [*FLAGS],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+    capture_output=True,
+    text=True,
+    timeout=280,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout == printed
 
 
 @pytest.fixture(scope='module')
 def opened(debug_run):
-  """The agent of the run and an environment."""
-  directory = run_directory.RunDirectory(debug_run)
+  """The agent of the run, an environment, and the counters."""
+  directory = RunDirectory(debug_run)
   config = directory.load()
   environment = build.environment(config)
-  agent, counters = restore.agent(
-    directory, config, environment.action_size, build.vectors_of(environment)
-  )
+  agent, counters = restore.agent(directory, config, directory.spec())
   yield agent, environment, counters
   environment.close()
 
 
-def run(opened, seed, episodes=2):
-  agent, environment, _ = opened
-  return evaluate.evaluate(agent, [environment], episodes, seed, str)
-
-
 def test_same_seed_same_returns(opened):
-  seeds, returns = run(opened, 3)
-  assert run(opened, 3) == (seeds, returns)
+  agent, environment, _ = opened
+  seeds = evaluate.seeds_of(2, seed=3)
+  returns = evaluation.returns(agent, [environment], seeds, str)
+  assert evaluation.returns(agent, [environment], seeds, str) == returns
   # The first episodes of more are the same ones.
-  assert run(opened, 3, 1) == (seeds[:1], returns[:1])
-  assert not set(seeds) & set(run(opened, 4, 1)[0])
+  first = evaluate.seeds_of(1, seed=3)
+  assert evaluation.returns(agent, [environment], first, str) == returns[:1]
+
+
+def test_no_two_purposes_share_a_seed():
+  seeds = evaluate.seeds_of(20, seed=3)
+  assert seeds == evaluate.seeds_of(30, seed=3)[:20] and len({*seeds}) == 20
+  assert not {*seeds} & {*evaluate.seeds_of(20, seed=4)}
+  # Nor are they those of a run with that seed.
+  streams = (experience.COLLECT, experience.HELDOUT, experience.EVALUATE)
+  for stream in streams:
+    assert not {*seeds} & {collect.seed_of(3, stream, n) for n in range(20)}
 
 
 def test_newest_checkpoint_by_default(opened):
-  assert opened[2]['updates'] == 15
-  assert evaluate.summary(opened[1], opened[2], [1], [2.0])['checkpoint'] == 15
+  _, environment, counters = opened
+  assert counters['updates'] == 15
+  summary = evaluate.summary(environment, 15, [1], [2.0])
+  assert summary['checkpoint'] == 15 and summary['seeds'] == [1]

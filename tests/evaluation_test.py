@@ -1,13 +1,25 @@
+import dm_env
 import ml_collections
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from agents.run import evaluation
-from worldmodels import open_loop
-from worldmodels import video
+from worldmodels import encoder
+from worldmodels import prediction
+from worldmodels.agents import uniform
+from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import collect
+from worldmodels.agents.runs import evaluation
+from worldmodels.agents.runs import film
+from worldmodels.agents.runs import restore
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.data import workers
+from worldmodels.spec import Spec
 
-CONFIG = ml_collections.ConfigDict({
-    'train': {'seed_episodes': 2}, 'evaluate': {'context': 2, 'horizon': 4}})
+CONFIG = ml_collections.ConfigDict(
+  {'train': {'seed_episodes': 2}, 'evaluate': {'context': 2, 'horizon': 4}}
+)
 
 
 class Store:
@@ -19,10 +31,11 @@ class Store:
   def episode(self, number):
     length = self.lengths[number]
     return {
-        'image': np.full([length, 64, 64, 3], number, np.uint8),
-        'action': np.zeros([length, 1], np.float32),
-        'reward': np.zeros([length], np.float32),
-        'is_first': np.arange(length) == 0}
+      'image': np.full([length, 64, 64, 3], number, np.uint8),
+      'action': np.zeros([length, 1], np.float32),
+      'reward': np.zeros([length], np.float32),
+      'is_first': np.arange(length) == 0,
+    }
 
 
 def run(monkeypatch, store, numbers):
@@ -31,19 +44,21 @@ def run(monkeypatch, store, numbers):
 
   def errors(model, batch, context):
     del model, context
-    tf.py_function(lambda image: seen.append(image.numpy()),
-                   [batch['image'][:, 0, 0, 0, 0]], [])
+    tf.py_function(
+      lambda image: seen.append(image.numpy()),
+      [batch['image'][:, 0, 0, 0, 0]],
+      [],
+    )
     return {'image': tf.range(4.0)}
 
   def drawn(model, batch, context=None):
     del model, context
     return batch['image'], batch['image']
 
-  monkeypatch.setattr(open_loop, 'errors', errors)
-  monkeypatch.setattr(video, 'open_loop', drawn)
-  monkeypatch.setattr(video, 'reconstruction', drawn)
-  values = evaluation.open_loop(
-      object(), store, CONFIG, numbers)
+  monkeypatch.setattr(prediction, 'errors', errors)
+  monkeypatch.setattr(film, 'open_loop', drawn)
+  monkeypatch.setattr(film, 'reconstruction', drawn)
+  values = evaluation.open_loop(object(), store, CONFIG, numbers)
   return values, [sorted(set(image.tolist())) for image in seen]
 
 
@@ -51,10 +66,12 @@ def test_random_and_policy_episodes_are_kept_apart(monkeypatch):
   values, seen = run(monkeypatch, Store(12, 6, 7, 13), [2, 3])
   assert seen == [[0, 1], [2, 3]]
   assert set(values) == {
-      'open_loop_random_image', 'open_loop_policy_image', 'open_loop_video',
-      'reconstruction_video'}
-  np.testing.assert_array_equal(
-      values['open_loop_policy_image'], [0, 1, 2, 3])
+    'open_loop_random_image',
+    'open_loop_policy_image',
+    'open_loop_video',
+    'reconstruction_video',
+  }
+  np.testing.assert_array_equal(values['open_loop_policy_image'], [0, 1, 2, 3])
   for name in ('open_loop_video', 'reconstruction_video'):
     assert values[name].dtype == np.uint8
     assert len(values[name]) == 6  # context and horizon
@@ -66,10 +83,6 @@ def test_episodes_that_are_too_short_are_passed_over(monkeypatch):
   assert 'open_loop_policy_image' not in values
 
 
-def test_an_agent_without_a_diagnosis_has_nothing_to_say():
-  assert evaluation.behaviour(object(), Store(12), CONFIG, [0]) == {}
-
-
 class Diagnosed:
   """An agent whose model draws how bright its state is."""
 
@@ -77,16 +90,13 @@ class Diagnosed:
   def model(self):
     return self
 
-  class encoder:
-    bits = 8
-
   def observe(self, batch):
     return {'bright': tf.cast(batch['image'][..., 0, 0, 0], tf.float32)}, None
 
-  def image(self, state):
+  def drawing(self, state):
     bright = state['bright'][..., None, None, None] / 255.0 - 0.5
-    return tf.broadcast_to(
-        bright, tf.concat([tf.shape(state['bright']), [64, 64, 3]], 0))
+    shape = tf.concat([tf.shape(state['bright']), [64, 64, 3]], 0)
+    return encoder.drawing(tf.broadcast_to(bright, shape))
 
   def diagnose(self, batch, context, seed):
     del seed
@@ -95,11 +105,145 @@ class Diagnosed:
     return {'figure': figure}, {'bright': after}
 
 
-def test_figures_and_film_of_the_policys_own_dream():
-  values = evaluation.behaviour(
-      Diagnosed(), Store(12, 6, 5, 13), CONFIG, [1, 2, 3])
-  assert set(values) == {'behaviour_figure', 'own_dream_video'}
+class Undiagnosed(Diagnosed):
+  """An agent that says of its behavior what the base of agents says."""
+
+  diagnose = WorldModelAgent.diagnose
+
+
+def test_an_agent_without_a_diagnosis_has_nothing_to_say():
+  assert evaluation.behavior(Undiagnosed(), Store(12), CONFIG, [0]) == {}
+
+
+def test_figures_and_film_of_the_policys_own_dream(monkeypatch):
+  shown = []
+
+  def compose(truth, predicted, context, scale):
+    shown.append((truth, predicted))
+    return composed(truth, predicted, context, scale=scale)
+
+  composed = film.compose
+  monkeypatch.setattr(film, 'compose', compose)
+  values = evaluation.behavior(
+    Diagnosed(), Store(12, 6, 5, 13), CONFIG, [1, 2, 3]
+  )
+  assert set(values) == {'behavior_figure', 'own_dream_video'}
   # Of episodes 1 and 3, the second of them twice; one is too short.
-  assert values['behaviour_figure'] == (1 + 3 + 3) / 3
+  assert values['behavior_figure'] == (1 + 3 + 3) / 3
   assert values['own_dream_video'].shape[0] == 6
-  assert evaluation.behaviour(Diagnosed(), Store(5), CONFIG, [0]) == {}
+  # Two steps were seen, four are imagined.
+  ((truth, predicted),) = shown
+  assert truth[:, :, 0, 0, 0].tolist() == [[1] * 6, [3] * 6, [3] * 6]
+  assert predicted[:, :, 0, 0, 0].tolist() == [
+    [bright] * 2 + [100] * 4 for bright in (1, 3, 3)
+  ]
+  assert evaluation.behavior(Diagnosed(), Store(5), CONFIG, [0]) == {}
+
+
+# --------------------------------------------------------------- returns ----
+
+
+class Place:
+  """An environment of four steps; its reward is the first of two actions."""
+
+  def __init__(self):
+    self.seeds, self.actions = [], []
+
+  def reset(self, seed=None):
+    self.seeds.append(seed)
+    self._step = 0
+    return dm_env.restart(self._observe())
+
+  def _observe(self):
+    return {'image': np.full([4, 4, 3], self._step, np.uint8)}
+
+  def send(self, action):
+    self.actions.append(np.array(action))
+
+  def receive(self):
+    self._step += 1
+    reward = float(self.actions[-1][0])
+    kind = dm_env.termination if self._step == 4 else dm_env.transition
+    return kind(reward, self._observe())
+
+  def restart(self):
+    pass
+
+
+class Explorer(uniform.Agent):
+  """Keeps whether it was asked to explore."""
+
+  def __init__(self):
+    super().__init__(spec=Spec(actions=2, image=(4, 4, 3)))
+    self.explored = set()
+
+  def policy(self, observation, state, explore, seed):
+    self.explored.add(bool(explore))
+    return super().policy(observation, state, explore, seed)
+
+
+def returns(seeds, count=1, environments=None):
+  """Returns of episodes, and the lines of the log."""
+  agent, lines = Explorer(), []
+  places = environments or [Place() for _ in range(count)]
+  found = evaluation.returns(agent, places, seeds, lines.append)
+  assert agent.explored == {False}
+  return found, lines
+
+
+def test_a_return_is_the_sum_of_an_episodes_rewards():
+  places = [Place(), Place()]
+  found, lines = returns([7, 8, 9], environments=places)
+  assert [place.seeds for place in places] == [[7, 9], [8]]
+  sums = [
+    np.sum([action[0] for action in place.actions[first : first + 4]])
+    for first, place in ((0, places[0]), (0, places[1]), (4, places[0]))
+  ]
+  np.testing.assert_allclose(found, sums, rtol=1e-6)
+  assert len(set(found)) == 3 and {type(x) for x in found} == {float}
+  assert lines == [
+    f'episode {number} of 3: return {value:.1f}'
+    for number, value in enumerate(found, 1)
+  ]
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_the_first_episodes_of_more_are_the_same_ones(count):
+  found, _ = returns([7, 8, 9, 10, 11], count)
+  assert found == returns([7, 8, 9, 10, 11], count)[0]
+  for fewer in (2, 4):
+    assert returns([7, 8, 9, 10, 11][:fewer], count)[0] == found[:fewer]
+
+
+def test_an_episode_in_which_a_worker_fails_counts_once():
+  class Frail(Place):
+    def receive(self):
+      if self._step == 2 and len(self.seeds) == 2:
+        raise workers.WorkerError('the worker died')
+      return super().receive()
+
+  found, lines = returns([7, 8], environments=[Frail()])
+  assert found == returns([7, 8])[0]
+  assert len(lines) == 3 and 'starts over' in lines[1]
+
+
+@pytest.fixture(scope='module')
+def opened(debug_run):
+  """The agent of a run, and an environment."""
+  directory = RunDirectory(debug_run)
+  config = directory.load()
+  environment = build.environment(config)
+  agent, _ = restore.agent(directory, config, directory.spec())
+  yield agent, environment
+  environment.close()
+
+
+def test_a_run_has_the_same_returns_again(opened):
+  """A planner draws random numbers; so does an environment at its resets."""
+  agent, environment = opened
+  seeds = [collect.seed_of(3, index) for index in range(2)]
+  found = evaluation.returns(agent, [environment], seeds, str)
+  assert evaluation.returns(agent, [environment], seeds, str) == found
+  # The first episodes of more are the same ones.
+  assert evaluation.returns(agent, [environment], seeds[:1], str) == found[:1]
+  assert found[0] != found[1]

@@ -4,10 +4,12 @@ import keras
 import pytest
 import tensorflow as tf
 
-from agents.run import build
-from agents.run.works import flops
-from agents.run.works import model
-from agents.run.works import setting
+from worldmodels.agents.benchmark import flops
+from worldmodels.agents.benchmark import model
+from worldmodels.agents.benchmark import options
+from worldmodels.agents.runs import build
+from worldmodels.configs import dreamer
+from worldmodels.configs import planet
 
 
 def both_ways(function, watched, inputs):
@@ -80,14 +82,18 @@ def test_a_loop_counts_as_often_as_it_goes_round():
 
 
 def test_the_published_work_has_its_published_size():
-  choice = setting.Setting(
-    setting.SIZES['tiny'], 1, 'configs/planet.py', 'configs/dreamer.py'
+  choice = options.Options(
+    sizes=options.SIZES['tiny'],
+    repeats=1,
+    config=planet.paper,
+    dreamer=dreamer.paper,
+    command=lambda part, preset: [part, preset],
   )
-  agent = build.agent_for(model.published(choice, 'float32'), 1, {})
+  agent = build.agent(model.published(choice, 'float32'), model.SPEC)
   count = flops.count(model.update(agent, 1, 50))
-  # `convolutions.Drawing` computes one more row and column on every side, and
-  # crops none: 9 products of 32 x 12 at 32 x 32 places, for 36 of 32 x 3 at
-  # 30 x 30. Forward and two gradients, of 2,500 images.
+  # `convolutions.SubpixelConvolution` computes one more row and column on every
+  # side, and crops none: 9 products of 32 x 12 at 32 x 32 places, for 36 of
+  # 32 x 3 at 30 x 30. Forward and two gradients, of 2,500 images.
   edges = 32**2 * 9 * 32 * 12 - 30**2 * 36 * 32 * 3
   golden = 586 + 2500 * 3 * 2 * edges / 1e9
   assert 50 * count / 1e9 == pytest.approx(golden, abs=0.5)

@@ -4,7 +4,7 @@ import os
 import pathlib
 import signal
 
-from data.tasks import hill
+from worldmodels.data.tasks import hill
 
 # Names a file with the count of the step at which the worker is killed.
 MARK = 'FRAIL_TASK_MARK'

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from data import graphics
-from data import workers
+from worldmodels.data import graphics
+from worldmodels.data import workers
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -23,7 +23,7 @@ def working(monkeypatch, *names):
 def run(**variables):
   """The program in a bare Python: no site-packages, no first-party path."""
   return subprocess.run(
-    [sys.executable, '-E', '-S', '-m', 'data.graphics'],
+    [sys.executable, '-E', '-S', '-m', 'worldmodels.data.graphics'],
     cwd=ROOT,
     env={**os.environ, **variables},
     capture_output=True,

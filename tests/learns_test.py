@@ -12,21 +12,19 @@ as they were.
 """
 
 import json
-import pathlib
-import runpy
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.run import build
-from agents.run import heldout
-from agents.run import loop
-from agents.run import run_directory
-from data import episodes
-from worldmodels import open_loop
-
-_CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
+from worldmodels import prediction
+from worldmodels import states
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import loop
+from worldmodels.agents.runs import selection
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.configs import planet
+from worldmodels.data.store import Store
 
 # Measured, sound program: docs/experiments.md, "The regression guard".
 LEAST_RETURN = 36
@@ -45,14 +43,14 @@ def untrained_reward(config, monkeypatch):
 def shifted_actions(config, monkeypatch):
   """Batches hold each action one row late."""
   del config
-  sample = episodes.Store.sample
+  sample = Store.sample
 
   def shifted(self, *args, **kwargs):
     batch = sample(self, *args, **kwargs)
     batch['action'] = np.roll(batch['action'], 1, axis=1)
     return batch
 
-  monkeypatch.setattr(episodes.Store, 'sample', shifted)
+  monkeypatch.setattr(Store, 'sample', shifted)
 
 
 def heavy_kl(config, monkeypatch):
@@ -63,43 +61,46 @@ def heavy_kl(config, monkeypatch):
 
 def learn(directory, monkeypatch, fault=None):
   """Trains; returns what the guard looks at."""
-  config = runpy.run_path(_CONFIGS / 'planet.py')['get_config']('small')
+  config = planet.get_config('small')
   if fault is not None:
     fault(config, monkeypatch)
-  run = run_directory.RunDirectory(directory)
+  run = RunDirectory(directory)
   run.claim(config)
   training = loop.Training(config, run, build.environment(config))
   training.run()
-  returns = json.loads(
-      run.metrics.read_text().splitlines()[-1])['last_evaluation_mean']
-  evaluate = config.evaluate
-  batch = heldout.windows(
-      [training.heldout.episode(number)
-       for number in range(training.heldout.episodes)],
-      evaluate.context + evaluate.horizon)
-  errors = tf.function(open_loop.errors)
+  # Open-loop errors of what was held out, with true and with shifted actions.
+  store, evaluate = training.experience.heldout, config.evaluate
+  batch = selection.cut(
+    [store.episode(position) for position in range(store.episodes)],
+    evaluate.context + evaluate.horizon,
+  )
+  measure = tf.function(prediction.errors)
 
-  def error(key, shift=0):
+  def errors(shift):
     told = dict(batch, action=np.roll(batch['action'], shift, axis=1))
-    told = {key: tf.constant(value) for key, value in told.items()}
-    return float(np.mean(
-        errors(training.agent.model, told, evaluate.context)[key][2:7]))
+    found = measure(
+      training.agent.model, states.tensors(told), evaluate.context
+    )
+    return {key: np.mean(value[2:7]) for key, value in found.items()}
 
+  true, early, late = errors(0), errors(-1), errors(1)
+  end = json.loads(run.metrics.read_text().splitlines()[-1])
   return {
-      'return': returns,
-      'reward': error('reward') / error('reward_variance'),
-      'image': error('image') / error('copy_image'),
-      'misalignment': error('image') / min(error('image', shift)
-                                           for shift in (-1, 1)),
+    'return': end['last_evaluation_mean'],
+    'reward': true['reward'] / true['reward_variance'],
+    'image': true['image'] / true['copy_image'],
+    'misalignment': true['image'] / min(early['image'], late['image']),
   }
 
 
 def passes(seen):
   """Whether every threshold is met."""
-  return (seen['return'] >= LEAST_RETURN
-          and seen['reward'] <= MOST_REWARD_ERROR
-          and seen['image'] <= MOST_IMAGE_ERROR
-          and seen['misalignment'] <= MOST_MISALIGNMENT)
+  return (
+    seen['return'] >= LEAST_RETURN
+    and seen['reward'] <= MOST_REWARD_ERROR
+    and seen['image'] <= MOST_IMAGE_ERROR
+    and seen['misalignment'] <= MOST_MISALIGNMENT
+  )
 
 
 @pytest.mark.timeout(900)
@@ -110,8 +111,7 @@ def test_small_task_is_learned(tmp_path, monkeypatch):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    'fault', [untrained_reward, shifted_actions, heavy_kl])
+@pytest.mark.parametrize('fault', [untrained_reward, shifted_actions, heavy_kl])
 def test_a_planted_fault_is_found(tmp_path, monkeypatch, fault):
   seen = learn(tmp_path / 'run', monkeypatch, fault)
   print(fault.__name__, seen)

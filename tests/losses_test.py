@@ -15,10 +15,17 @@ def state(mean, std=1.0):
   return {'mean': tf.Variable(mean), 'std': tf.Variable(std)}
 
 
+def divergence(posterior, prior):
+  """KL(posterior || prior) of states that are Gaussian."""
+  return losses.gaussian_kl(
+    posterior['mean'], posterior['std'], prior['mean'], prior['std']
+  )
+
+
 def gradients(posterior, prior, **options):
   """(loss, kl, gradients by the means of posterior and prior) of kl_loss."""
   with tf.GradientTape() as tape:
-    loss, kl = losses.kl_loss(posterior, prior, **options)
+    loss, kl = losses.kl_loss(divergence, posterior, prior, **options)
     total = tf.reduce_sum(loss)
   by = tape.gradient(total, [posterior['mean'], prior['mean']])
   return loss.numpy(), kl.numpy(), *(x.numpy()[..., 0] for x in by)
@@ -109,7 +116,7 @@ def test_the_published_gradient_of_step_is_that_of_the_paper():
   posterior, prior = state(mean), state(-mean)
   found = gradients(posterior, prior, free_nats=3.0)
   with tf.GradientTape() as tape:
-    kl = losses.state_kl(posterior, prior)
+    kl = divergence(posterior, prior)
     loss = tf.reduce_sum(tf.maximum(kl, 3.0))
   by = tape.gradient(loss, [posterior['mean'], prior['mean']])
   np.testing.assert_allclose(found[2], by[0][..., 0], atol=1e-5)
@@ -132,9 +139,12 @@ def test_unlike_members_do_not_meet():
   a, b = random.normal(size=[2, 3, 4, 2])
   s, r = random.uniform(0.1, 2, [2, 3, 4, 2])
   for free in ('step', 'side'):
-    together = losses.kl_loss(state(a, s), state(b, r), free=free)[0]
+    together = losses.kl_loss(divergence, state(a, s), state(b, r), free=free)[
+      0
+    ]
     alone = [
       losses.kl_loss(
+        divergence,
         state(a[i : i + 1], s[i : i + 1]),
         state(b[i : i + 1], r[i : i + 1]),
         free=free,
@@ -145,16 +155,8 @@ def test_unlike_members_do_not_meet():
 
 
 def test_an_unknown_form_of_free_nats_is_named():
-  with pytest.raises(ValueError, match="'stp'; one of step, mean, side"):
-    losses.kl_loss(state([[[1]]]), state([[[0]]]), free='stp')
-
-
-def test_stop_stops_every_gradient():
-  posterior, prior = state([[[1]]]), state([[[0]]])
-  with tf.GradientTape() as tape:
-    kl = losses.state_kl(losses.stop(posterior), prior)
-  by = tape.gradient(kl, [*posterior.values(), *prior.values()])
-  assert [x is None for x in by] == [True, True, False, False]
+  with pytest.raises(ValueError, match="'stp'; it is one of step, mean, s"):
+    losses.kl_loss(divergence, state([[[1]]]), state([[[0]]]), free='stp')
 
 
 def test_masked_mean():
@@ -164,45 +166,108 @@ def test_masked_mean():
   assert float(losses.masked_mean(values, tf.zeros_like(mask))) == 0.0
 
 
-REWARD = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]], np.float32)
-DISCOUNT = np.array([[0.5, 0.5, 0.5], [1.0, 0.0, 0.5]], np.float32)
-VALUE = np.array([[10.0, 20.0, 40.0], [3.0, 5.0, 8.0]], np.float32)
+def test_the_divergence_of_any_states_is_balanced():
+  """Nothing is known of a state but what `divergence` says."""
+  posterior = {'inner': {'logits': tf.Variable([[[0.5], [-1.0]]])}}
+  prior = {'inner': {'logits': tf.Variable([[[0.0], [1.0]]])}}
+  logits = lambda state: tf.identity(state['inner']['logits'])  # noqa: E731
+
+  def distance(one, other):
+    return tf.reduce_sum(tf.square(logits(one) - logits(other)), -1)
+
+  with tf.GradientTape() as tape:
+    identity = lambda state: tf.nest.map_structure(tf.identity, state)  # noqa: E731
+    loss, kl = losses.kl_loss(
+      distance,
+      identity(posterior),
+      identity(prior),
+      free_nats=0.0,
+      prior_scale=1.0,
+      posterior_scale=0.25,
+    )
+    total = tf.reduce_sum(loss)
+  by = tape.gradient(total, tf.nest.flatten([posterior, prior]))
+  np.testing.assert_allclose(kl, [[0.25, 4]])
+  np.testing.assert_allclose(loss, [[0.25, 4]])
+  np.testing.assert_allclose(by[0], [[[0.25], [-1.0]]])
+  np.testing.assert_allclose(by[1], [[[-1.0], [4.0]]])
+
+
+# ------------------------------------------------------ a share of the steps
+
+
+def squares(features, values):
+  return tf.square(features[:, 0] - values)
+
+
+FEATURES = tf.reshape(tf.range(12.0), [2, 6, 1])
+VALUES = tf.zeros([2, 6])
+
+
+@pytest.mark.parametrize('share', [1.0, 2.5])
+def test_all_of_the_steps_are_taken_as_they_are(share):
+  seen = []
+
+  def loss(features, values):
+    seen.append((features, values))
+    return tf.reduce_sum(features, -1) + values
+
+  seed = tf.constant([0, 1])
+  found = losses.of_some(loss, FEATURES, VALUES, share, seed)
+  np.testing.assert_array_equal(found, FEATURES[..., 0])
+  assert seen[0][0] is FEATURES and seen[0][1] is VALUES
+
+
+def test_a_share_is_unbiased_and_every_step_has_its_own_values():
+  golden = np.square(FEATURES[..., 0] - VALUES)
+  found = np.stack(
+    [
+      losses.of_some(squares, FEATURES, VALUES, 0.25, tf.constant([0, seed]))
+      for seed in range(300)
+    ]
+  )
+  chosen = found != 0
+  # 3 of 12; the first costs nothing, so it is not seen to be chosen.
+  assert set(chosen.sum((1, 2))) == {2, 3}
+  scaled = np.broadcast_to(golden * 4, found.shape)
+  np.testing.assert_allclose(found[chosen], scaled[chosen], rtol=1e-6)
+  often = chosen.mean(0).ravel()[1:]
+  # Four standard deviations of a mean of 300.
+  assert np.abs(often - 0.25).max() < 4 * np.sqrt(0.25 * 0.75 / 300)
+
+
+def test_the_number_of_those_chosen_is_known_if_that_of_all_is():
+  sizes = []
+
+  def loss(features, values):
+    sizes.append(values.shape[0])
+    return squares(features, values)
+
+  run = tf.function(
+    lambda features, values: losses.of_some(
+      loss, features, values, 0.25, tf.constant([0, 1])
+    )
+  )
+  known = run(FEATURES, VALUES)
+  unknown = tf.function(
+    run.python_function,
+    input_signature=[
+      tf.TensorSpec([None, None, 1]),
+      tf.TensorSpec([None, None]),
+    ],
+  )(FEATURES, VALUES)
+  assert sizes == [3, None]
+  np.testing.assert_allclose(known, unknown)
 
 
 @pytest.mark.parametrize(
-  'lambda_,golden',
+  'count,share,golden',
   [
-    # One step: r + d v.
-    (0.0, [[6, 12, 23], [3, 0, 8]]),
-    # To the end: 3 + 0.5 * 40 = 23, 2 + 0.5 * 23, 1 + 0.5 * 13.5.
-    (1.0, [[7.75, 13.5, 23], [0, 0, 8]]),
-    # 2 + 0.5 (0.5 * 20 + 0.5 * 23), 1 + 0.5 (0.5 * 10 + 0.5 * 12.75).
-    (0.5, [[6.6875, 12.75, 23], [1.5, 0, 8]]),
+    (256, 0.25, 64),
+    (10, 0.25, 3),
+    (1248, 0.25 / 6, 52),  # Which rounding makes a little more.
+    (1, 0.01, 1),
   ],
 )
-def test_lambda_return_of_hand_worked_numbers(lambda_, golden):
-  found = losses.lambda_return(
-    tf.constant(REWARD), tf.constant(DISCOUNT), tf.constant(VALUE), lambda_
-  )
-  np.testing.assert_allclose(found, golden, rtol=1e-6)
-
-
-def test_lambda_return_is_the_mean_of_all_n_step_returns():
-  """Sutton and Barto (2018), equation 12.3, of a finite horizon."""
-  random = np.random.default_rng(0)
-  reward, discount, value = random.uniform(0.1, 1, [3, 2, 6])
-  lambda_, count = 0.7, 6
-  golden = np.zeros([2, count])
-  for start in range(count):
-    for end in range(start, count):
-      total, weight = 0.0, 1.0
-      for step in range(start, end + 1):
-        total = total + weight * reward[:, step]
-        weight = weight * discount[:, step]
-      steps = end - start
-      share = lambda_**steps * (1 - lambda_ if end < count - 1 else 1)
-      golden[:, start] += share * (total + weight * value[:, end])
-  found = losses.lambda_return(
-    *map(tf.constant, (reward, discount, value)), lambda_
-  )
-  np.testing.assert_allclose(found, golden, rtol=1e-6)
+def test_a_share_is_rounded_up(count, share, golden):
+  assert losses.count_of(count, share) == golden

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.run import metrics
-from agents.run import run_directory
+from worldmodels.agents.runs import metrics
+from worldmodels.agents.runs import run_directory
 
 COUNTERS = dict(env_steps=800, episodes=3, updates=10)
 
@@ -74,7 +74,7 @@ def test_lines_past_the_checkpoint_are_dropped(tmp_path):
   open_in(tmp_path, updates=10).write(COUNTERS | dict(updates=15), {})
   assert path.read_text().splitlines()[:2] == kept
   assert [x['updates'] for x in lines_in(tmp_path)] == [5, 10, 15]
-  assert not list(tmp_path.glob('*.partial'))
+  assert not list(tmp_path.glob('*.tmp'))
 
 
 @pytest.mark.parametrize('rest', ['{"updates": 10, "lo', '{"upda\n', '\n', '{'])

@@ -7,23 +7,20 @@ each a test of their own.
 
 import inspect
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import worlds
 
-from agents import planners
-from agents import planning
+from worldmodels import errors
+from worldmodels import kinds
+from worldmodels.agents import planners
+from worldmodels.problem import Plan
 
-NAMES = sorted(
-  path.stem
-  for path in pathlib.Path(planners.__file__).parent.glob('*.py')
-  if path.stem != '__init__'
-)
-DISCRETE = [
-  name for name in NAMES if getattr(planning.load(name), 'DISCRETE', False)
-]
-CONTINUOUS = [name for name in NAMES if name not in DISCRETE]
+PACKAGE = planners.__name__
+NAMES = kinds.names(PACKAGE, 'plan')
 B, H = 3, 3
 SEED = tf.constant([1, 2])
 
@@ -32,16 +29,33 @@ SEED = tf.constant([1, 2])
 OPTIONS = dict(iterations=12, candidates=256, elites=24)
 
 
+def find(name):
+  return kinds.find(PACKAGE, name, 'plan')
+
+
+def module_of(name):
+  return sys.modules[find(name).__module__]
+
+
+DISCRETE = [name for name in NAMES if getattr(module_of(name), 'DISCRETE', 0)]
+CONTINUOUS = [name for name in NAMES if name not in DISCRETE]
+
+
 def size(name):
   """A."""
   return 4 if name in DISCRETE else 2
 
 
-def plan(name, score, batch=B, seed=SEED):
-  function = planning.load(name).plan
-  known = inspect.signature(function).parameters
-  options = {key: value for key, value in OPTIONS.items() if key in known}
-  return function(score, tf.zeros([batch, H, size(name)]), seed, **options)
+def world(name, worth, goals):
+  return worlds.Goals(worth, goals, discrete=name in DISCRETE)
+
+
+def plan(name, problem, seed=SEED):
+  return find(name)(problem, seed, **kinds.named(find(name), OPTIONS))
+
+
+def actions_of(name, worth, goals, seed=SEED):
+  return plan(name, world(name, worth, goals).problem(), seed).actions
 
 
 def optima(name):
@@ -52,70 +66,63 @@ def optima(name):
   return tf.constant(random.uniform(-0.7, 0.7, [B, H, size(name)]), tf.float32)
 
 
-def flat(actions):
-  return 0 * tf.reduce_sum(actions, [2, 3])
-
-
-def quadratic(optimum):
-  return lambda actions: (
-    -tf.reduce_sum(tf.square(actions - optimum[:, None]), [2, 3])
-  )
-
-
 def test_the_planners_found_are_the_files_that_are_there():
   assert 'cem' in CONTINUOUS and 'categorical_cem' in DISCRETE
-  assert planning.names() == NAMES
-  with pytest.raises(ValueError, match="planner.name is 'cen'; it is one of"):
-    planning.load('cen')
+  files = pathlib.Path(planners.__file__).parent.glob('*.py')
+  assert NAMES == sorted({path.stem for path in files} - {'__init__'})
+  with pytest.raises(errors.OptionError, match="^kind is 'cen'; it is one of"):
+    find('cen')
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_its_signature_is_the_planners(name):
-  module = planning.load(name)
-  assert module.__doc__ and module.plan.__doc__
-  parameters = inspect.signature(module.plan).parameters.values()
+  assert module_of(name).__doc__ and find(name).__doc__
+  parameters = inspect.signature(find(name)).parameters.values()
   by_place = [x.name for x in parameters if x.kind != x.KEYWORD_ONLY]
-  assert by_place == ['score', 'start', 'seed']
+  assert by_place == ['problem', 'seed']
   needed = {x.name for x in parameters if x.default is x.empty}
   assert needed <= {*by_place, *OPTIONS}
 
 
 @pytest.mark.parametrize('name', NAMES)
+def test_its_plan_says_what_it_can_and_nothing_else(name):
+  found = plan(name, world(name, worlds.distance, optima(name)).problem())
+  assert isinstance(found, Plan)
+  assert found.value is None or found.value.shape == [B]
+  if found.policy is not None:
+    assert found.policy.shape == [B, size(name)]
+    np.testing.assert_allclose(tf.reduce_sum(found.policy, -1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', NAMES)
 def test_each_member_gets_its_own_optimum(name):
   optimum = optima(name)
-  found = plan(name, quadratic(optimum))
+  found = actions_of(name, worlds.distance, optimum)
   assert found.shape == [B, H, size(name)] and found.dtype == tf.float32
   np.testing.assert_allclose(found, optimum, atol=0.1)
   # A batch of one is no other case.
-  found = plan(name, quadratic(optimum[1:2]), batch=1)
+  found = actions_of(name, worlds.distance, optimum[1:2])
   np.testing.assert_allclose(found, optimum[1:2], atol=0.1)
 
 
 @pytest.mark.parametrize('name', CONTINUOUS)
 def test_actions_stay_in_bounds(name):
-  sign = tf.constant([1.0, -1.0, 1.0])[:, None]
-  asked = []
-
-  def outwards(actions):
-    asked.append(tf.reduce_max(tf.abs(actions)))
-    return sign * tf.reduce_sum(actions, [2, 3])
-
-  found = plan(name, outwards).numpy()
+  sign = tf.constant([1.0, -1.0, 1.0])[:, None, None]
+  goals = sign * tf.ones([B, H, size(name)])
+  problem = world(name, worlds.product, goals).problem()
+  found = plan(name, problem).actions.numpy()
   assert np.abs(found).max() <= 1.0
-  assert max(map(float, asked)) <= 1.0
+  assert max(np.abs(asked).max() for asked in problem.asked) <= 1.0
   assert found[0].mean() > 0.7 and found[1].mean() < -0.7
 
 
 @pytest.mark.parametrize('name', DISCRETE)
 def test_actions_are_one_hot(name):
-  asked = []
-
-  def score(actions):
-    asked.append(actions.numpy().reshape([-1, size(name)]))
-    return quadratic(optima(name))(actions)
-
-  found = plan(name, score).numpy().reshape([-1, size(name)])
-  for actions in (found, np.concatenate(asked)):
+  problem = world(name, worlds.distance, optima(name)).problem()
+  found = plan(name, problem).actions
+  assert problem.asked
+  for actions in (found, *problem.asked):
+    actions = np.reshape(actions, [-1, size(name)])
     assert set(np.unique(actions)) == {0.0, 1.0}
     np.testing.assert_array_equal(actions.sum(1), 1)
 
@@ -123,17 +130,19 @@ def test_actions_are_one_hot(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_the_seed_decides(name):
   # A one-hot optimum is found from any seed, so chance shows where none is.
-  score = flat if name in DISCRETE else quadratic(optima(name))
-  first = plan(name, score)
+  worth = worlds.nothing if name in DISCRETE else worlds.distance
+  first = actions_of(name, worth, optima(name))
   tf.random.set_seed(7)  # No other source of randomness.
-  np.testing.assert_array_equal(first, plan(name, score))
-  other = plan(name, score, seed=tf.constant([1, 3]))
+  again = actions_of(name, worth, optima(name))
+  np.testing.assert_array_equal(first, again)
+  other = actions_of(name, worth, optima(name), tf.constant([1, 3]))
   assert np.abs(first - other).max() > 0
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_members_do_not_share_their_chance(name):
-  found = plan(name, flat).numpy()  # Nothing but chance is left.
+  # Nothing but chance is left.
+  found = actions_of(name, worlds.nothing, optima(name)).numpy()
   for b in range(B):
     assert np.abs(found[b] - found[b - 1]).max() > 0
   if name in CONTINUOUS:
@@ -143,16 +152,18 @@ def test_members_do_not_share_their_chance(name):
 @pytest.mark.parametrize('name', NAMES)
 @pytest.mark.parametrize('number', [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_an_error(name, number):
-  def broken(actions):
-    hit = tf.constant([False, True, False])[:, None]
-    return tf.where(hit, number, tf.reduce_sum(actions, [2, 3]))
+  hit = tf.constant([0.0, number, 0.0])[:, None, None]
+  goals = tf.broadcast_to(hit, [B, H, size(name)])
+
+  def broken(action, goal):
+    return tf.reduce_sum(action, -1) + goal[..., 0]
 
   with pytest.raises(tf.errors.InvalidArgumentError, match='score'):
-    plan(name, broken)
+    actions_of(name, broken, goals)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_works_in_a_graph(name):
   optimum = optima(name)
-  graph = tf.function(lambda: plan(name, quadratic(optimum)))
+  graph = tf.function(lambda: actions_of(name, worlds.distance, optimum))
   np.testing.assert_allclose(graph(), optimum, atol=0.1)

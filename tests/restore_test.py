@@ -1,13 +1,14 @@
 """Restoring by number; what a checkpoint is has a test of its own."""
 
-import shutil
-
 import numpy as np
 import pytest
 
-from agents import checkpoint
-from agents.run import restore
-from agents.run import run_directory
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import run_directory
+from worldmodels.configs import dreamer
+from worldmodels.spec import Spec
 
 
 class Variable:
@@ -66,28 +67,35 @@ def test_run_without_a_checkpoint(tmp_path):
       restore.check(run, wanted)
 
 
-@pytest.mark.parametrize('name', ['evaluate', 'video'])
-def test_programs_say_so_in_one_line(name, debug_run, program, tmp_path):
-  """A directory that is no run, and a run that has just begun."""
-  arguments = [f'agents.run.{name}', f'--logdir={tmp_path}']
-  for what in ('not a run', 'no checkpoint yet'):
-    done = program(*arguments)
-    assert done.returncode == 1 and not done.stdout
-    assert done.stderr.count('\n') == 1 and what in done.stderr
-    shutil.copy(debug_run / 'config.json', tmp_path)
+@pytest.mark.parametrize('average', [0.0, 0.9])
+def test_an_agent_comes_back_with_the_weights_that_act(average, tmp_path):
+  config, spec = dreamer.get_config('debug'), Spec(actions=2)
+  config.optimizer.average = config.learner.actor.optimizer.average = average
+  trained = build.agent(config, spec)
+  run = run_directory.RunDirectory(tmp_path)
+  for updates in (5, 10):
+    for variable in trained.state_variables:
+      variable.assign(variable.numpy() + 1)
+    for _, optimizer in trained.optimized:
+      for mean in optimizer.averages if average else ():
+        mean.assign(mean.numpy() + 0.5)
+    if updates == 5:
+      trained.use_averages()  # What is to come back, of all variables.
+      acting = [variable.numpy() for variable in trained.state_variables]
+    checkpoint.save(
+      run.checkpoints, trained.state_variables, dict(updates=updates)
+    )
+  agent, counters = restore.agent(run, config, spec, updates=5)
+  assert counters == {'updates': 5}
+  for variable, value in zip(agent.state_variables, acting, strict=True):
+    np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+  assert restore.agent(run, config, spec)[1] == {'updates': 10}
 
 
-@pytest.mark.parametrize('name', ['evaluate', 'video'])
-def test_help_and_wrong_flags(name, program, tmp_path):
-  logdir = f'--logdir={tmp_path}'
-  done = program(f'agents.run.{name}', '--help')
-  assert '--checkpoint' in done.stdout
-  for wrong in (
-    [],
-    [logdir, 'stray'],
-    [logdir, '--episodes=0'],
-    ['--logdri=x'],
-  ):
-    done = program(f'agents.run.{name}', *wrong)
-    assert done.returncode and 'Traceback' not in done.stderr
-    assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+def test_a_checkpoint_of_another_task_is_refused(tmp_path):
+  config = dreamer.get_config('debug')
+  run = run_directory.RunDirectory(tmp_path)
+  agent = build.agent(config, Spec(actions=2))
+  checkpoint.save(run.checkpoints, agent.state_variables, dict(updates=5))
+  with pytest.raises(checkpoint.CheckpointError, match='does not match'):
+    restore.agent(run, config, Spec(actions=3))

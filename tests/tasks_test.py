@@ -5,12 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from data import actions
-from data import check
-from data import environments
-from data import resolve
-from data import tasks
-from data import workers
+from worldmodels.data import actions
+from worldmodels.data import environments
+from worldmodels.data import resolve
+from worldmodels.data import soundness
+from worldmodels.data import tasks
+from worldmodels.data import workers
 
 NAMES = sorted(
   path.stem
@@ -27,10 +27,10 @@ def test_the_tasks_found_are_the_files_that_are_there():
 @pytest.mark.parametrize('name', NAMES)
 def test_a_task_is_sound(name):
   with workers.start(name) as worker, workers.start(name, 9) as other:
-    episodes = [check.play(worker, seed) for seed in range(2)]
-    again, else_ = check.play(worker, 0, 20), check.play(worker, 5, 20)
-    assert not check.problems(episodes, again, else_)
-    elsewhere = check.play(other, 0)
+    episodes = [soundness.play(worker, seed) for seed in range(2)]
+    again, else_ = soundness.play(worker, 0, 20), soundness.play(worker, 5, 20)
+    assert not soundness.problems(episodes, again, else_)
+    elsewhere = soundness.play(other, 0)
     assert worker.step_limit is None or all(
       len(episode['reward']) - 1 <= worker.step_limit for episode in episodes
     )
@@ -81,7 +81,7 @@ def mean(*arguments, **options):
 
 def test_hill_tells_good_agents_from_bad_ones():
   env = environments.make('hill', 0)
-  random = [check.play(env, seed)['reward'].sum() for seed in range(20)]
+  random = [soundness.play(env, seed)['reward'].sum() for seed in range(20)]
   good = mean((6, 6))
   assert good > 45  # Of 50.
   assert np.mean(random) < 0.3 * good
@@ -128,7 +128,9 @@ def test_juggle_tells_good_agents_from_bad_ones():
 
   good = mean(lambda seed: steer(env, seed))
   assert good > 43  # Of 50.
-  assert mean(lambda seed: check.play(env, seed)['reward'].sum()) < 0.25 * good
+  assert (
+    mean(lambda seed: soundness.play(env, seed)['reward'].sum()) < 0.25 * good
+  )
   # Where the ball is heading matters, and no image shows it.
   assert mean(lambda seed: steer(env, seed, ahead=0.0)) < 0.9 * good
   assert mean(lambda seed: steer(env, seed, late=1)) < 0.9 * good

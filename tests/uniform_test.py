@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents import uniform
+from worldmodels.agents import uniform
+from worldmodels.spec import Spec
 
 SEED = tf.constant([1, 2])
 
 
 def act(batch=2000, seed=SEED, explore=False):
-  agent = uniform.Agent(actions=3)
+  agent = uniform.Agent(spec=Spec(actions=3))
   return agent.policy({}, agent.initial(batch), tf.constant(explore), seed)
 
 
@@ -31,7 +32,7 @@ def test_actions_are_uniform_and_independent():
 def test_the_seed_decides_and_nothing_else():
   first, state = act(5)
   np.testing.assert_array_equal(first, act(5, explore=True)[0])
-  agent = uniform.Agent(actions=3)
+  agent = uniform.Agent(spec=Spec(actions=3))
   again, _ = agent.policy({'image': 1}, state, tf.constant(True), SEED)
   np.testing.assert_array_equal(first, again)
   assert np.abs(first - act(5, tf.constant([1, 3]))[0]).max() > 0.1
@@ -46,7 +47,7 @@ def test_any_batch(batch):
 
 
 def choose(batch=2000, seed=SEED, explore=False):
-  agent = uniform.Agent(actions=4, discrete=True)
+  agent = uniform.Agent(spec=Spec(actions=4, discrete=True))
   return agent.policy({}, agent.initial(batch), tf.constant(explore), seed)
 
 

@@ -4,137 +4,190 @@ A wheel that put `agents` or `data` at the top level would overwrite, or be
 overwritten by, any other project that does.
 """
 
-import os
-import pathlib
-import shutil
-import subprocess
-import sys
+import email
 import tomllib
 import zipfile
 
+import lowest_requirements
 import pytest
+import wheel_environment
+from packaging import requirements
+from packaging import specifiers
 
-ROOT = pathlib.Path(__file__).parent.parent
-FOLDERS = ('worldmodels', 'agents', 'data')
-NEEDED = ('pyproject.toml', 'requirements.txt', 'README.md', 'LICENSE')
-
-
-def run(command, folder, **environment):
-  """Runs Python there, away from the checkout; returns what it prints."""
-  clean = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-  done = subprocess.run(
-    [sys.executable, *map(str, command)],
-    cwd=folder,
-    env=clean | environment,
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 0, done.stdout + done.stderr
-  return done.stdout
+ROOT = wheel_environment.ROOT
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
-  """The wheel, built from a copy so that the checkout stays clean."""
-  source = tmp_path_factory.mktemp('source')
-  for name in NEEDED:
-    shutil.copy(ROOT / name, source)
-  for name in FOLDERS:
-    ignore = shutil.ignore_patterns('__pycache__')
-    shutil.copytree(ROOT / name, source / name, ignore=ignore)
-  out = tmp_path_factory.mktemp('wheel')
-  run(
-    ['-m', 'pip', 'wheel', '--no-index', '--no-deps', '--no-build-isolation']
-    + ['--wheel-dir', out, source],
-    source,
-  )
-  (path,) = out.glob('worldmodels-*.whl')
-  return path
+  return wheel_environment.build(tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
-def site(wheel, tmp_path_factory):
-  """A folder that the wheel is installed into."""
-  target = tmp_path_factory.mktemp('site')
-  run(
-    ['-m', 'pip', 'install', '--no-index', '--no-deps', '--target', target]
-    + [wheel],
-    target,
-  )
-  return target
+def python(wheel, tmp_path_factory):
+  """The Python of an environment that has the wheel and not the checkout."""
+  folder = tmp_path_factory.mktemp('installed')
+  return wheel_environment.install(wheel, folder) / 'python'
 
 
-def test_only_worldmodels_is_at_the_top(site):
-  names = {path.name for path in site.iterdir() if path.suffix != '.dist-info'}
-  assert names == {'worldmodels'}
+@pytest.fixture
+def run(python, tmp_path):
+  """A function that runs a script with arguments and returns its lines."""
+
+  def start(script, *arguments):
+    done = wheel_environment.run(
+      python, '-c', script, *arguments, folder=tmp_path
+    )
+    return done.stdout.splitlines()
+
+  return start
 
 
-def test_every_package_and_no_program_is_in_the_wheel(wheel):
+@pytest.fixture(scope='module')
+def packed(wheel):
+  """The files in the wheel, {path: bytes}."""
+  with zipfile.ZipFile(wheel) as file:
+    return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.fixture(scope='module')
+def metadata(packed):
+  (name,) = [x for x in packed if x.endswith('/METADATA')]
+  return email.message_from_bytes(packed[name])
+
+
+def modules_in(packed):
+  """The names of the modules in the wheel."""
+  return [
+    name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
+    for name in sorted(packed)
+    if name.endswith('.py')
+  ]
+
+
+# ---------------------------------------------------------- what is in it ----
+
+
+def test_only_worldmodels_is_at_the_top(packed):
+  folders = {name.split('/')[0] for name in packed}
+  assert {x for x in folders if not x.endswith('.dist-info')} == {'worldmodels'}
+
+
+def test_everything_but_the_old_commands_is_in_the_wheel(packed):
   """A new folder has to be added to the packages of pyproject.toml."""
   expected = set()
-  for folder in FOLDERS:
+  for folder in wheel_environment.FOLDERS:
     for path in (ROOT / folder).rglob('*.py'):
-      path = path.relative_to(ROOT)
-      if path.parts[:2] != ('agents', 'run'):
-        inside = path.as_posix().removeprefix('worldmodels/')
-        expected.add(f'worldmodels/{inside}')
-  with zipfile.ZipFile(wheel) as file:
-    packed = {name for name in file.namelist() if name.endswith('.py')}
-  assert packed == expected
+      path = path.relative_to(ROOT).as_posix()
+      if not path.startswith(('agents/run/', 'data/check/')):
+        expected.add(f'worldmodels/{path.removeprefix("worldmodels/")}')
+  assert {name for name in packed if name.endswith('.py')} == expected
+  assert 'worldmodels/agents/programs/train.py' in expected
+  assert 'worldmodels/configs/planet.py' in expected
+  others = {x for x in packed if x[-3:] != '.py' and '.dist-info/' not in x}
+  assert others == {'worldmodels/py.typed'}
 
 
-def test_wheel_needs_what_requirements_say(wheel):
-  with zipfile.ZipFile(wheel) as file:
-    (name,) = [x for x in file.namelist() if x.endswith('/METADATA')]
-    metadata = file.read(name).decode()
-  needed = {
-    line.removeprefix('Requires-Dist: ')
-    for line in metadata.splitlines()
-    if line.startswith('Requires-Dist: ')
-  }
+def test_metadata(metadata, packed):
+  assert metadata['Name'] == 'worldmodels-tf'
+  assert metadata['Version'] == PROJECT['version']
+  assert metadata['License-Expression'] == 'Apache-2.0'
+  assert any(x.endswith('.dist-info/licenses/LICENSE') for x in packed)
+  versions = specifiers.SpecifierSet(metadata['Requires-Python'])
+  assert versions == specifiers.SpecifierSet(PROJECT['requires-python'])
+  assert metadata.get_all('Project-URL')
+  (name,) = [x for x in packed if x.endswith('/entry_points.txt')]
+  assert packed[name].decode().split('\n')[:2] == [
+    '[console_scripts]',
+    'worldmodels = worldmodels.agents.programs.launch:main',
+  ]
+
+
+def test_wheel_needs_what_pyproject_says(metadata):
+  """Of three sorts: always, with dm_control's tasks, with NVIDIA's GPUs."""
+  assert set(metadata.get_all('Provides-Extra')) == {'dmc', 'gpu'}
+  extras = PROJECT['optional-dependencies']
+  always = needed(PROJECT['dependencies'])
+  assert needed(metadata.get_all('Requires-Dist')) == always
+  for extra in ('dmc', 'gpu'):
+    more = needed(metadata.get_all('Requires-Dist'), extra) - always
+    assert more == needed(extras[extra])
+  assert not needed(extras['dmc'], python='3.13')
+
+
+def needed(lines, extra='', python='3.12'):
+  """Those of the requirements that hold there, without their markers."""
+  found = set()
+  for requirement in map(requirements.Requirement, lines):
+    where = {'extra': extra, 'python_version': python}
+    if not requirement.marker or requirement.marker.evaluate(where):
+      requirement.marker = None
+      found.add(requirement)
+  return found
+
+
+def test_pins_are_in_the_ranges():
+  """What the checkout is tested with is something that the wheel allows."""
   lines = (ROOT / 'requirements.txt').read_text().splitlines()
-  assert needed == {x for x in lines if x and not x.startswith('#')}
-  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
-  assert f'Version: {project["version"]}' in metadata
-  assert 'License-Expression: Apache-2.0' in metadata
+  pins = dict(x.split('==') for x in lines if x and x[0] != '#')
+  ranges = {
+    requirement.name: requirement.specifier
+    for requirement in map(
+      requirements.Requirement, lowest_requirements.requirements()
+    )
+  }
+  assert pins.keys() == ranges.keys()
+  for name, version in pins.items():
+    assert ranges[name].contains(version), name
+
+
+@pytest.mark.parametrize(
+  'requirement,expected',
+  [
+    ('numpy>=2.1.0,<2.6', 'numpy==2.1.0'),
+    ('tensorflow[and-cuda]>=2.20.0,<2.22', 'tensorflow==2.20.0'),
+    ("mujoco>=3.12.0,<3.18; python_version < '3.13'", 'mujoco==3.12.0'),
+  ],
+)
+def test_lower_end_of_a_requirement(requirement, expected):
+  assert lowest_requirements.lowest(requirement) == expected
+
+
+# --------------------------------------------------------------- elsewhere ----
 
 
 # TensorFlow and OpenGL in software crash in one process: data gets its own.
 @pytest.mark.parametrize('data', [False, True])
-def test_every_module_imports_elsewhere(data, site, tmp_path):
+def test_every_module_imports_elsewhere(data, packed, python, run):
   modules = [
-    path.relative_to(site).with_suffix('').as_posix().replace('/', '.')
-    for path in sorted(site.rglob('*.py'))
-  ]
-  modules = [
-    name.removesuffix('.__init__')
-    for name in modules
+    name
+    for name in modules_in(packed)
     if name.startswith('worldmodels.data.') == data
   ]
-  assert ('worldmodels.data' if data else 'worldmodels.agents') in modules
+  assert ('worldmodels.data.rows' if data else 'worldmodels.nets') in modules
+  # Each program has flags of its own, and a process.
   script = (
     'import importlib, sys\n'
+    'from absl import flags\n'
+    'known = set(flags.FLAGS)\n'
     'for name in sys.argv[1:]:\n'
     '  print(importlib.import_module(name).__file__)\n'
+    '  for flag in set(flags.FLAGS) - known:\n'
+    '    delattr(flags.FLAGS, flag)\n'
     'print("tensorflow" in sys.modules)\n'
   )
-  printed = run(['-c', script, *modules], tmp_path, PYTHONPATH=str(site))
-  *files, tensorflow = printed.splitlines()
+  *files, tensorflow = run(script, *modules)
   assert len(files) == len(modules)
-  assert all(pathlib.Path(file).is_relative_to(site) for file in files)
+  assert all(file.startswith(str(python.parent.parent)) for file in files)
   assert tensorflow == str(not data)
 
 
-def test_worker_starts_elsewhere(site, tmp_path):
-  """A worker is a module started by its name, which differs in the wheel."""
-  tasks = site / 'worldmodels' / 'data' / 'tasks'
-  task = next(x.stem for x in sorted(tasks.glob('*.py')) if x.stem[0] != '_')
+def test_worker_starts_elsewhere(run):
+  """A worker is a module started by its name."""
   script = (
-    'import sys\n'
     'from worldmodels.data import workers\n'
-    'worker = workers.start(sys.argv[1])\n'
+    'worker = workers.start("hill")\n'
     'print(worker.reset().observation["image"].shape)\n'
     'worker.close()\n'
   )
-  printed = run(['-c', script, task], tmp_path, PYTHONPATH=str(site))
-  assert printed.strip() == '(64, 64, 3)'
+  assert run(script) == ['(64, 64, 3)']

@@ -10,11 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from data import channel
-from data import environments
-from data import graphics
-from data import worker_process
-from data import workers
+from worldmodels import errors
+from worldmodels.data import environments
+from worldmodels.data import graphics
+from worldmodels.data import worker_process
+from worldmodels.data import workers
 
 ROOT = pathlib.Path(__file__).parent.parent
 NO_ACTION = [0, 0]
@@ -61,7 +61,7 @@ def wait_until(condition, seconds=30):
 def parent(code):
   """Starts a program that starts workers and prints their process ids."""
   return subprocess.Popen(
-    [sys.executable, '-c', f'from data import workers\n{code}'],
+    [sys.executable, '-c', f'from worldmodels.data import workers\n{code}'],
     cwd=ROOT,
     stdout=subprocess.PIPE,
     text=True,
@@ -307,8 +307,8 @@ def test_a_program_that_ends_takes_its_workers_along():
 
 def test_a_worker_whose_parent_is_gone_already_ends():
   """The parent may end before the worker asks to end with it."""
-  command = [sys.executable, '-m', 'data.worker_main', str(os.getppid())]
-  pipe = subprocess.PIPE
+  program, pipe = 'worldmodels.data.worker_main', subprocess.PIPE
+  command = [sys.executable, '-m', program, str(os.getppid())]
   with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe) as process:
     assert process.wait(30) == 0
 
@@ -347,50 +347,58 @@ def test_a_worker_starts_wherever_the_program_stands(tmp_path, monkeypatch):
     assert worker.reset().first()
 
 
+@pytest.mark.parametrize('place', ['checkout', 'project'])
+def test_packages_of_the_user_may_be_called_like_ours(tmp_path, place):
+  """As `data` is in most projects, and `agents` in CARLA's."""
+  for name, text in {
+    'data/__init__.py': '',
+    'data/levels.py': 'FIRST = 3\n',
+    'agents/__init__.py': '',
+    'agents/navigation.py': 'from data import levels\n',
+    'my_lab.py': 'import agents.navigation\nimport configs.mine\n'
+    'from data import levels\nfrom worldmodels.data.tasks import hill\n'
+    'ACTION_REPEAT = levels.FIRST\nload = hill.load\n',
+    'configs/mine.py': '',
+  }.items():
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+  here, there = (ROOT, tmp_path) if place == 'checkout' else (tmp_path, ROOT)
+  code = """if True:
+    from worldmodels.data import workers
+    for task in ('my_lab:load', 'hill'):
+      with workers.start(task) as worker:
+        print(worker.reset().first() and worker.action_repeat)
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=here,
+    env={**os.environ, 'PYTHONPATH': str(there)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.stdout == '3\n1\n', done.stderr
+
+
+def test_a_task_may_lie_in_the_current_directory(tmp_path, monkeypatch):
+  """Also where the program lies elsewhere, as one that is installed does."""
+  source = (ROOT / 'data' / 'tasks' / 'hill.py').read_text()
+  (tmp_path / 'my_hill.py').write_text(source)
+  monkeypatch.chdir(tmp_path)
+  assert str(tmp_path) not in sys.path
+  with workers.start('my_hill:load') as worker:
+    assert worker.reset().first()
+
+
+def test_what_a_user_can_mend_keeps_its_kind():
+  with pytest.raises(
+    errors.UserError, match="^quality is 'best'; it is one of"
+  ):
+    workers.start('hill', quality='best')
+
+
 def test_variables_of_the_user_are_kept(monkeypatch):
   monkeypatch.setenv('OMP_NUM_THREADS', '3')
   variables = worker_process._variables()
   assert variables['OMP_NUM_THREADS'] == '3'
   assert variables['LP_NUM_THREADS'] == '0'
-
-
-# ---------------------------------------------------------------- channel ----
-
-
-@pytest.fixture
-def loop():
-  """A channel that receives what it sends."""
-  reading, writing = os.pipe()
-  yield channel.Channel(reading, writing)
-  os.close(reading)
-
-
-def test_messages_arrive_as_they_were_sent(loop):
-  arrays = {
-    'image': np.arange(48, dtype=np.uint8).reshape(4, 4, 3),
-    'reversed': np.arange(5.0)[::-1],
-    'scalar': np.array(2.5, np.float32),
-    'empty': np.zeros((0, 3)),
-    'flags': np.array([True, False]),
-  }
-  loop.send({'reward': None, 'names': ['ä', 'b']}, arrays)
-  loop.send({})
-  fields, received = loop.receive(1)
-  assert fields == {'reward': None, 'names': ['ä', 'b']}
-  assert list(received) == list(arrays)
-  for key, value in arrays.items():
-    assert received[key].dtype == value.dtype
-    np.testing.assert_array_equal(received[key], value)
-  assert loop.receive() == ({}, {})
-  os.close(loop.writing)
-
-
-def test_half_a_message_is_none(loop):
-  with pytest.raises(TimeoutError):
-    loop.receive(0.05)
-  os.write(loop.writing, b'\x05\0')
-  with pytest.raises(TimeoutError):
-    loop.receive(0.05)
-  os.close(loop.writing)
-  with pytest.raises(channel.ClosedError):
-    loop.receive(0.05)

@@ -3,15 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from worldmodels import encoder as encoders
-from worldmodels import world_model
+from worldmodels import encoder
+from worldmodels import errors
+from worldmodels import states
+from worldmodels.spec import Spec
+from worldmodels.world_model import WorldModel
 
 SEED = tf.constant([3, 4])
 B, T, A = 3, 7, 2
-KEYS = ('deter', 'stoch', 'mean', 'std')
 
 IMAGE = dict(
-  kind='image',
+  kind='convolutional',
   scale=1.0,
   start=4,
   linear=0,
@@ -22,18 +24,25 @@ REWARD = dict(kind='normal', scale=10.0, units=4, layers=1, activation='elu')
 
 
 def make(
-  size=16, rssm=(), kl=(), overshooting=(), image=(), weights=0.6, **options
+  size=16,
+  dynamics=(),
+  kl=(),
+  overshooting=(),
+  image=(),
+  vectors=(),
+  weights=0.6,
+  **options,
 ):
   """A tiny model; 16 pixels and no image head where no image is drawn."""
   heads = {'reward': REWARD}
   if size == 64:
     heads = {'image': IMAGE | dict(image), **heads}
-  model = world_model.WorldModel(
-    size=size,
-    actions=A,
+  model = WorldModel(
+    spec=Spec(A, image=(size, size, 3), vectors=dict(vectors)),
     encoder=options.pop('encoder', None)
-    or dict(image='spatial_softmax', channels=(2,), points=2, bits=8),
-    rssm=dict(deter=4, stoch=2, hidden=5, activation='elu') | dict(rssm),
+    or dict(kind='spatial_softmax', channels=(2,), points=2, bits=8),
+    dynamics=dict(kind='rssm', deter=4, stoch=2, hidden=5, activation='elu')
+    | dict(dynamics),
     heads=heads | options.pop('heads', {}),
     kl=dict(scale=1.0, free_nats=0.0) | dict(kl),
     overshooting=dict(steps=0, kl=0.0, reward=0.0, image=0.0)
@@ -82,6 +91,13 @@ def total(model, batch, seed=SEED):
   return float(model.total(model.loss(batch, seed)[0], batch['mask']))
 
 
+def assert_same(found, golden, atol=1e-5):
+  """States are the same, whatever is in them."""
+  tf.nest.assert_same_structure(found, golden)
+  for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(golden)):
+    np.testing.assert_allclose(one, other, atol=atol)
+
+
 def variables_within(part, found=None):
   """Every variable that can be reached, whether Keras follows it or not."""
   found = {} if found is None else found
@@ -108,9 +124,9 @@ VARIANTS = {
   ),
   'places': dict(
     encoder=dict(
-      image='spatial_softmax', channels=(2,), points=2, center=True, whiten=0.1
+      kind='spatial_softmax', channels=(2,), points=2, center=True, whiten=0.1
     ),
-    rssm=dict(cell='layer_norm_gru'),
+    dynamics=dict(cell='layer_norm_gru'),
     image=dict(share=0.5),
     kl=dict(posterior_scale=0.1, free='side'),
     overshooting=dict(steps=2, kl=1.0, reward=1.0, image=1.0),
@@ -124,8 +140,8 @@ VARIANTS = {
     },
     kl=dict(free='mean'),
   ),
-  'deterministic': dict(rssm=dict(kind='deterministic')),
-  'stochastic': dict(rssm=dict(kind='stochastic')),
+  'deterministic': dict(dynamics=dict(latent='deterministic')),
+  'stochastic': dict(dynamics=dict(recurrent=False)),
 }
 
 
@@ -161,14 +177,14 @@ def test_every_term_is_of_each_step():
   assert terms.keys() == {*model.keys, 'kl', 'divergence'}
   for name, value in terms.items():
     assert value.shape == (B, T), name
-  assert posterior['stoch'].shape == [B, T, 2]
+  assert model.features(posterior).shape == [B, T, model.features_size]
 
 
 def test_heads_are_paired_with_the_step_they_describe():
   """features[:, t] against image, reward, discount, vector [:, t]."""
   model, batch = make(64, **VARIANTS['more heads']), make_batch(64)
   terms, posterior = loss(model, batch)
-  features = model.rssm.features(posterior)
+  features = model.features(posterior)
   means = {key: model.head(key).mean(features).numpy() for key in model.keys}
   truth = batch | {'image': batch['image'] / 255.0 - 0.5}
 
@@ -201,7 +217,7 @@ def changed_at_each_step(batch, key):
 def test_what_is_changed_at_t_costs_at_t(key):
   heads = dict(VARIANTS['more heads']['heads'])
   del heads['speed']  # What is seen as a vector changes the state too.
-  model = make(rssm=dict(kind='deterministic'), heads=heads)
+  model = make(dynamics=dict(latent='deterministic'), heads=heads)
   batch = make_batch()
   before, _ = loss(model, {k: v[:1] for k, v in batch.items()})
   after, _ = loss(model, changed_at_each_step(batch, key))
@@ -215,7 +231,7 @@ def test_what_is_changed_at_t_costs_at_t(key):
 
 @pytest.mark.parametrize('key', ['action', 'image'])
 def test_what_is_seen_or_done_at_t_changes_t_and_later(key):
-  model, batch = make(rssm=dict(kind='deterministic')), make_batch()
+  model, batch = make(dynamics=dict(latent='deterministic')), make_batch()
   before, _ = loss(model, {k: v[:1] for k, v in batch.items()})
   after, _ = loss(model, changed_at_each_step(batch, key))
   for term in ('reward', 'kl', 'divergence'):
@@ -229,7 +245,7 @@ def test_what_is_seen_or_done_at_t_changes_t_and_later(key):
 
 def test_a_hand_made_chunk_is_learned_if_and_only_if_it_is_aligned():
   """reward[t] is action[t]; the images show nothing. Off by one: no chance."""
-  model = make(rssm=dict(deter=16, stoch=4, hidden=16))
+  model = make(dynamics=dict(deter=16, stoch=4, hidden=16))
   keras.utils.set_random_seed(0)
   for variable in model.trainable_variables:
     if len(variable.shape) == 2:
@@ -270,7 +286,7 @@ def test_a_hand_made_chunk_is_learned_if_and_only_if_it_is_aligned():
     if shift == 0:  # And what was learned is right in imagination.
       plan = random.uniform(-1, 1, [16, 5, A]).astype(np.float32)
       posterior, _ = model.observe(chunk)
-      last = {key: value[:, -1] for key, value in posterior.items()}
+      last = states.at(posterior, -1)
       reward = model.reward(model.imagine(last, tf.constant(plan)))
       error = np.square(reward - plan[..., 0]).mean()
       assert error < 0.3 * plan[..., 0].var()
@@ -284,15 +300,9 @@ def test_kl_is_that_of_the_states_that_observe_gives():
   terms, found = loss(model, batch)
   seed = tf.random.split(SEED, 4)[0]
   posterior, prior = model.observe(tensors(batch), seed=seed)
-  for key in KEYS:
-    np.testing.assert_array_equal(found[key], posterior[key])
-  p, q = ({k: v.numpy() for k, v in x.items()} for x in (posterior, prior))
-  golden = np.sum(
-    np.log(q['std'] / p['std'])
-    + (p['std'] ** 2 + (p['mean'] - q['mean']) ** 2) / (2 * q['std'] ** 2)
-    - 0.5,
-    -1,
-  )
+  assert_same(found, posterior, 0)
+  golden = model.dynamics.divergence(posterior, prior)
+  assert golden.shape == [B, T] and np.ptp(golden) > 0.01
   np.testing.assert_allclose(terms['divergence'], golden, atol=1e-5)
   np.testing.assert_allclose(
     terms['kl'], np.maximum(golden - 0.5, 0), atol=1e-5
@@ -342,21 +352,15 @@ def overshoot(model, batch, posterior, steps, action=0, reward=0, truth=0):
   kl, cost = np.zeros([2, B, T])
   starts = T - steps
   for t in range(starts):
-    state = {key: value[:, t] for key, value in posterior.items()}
+    state = states.at(posterior, t)
     alive = np.ones(B)
     for d in range(1, steps + 1):
       now = tf.constant(batch['action'][:, t + d - action])
-      state = model.rssm.imagine_step(state, now)
+      state = model.step(state, now)
       alive = alive * ~batch['is_first'][:, t + d]
       weight = alive * batch['mask'][:, t + d] / steps * T / starts
-      p = {k: v[:, t + d - truth].numpy() for k, v in posterior.items()}
-      q = {k: v.numpy() for k, v in state.items()}
-      distance = np.sum(
-        np.log(q['std'] / p['std'])
-        + (p['std'] ** 2 + (p['mean'] - q['mean']) ** 2) / (2 * q['std'] ** 2)
-        - 0.5,
-        -1,
-      )
+      seen = states.at(posterior, t + d - truth)
+      distance = model.dynamics.divergence(seen, state).numpy()
       mean = model.reward(state).numpy()
       error = mean - batch['reward'][:, t + d - reward]
       kl[:, t] += weight * distance
@@ -365,10 +369,12 @@ def overshoot(model, batch, posterior, steps, action=0, reward=0, truth=0):
 
 
 # The exact twin of several steps needs a model that does not draw.
-@pytest.mark.parametrize('kind,steps', [('deterministic', 3), ('recurrent', 1)])
-def test_overshooting_is_that_of_single_steps(kind, steps):
+@pytest.mark.parametrize(
+  'latent,steps', [('deterministic', 3), ('gaussian', 1)]
+)
+def test_overshooting_is_that_of_single_steps(latent, steps):
   model = make(
-    rssm=dict(kind=kind),
+    dynamics=dict(latent=latent),
     overshooting=dict(steps=steps, kl=1.0, reward=1.0),
     weights=1.5,
   )
@@ -376,7 +382,7 @@ def test_overshooting_is_that_of_single_steps(kind, steps):
   terms, posterior = loss(model, batch)
   found = terms['overshoot_kl'], terms['overshoot_reward']
   for mine, golden in zip(found, overshoot(model, batch, posterior, steps)):
-    if kind == 'recurrent' and mine is found[1]:
+    if latent == 'gaussian' and mine is found[1]:
       continue  # Of the reward, a drawn state is read.
     np.testing.assert_allclose(mine, golden, rtol=1e-4, atol=1e-5)
     assert not mine[:, T - steps :].any()
@@ -400,7 +406,7 @@ GOLDEN = {
 
 def test_golden_numbers_of_overshooting():
   model = make(
-    rssm=dict(kind='deterministic'),
+    dynamics=dict(latent='deterministic'),
     overshooting=dict(steps=3, kl=1.0, reward=1.0),
     weights=1.5,
   )
@@ -436,7 +442,7 @@ def test_overshooting_stops_at_a_reset_and_trains_the_prior_alone():
   # The truth is a posterior that is not moved towards what was predicted: of
   # the target's own images only those before the start matter.
   names = {x.path: x for x in model.trainable_variables}
-  prior = names['rssm/prior_out/kernel']
+  prior = names['dynamics/prior_out/kernel']
   assert np.abs(tape.gradient(value, prior.value)).max() > 0
 
 
@@ -445,7 +451,7 @@ def test_overshot_images_are_those_of_the_predictions():
   steps, length = 2, 4
   model = make(
     64,
-    rssm=dict(kind='deterministic'),
+    dynamics=dict(latent='deterministic'),
     image=dict(share=float(steps)),
     overshooting=dict(steps=steps, kl=0.0, reward=0.0, image=1.0),
   )
@@ -453,11 +459,11 @@ def test_overshot_images_are_those_of_the_predictions():
   terms, posterior = loss(model, batch)
   golden = np.zeros([2, length])
   for t in range(length - steps):
-    state = {key: value[:, t] for key, value in posterior.items()}
+    state = states.at(posterior, t)
     alive = np.ones(2)
     for d in range(1, steps + 1):
       state = model.imagine(state, tf.constant(batch['action'][:, t + d, None]))
-      state = {key: value[:, 0] for key, value in state.items()}
+      state = states.at(state, 0)
       alive = alive * ~batch['is_first'][:, t + d]
       weight = alive * batch['mask'][:, t + d] / steps
       truth = batch['image'][:, t + d] / 255.0 - 0.5
@@ -472,8 +478,10 @@ def test_overshot_images_are_those_of_the_predictions():
 
 
 def test_a_share_of_the_frames_is_unbiased():
-  model = make(64, image=dict(share=0.25), rssm=dict(kind='deterministic'))
-  whole = make(64, rssm=dict(kind='deterministic'))
+  model = make(
+    64, image=dict(share=0.25), dynamics=dict(latent='deterministic')
+  )
+  whole = make(64, dynamics=dict(latent='deterministic'))
   batch = make_batch(64, batch=2, steps=5)
   batch['is_first'][:, 1:] = False
   golden, _ = loss(whole, batch)
@@ -503,13 +511,13 @@ def test_a_share_of_the_frames_is_unbiased():
 
 def test_target_and_image_are_inverse():
   model, batch = make(64, **VARIANTS['places']), make_batch(64, 1, 6)
-  model.encoder.center(batch['image'][0])
+  model.fit_statistics(batch['image'][0])
   assert np.ptp(model.encoder.spread_image) > 0
   target = model.target(tensors(batch), 'image')
-  state = {key: tf.zeros([1, 6, 4 if key == 'deter' else 2]) for key in KEYS}
-  drawn = model.head('image').mean(model.rssm.features(state))
+  state, _ = model.observe(tensors(batch))
+  drawn = model.head('image').mean(model.features(state))
   image = model.image(state)
-  truth = encoders.pixels(batch['image'])
+  truth = encoder.pixels(batch['image'])
   # Where the head draws the target, the image is the truth.
   factor = (truth - image) / (target - drawn)
   spread = np.broadcast_to(model.encoder.spread_image, factor.shape)
@@ -520,7 +528,7 @@ def test_target_and_image_are_inverse():
 def test_five_bits_are_dequantized_in_training_only():
   model, batch = make(64, **VARIANTS['planet']), tensors(make_batch(64, 1, 2))
   plain = model.target(batch, 'image')
-  np.testing.assert_array_equal(plain, encoders.pixels(batch['image'], 5))
+  np.testing.assert_array_equal(plain, encoder.pixels(batch['image'], 5))
   noise = (model.target(batch, 'image', SEED) - plain).numpy() * 32
   assert noise.min() > -1e-4 and noise.max() < 1 + 1e-4
   assert noise.mean() == pytest.approx(0.5, abs=0.02)
@@ -538,16 +546,14 @@ def test_imagine_continues_what_observe_saw():
   posterior, prior = model.observe(tensors(batch))
   seen = {key: value[:, :4] for key, value in tensors(batch).items()}
   head, _ = model.observe(seen)
-  last = {key: value[:, -1] for key, value in head.items()}
+  last = states.at(head, -1)
   imagined = model.imagine(last, tf.constant(batch['action'][:, 4:]))
-  for key in KEYS:
-    np.testing.assert_allclose(head[key], posterior[key][:, :4], atol=1e-6)
-    np.testing.assert_allclose(imagined[key][:, 0], prior[key][:, 4], atol=1e-5)
+  assert_same(head, states.between(posterior, None, 4), 1e-6)
+  assert_same(states.at(imagined, 0), states.at(prior, 4))
   # And on, where the images are those that were expected: the mean.
-  later = {key: value[:, 0] for key, value in imagined.items()}
+  later = states.at(imagined, 0)
   rest = model.imagine(later, tf.constant(batch['action'][:, 5:]))
-  for key in KEYS:
-    np.testing.assert_allclose(rest[key], imagined[key][:, 1:], atol=1e-5)
+  assert_same(rest, states.between(imagined, 1, None))
 
 
 def test_unlike_members_are_batches_of_one():
@@ -574,7 +580,9 @@ def test_discount_is_1_without_a_head(heads):
 
 
 def test_a_share_of_a_number_that_is_not_known():
-  model = make(64, image=dict(share=0.25), rssm=dict(kind='deterministic'))
+  model = make(
+    64, image=dict(share=0.25), dynamics=dict(latent='deterministic')
+  )
   values = tensors(make_batch(64))
   specs = {
     key: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
@@ -583,6 +591,154 @@ def test_a_share_of_a_number_that_is_not_known():
   known = tf.function(lambda x: model.loss(x, tf.constant([0, 1]))[0]['image'])
   dynamic = tf.function(known.python_function, input_signature=[specs])
   np.testing.assert_allclose(dynamic(values), known(values), rtol=1e-4)
-  assert world_model.count_of(256, 0.25) == 64
-  assert world_model.count_of(10, 0.25) == 3
-  assert world_model.count_of(1248, 0.25 / 6) == 52
+
+
+# ---------------------------------------------------- a step, and the rest ----
+
+
+def test_a_step_is_a_chunk_of_one():
+  model, batch = make(64, **VARIANTS['more heads']), make_batch(64)
+  chunk = tensors(batch)
+  posterior, _ = model.observe(chunk)
+  state = model.initial(B)
+  for t in range(3):
+    observation = {
+      key: chunk[key][:, t] for key in ('image', 'speed', 'is_first')
+    }
+    state = model.observe_step(state, observation, chunk['action'][:, t])
+    assert_same(state, states.at(posterior, t))
+  action = chunk['action'][:, 3]
+  imagined = model.imagine(state, action[:, None])
+  assert_same(model.step(state, action), states.at(imagined, 0))
+
+
+def test_without_a_seed_the_mean_and_with_one_a_draw():
+  model, chunk = make(), tensors(make_batch())
+  start = model.initial(B)
+  observation = {key: chunk[key][:, 0] for key in ('image', 'is_first')}
+  action = chunk['action'][:, 1]
+  for read in (
+    lambda seed: model.observe(chunk, seed=seed)[0],
+    lambda seed: model.observe(chunk, seed=seed)[1],
+    lambda seed: model.observe_step(start, observation, action, seed),
+    lambda seed: model.step(start, action, seed),
+    lambda seed: model.imagine(start, chunk['action'], seed),
+  ):
+    mean, drawn = (model.features(read(seed)) for seed in (None, SEED))
+    np.testing.assert_array_equal(mean, model.features(read(None)))
+    np.testing.assert_array_equal(drawn, model.features(read(SEED)))
+    other = model.features(read(tf.constant([3, 5])))
+    assert np.abs(drawn - mean).max() > 1e-3
+    assert np.abs(drawn - other).max() > 1e-3
+
+
+def test_observe_goes_on_from_a_state():
+  model, batch = make(), make_batch()
+  batch['is_first'][:, 0] = False
+  chunk = tensors(batch)
+  whole, _ = model.observe(chunk)
+  head, tail = (states.between(chunk, *x) for x in ((0, 3), (3, None)))
+  last = states.at(model.observe(head)[0], -1)
+  assert_same(model.observe(tail, last)[0], states.between(whole, 3, None))
+
+
+def test_one_model_does_not_disagree_with_itself():
+  found = make().disagreement(make().initial(B), tf.zeros([B, A]))
+  np.testing.assert_array_equal(found, np.zeros(B))
+
+
+@pytest.mark.parametrize('name', ['planet', 'places'])
+def test_a_drawing_is_the_image_in_colors(name):
+  model, batch = make(64, **VARIANTS[name]), make_batch(64, 2, 3)
+  model.fit_statistics(batch['image'][0])
+  state, _ = model.observe(tensors(batch))
+  drawn = model.drawing(state)
+  assert drawn.dtype == tf.uint8 and drawn.shape == [2, 3, 64, 64, 3]
+  golden = encoder.drawing(model.image(state), model.encoder.bits)
+  np.testing.assert_array_equal(drawn, golden)
+  assert np.ptp(drawn) > 0
+  # What is drawn and what is there are numbers of the same kind.
+  bits = model.encoder.bits
+  np.testing.assert_array_equal(
+    model.pixels(batch['image']), encoder.pixels(batch['image'], bits)
+  )
+
+
+def test_the_mean_image_is_that_of_what_it_was_shown():
+  batch = make_batch(64)
+  plain, centered = make(64), make(64, **VARIANTS['places'])
+  for model in (plain, centered):
+    assert not np.any(model.mean_image)
+    model.fit_statistics(batch['image'][0])
+  assert not np.any(plain.mean_image)
+  golden = encoder.pixels(batch['image'][0]).numpy().mean(0)
+  np.testing.assert_allclose(centered.mean_image, golden, atol=1e-5)
+
+
+def test_a_task_without_an_image():
+  model = WorldModel(
+    spec=Spec(A, image=None, vectors={'speed': 3}),
+    encoder=dict(vector_units=4, kind='spatial_softmax', center=True),
+    dynamics=dict(kind='rssm', deter=4, stoch=2, hidden=5, activation='elu'),
+    heads={
+      'image': IMAGE | dict(kind='none'),
+      'reward': REWARD,
+      'speed': REWARD,
+    },
+    kl=dict(scale=1.0, free_nats=0.0),
+    overshooting=dict(steps=2, kl=1.0, reward=1.0, image=0.0),
+  )
+  assert model.keys == ('reward', 'speed')
+  batch = tensors(make_batch())
+  del batch['image']
+  with tf.GradientTape() as tape:
+    terms, posterior = model.loss(batch, SEED)
+    value = model.total(terms, batch['mask'])
+  variables = [variable.value for variable in model.trainable_variables]
+  for by in tape.gradient(value, variables):
+    assert by is not None
+  assert model.head('speed').mean(model.features(posterior)).shape == [B, T, 3]
+
+
+# ----------------------------------------------- what the user reads of it ----
+
+
+@pytest.mark.parametrize(
+  'options,message',
+  [
+    (
+      dict(dynamics=dict(kind='rsm')),
+      "dynamics.kind is 'rsm'; it is one of ",
+    ),
+    (
+      dict(dynamics=dict(cell='lstm')),
+      "dynamics.cell is 'lstm'; it is one of gru, layer_norm_gru",
+    ),
+    (
+      dict(encoder=dict(kind='conv')),
+      "encoder.kind is 'conv'; it is one of ",
+    ),
+    (
+      dict(heads={'reward': dict(kind='two_hot', scale=1.0, bins=4)}),
+      'heads.reward.bins is 4; it is odd and at least 3',
+    ),
+    (
+      dict(
+        vectors={'speed': 3}, heads={'speed': dict(kind='bernoulli', scale=1.0)}
+      ),
+      "heads.speed.kind is 'bernoulli', which predicts one number, not [3]",
+    ),
+    (
+      dict(heads={'reward': dict(kind='keypoints', scale=1.0)}),
+      'heads.reward.kind is one that draws images; one step is []',
+    ),
+    (
+      dict(heads={'reward': dict(REWARD, normalization='batch')}),
+      "heads.reward.normalization is 'batch'; it is one of none, layer",
+    ),
+  ],
+)
+def test_an_option_is_named_with_its_group(options, message):
+  with pytest.raises(errors.OptionError) as caught:
+    make(**options)
+  assert str(caught.value).startswith(message)

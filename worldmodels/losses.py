@@ -4,41 +4,45 @@ PlaNet (Hafner et al., 2019, equation 3 and section 4), Dreamer (Hafner et
 al., 2020), DreamerV2 (2021, section 2.1, KL balancing).
 """
 
+import math
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from worldmodels import errors
+from worldmodels import states
+from worldmodels.states import State
+from worldmodels.states import Tensor
 
 FREE_FORMS = ('step', 'mean', 'side')
 
 
-def gaussian_kl(mean_a, std_a, mean_b, std_b):
-  """KL(a || b) of diagonal Gaussians [..., S], summed over S: [...]."""
+def gaussian_kl(
+  mean_a: Tensor, std_a: Tensor, mean_b: Tensor, std_b: Tensor
+) -> Tensor:
+  """Returns KL(a || b) of diagonal Gaussians [..., S], summed over S: [...]."""
   ratio = tf.square(std_a / std_b)
   distance = tf.square((mean_a - mean_b) / std_b)
-  return 0.5 * tf.reduce_sum(
-      ratio + distance - 1.0 - tf.math.log(ratio), -1)
+  return 0.5 * tf.reduce_sum(ratio + distance - 1.0 - tf.math.log(ratio), -1)
 
 
-def categorical_kl(logits_a, logits_b):
-  """KL(a || b) of log probabilities [..., S, C], summed over S: [...]."""
-  return tf.reduce_sum(
-      tf.exp(logits_a) * (logits_a - logits_b), [-2, -1])
+def categorical_kl(logits_a: Tensor, logits_b: Tensor) -> Tensor:
+  """Returns KL(a || b) of log probabilities [..., S, C], summed: [...]."""
+  return tf.reduce_sum(tf.exp(logits_a) * (logits_a - logits_b), [-2, -1])
 
 
-def state_kl(posterior, prior):
-  """KL(posterior || prior) of two states: [...]; see latents.py."""
-  if 'logits' in posterior:
-    return categorical_kl(posterior['logits'], prior['logits'])
-  return gaussian_kl(
-      posterior['mean'], posterior['std'], prior['mean'], prior['std'])
-
-
-def stop(state):
-  """Returns the state with every gradient stopped."""
-  return {key: tf.stop_gradient(value) for key, value in state.items()}
-
-
-def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
-            posterior_scale=1.0, mask=None):
-  """KL with free nats and balance.
+def kl_loss(
+  divergence: Callable[[State, State], Tensor],
+  posterior: State,
+  prior: State,
+  *,
+  free_nats: float = 3.0,
+  free: str = 'step',
+  prior_scale: float = 1.0,
+  posterior_scale: float = 1.0,
+  mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+  """Returns the KL with free nats and balance.
 
   The published forms of free nats differ, and so do their gradients:
     step: max(KL - free, 0) at each step (PlaNet's code; the gradient of the
@@ -52,8 +56,9 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
   the first two is the KL times the larger scale.
 
   Args:
-    posterior: state with mean, std [B, T, S].
-    prior: the same.
+    divergence: KL(posterior || prior) of two states, in nats.
+    posterior: states [B, T, ...].
+    prior: states [B, T, ...].
     free_nats: nats that cost nothing.
     free: one of FREE_FORMS.
     prior_scale: weight of KL(stop(posterior) || prior).
@@ -63,14 +68,14 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
   Returns:
     (loss [B, T], kl [B, T]), the second plain.
   """
-  if free not in FREE_FORMS:
-    raise ValueError(f'free nats are {free!r}; one of {", ".join(FREE_FORMS)}')
-  kl = state_kl(posterior, prior)
-  to_prior = state_kl(stop(posterior), prior)
-  to_posterior = state_kl(posterior, stop(prior))
+  errors.choose('free', free, FREE_FORMS)
+  kl = divergence(posterior, prior)
+  to_prior = divergence(states.stop(posterior), prior)
+  to_posterior = divergence(posterior, states.stop(prior))
   if free == 'side':
-    loss = (prior_scale * tf.maximum(to_prior, free_nats)
-            + posterior_scale * tf.maximum(to_posterior, free_nats))
+    loss = prior_scale * tf.maximum(
+      to_prior, free_nats
+    ) + posterior_scale * tf.maximum(to_posterior, free_nats)
     return loss, kl
   loss = prior_scale * to_prior + posterior_scale * to_posterior
   if free == 'step':
@@ -80,57 +85,62 @@ def kl_loss(posterior, prior, *, free_nats=3.0, free='step', prior_scale=1.0,
     mean = tf.reduce_mean(kl) if mask is None else masked_mean(kl, mask)
     active = tf.cast(mean > free_nats, kl.dtype)
     value = max(prior_scale, posterior_scale) * tf.broadcast_to(
-        tf.maximum(mean, free_nats), tf.shape(kl))
+      tf.maximum(mean, free_nats), tf.shape(kl)
+    )
   loss *= active
   # The gradient is the balanced one; the value shown is the KL's.
   return tf.stop_gradient(value - loss) + loss, kl
 
 
-def masked_mean(values, mask):
-  """Mean of [B, T] values over the steps with mask 1: scalar."""
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+  """Averages values [B, T] over the steps with mask 1: scalar."""
   return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
 
 
-def lambda_return(reward, discount, value, lambda_):
-  """Returns of imagined steps, a mean over how far they are followed.
+def of_some(
+  loss: Callable[[Tensor, Tensor], Tensor],
+  features: Tensor,
+  values: Tensor,
+  share: float,
+  seed: Tensor,
+) -> Tensor:
+  """Returns the loss of a random share of all steps, 0 for the others.
 
-      R_h = reward_h + discount_h ((1 - lambda) value_h + lambda R_{h+1})
-
-  and R of the last step bootstraps from its value alone. Lambda 0 looks one
-  step ahead, lambda 1 to the end of the horizon (Dreamer, equation 6, in the
-  recursive form; Sutton and Barto, 2018, section 12.1).
-
-  Args:
-    reward: [N, H], of each step.
-    discount: [N, H], of what comes after the step; 0 where the episode ends.
-    value: [N, H], of the state that the step led to.
-    lambda_: 0 to 1.
-
-  Returns:
-    [N, H].
-  """
-  following, returns = value[:, -1], []
-  for step in reversed(range(reward.shape[1])):
-    following = reward[:, step] + discount[:, step] * (
-        (1.0 - lambda_) * value[:, step] + lambda_ * following)
-    returns.append(following)
-  return tf.stack(returns[::-1], 1)
-
-
-def percentiles(values, weight, shares):
-  """Of the values of positive weight those at `shares` of their order.
+  Scaled so that the mean over all steps stays the same.
 
   Args:
-    values: [...].
-    weight: [...], not positive for what does not count.
-    shares: [K], from 0 to 1.
+    loss: function of features [M, F] and values [M, ...] -> [M].
+    features: [B, T, F].
+    values: [B, T, ...].
+    share: of the B T steps, above 0; from 1 on all are taken as they are.
+    seed: int32 [2], of the choice.
 
   Returns:
-    [K]; NaN where nothing has a weight.
+    [B, T].
   """
-  counted = tf.boolean_mask(values, weight > 0.0)
-  nothing = tf.cast(tf.equal(tf.size(counted), 0), tf.int32)
-  ordered = tf.sort(tf.concat(
-      [counted, tf.fill([nothing], float('nan'))], 0))
-  last = tf.cast(tf.size(ordered) - 1, tf.float32)
-  return tf.gather(ordered, tf.cast(tf.round(last * shares), tf.int32))
+  if share >= 1.0:
+    return loss(features, values)
+  lead = tf.shape(features)[:2]
+  features, values = states.flatten(features), states.flatten(values)
+  # How many: sizes that are known let a head work in blocks.
+  count = values.shape[0]
+  if count is not None:
+    some = count_of(count, share)
+  else:
+    count = tf.shape(values)[0]
+    some = tf.math.ceil(tf.cast(count, tf.float32) * share - 1e-4)
+    some = tf.cast(some, tf.int32)
+  # Which, and their loss.
+  chosen = tf.argsort(tf.random.stateless_uniform([count], seed))[:some]
+  found = loss(tf.gather(features, chosen), tf.gather(values, chosen))
+  found *= tf.cast(count, tf.float32) / tf.cast(some, tf.float32)
+  return tf.reshape(tf.scatter_nd(chosen[:, None], found, [count]), lead)
+
+
+def count_of(count: int, share: float) -> int:
+  """Returns a share of `count` as a whole number, rounded up.
+
+  Less 1e-4: a product that rounding puts just above a whole number is not
+  rounded up.
+  """
+  return math.ceil(count * share - 1e-4)

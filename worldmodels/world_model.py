@@ -2,31 +2,48 @@
 
 The evidence lower bound of PlaNet (Hafner et al., 2019, equation 3), with
 latent overshooting (section 4) of KL, reward and image as an option.
+
+The only class that agents, planners, learners and programs call. A state is a
+dict of tensors that only the dynamics look into. One sentence holds for all of
+it: without a seed the mean, with a seed one draw; who wants an expectation
+repeats the state and averages.
 """
 
-import math
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from worldmodels import encoder as encoders
-from worldmodels import heads as head_kinds
+from worldmodels import errors
+from worldmodels import head
+from worldmodels import kinds
+from worldmodels import latent_overshooting
 from worldmodels import losses
-from worldmodels import rssm as dynamics
+from worldmodels import states
+from worldmodels.encoder import Encoder
+from worldmodels.encoder import drawing
+from worldmodels.encoder import pixels
+from worldmodels.spec import Spec
+from worldmodels.states import State
+from worldmodels.states import Tensor
+
+Batch = dict[str, Tensor]
+Options = dict[str, Any]
 
 
 class WorldModel(keras.layers.Layer):
-  """Encoder, RSSM and heads.
+  """Encoder, dynamics and heads.
 
   Attributes:
+    spec: of the task.
+    features_size: F.
+    keys: the keys of the batch that have a head.
     share: {key of a head: share of the steps that it predicts at an update}.
 
   Args:
-    actions: A.
-    vectors: {key: size} of the vectors that are observed beside the image.
-    size: image height and width.
+    spec: of the task.
     encoder: keyword values of `encoder.Encoder`.
-    rssm: keyword values of `rssm.RSSM`.
+    dynamics: {kind, and keyword values of that kind}.
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
       the kind `none` leaves a head out;
       `share` of the image head is the share of frames that are reconstructed
@@ -36,82 +53,165 @@ class WorldModel(keras.layers.Layer):
       steps leave it out.
   """
 
-  def __init__(self, *, actions, encoder, rssm, heads, kl, overshooting,
-               vectors=None, size=64):
+  def __init__(
+    self,
+    *,
+    spec: Spec,
+    encoder: Options,
+    dynamics: Options,
+    heads: dict[str, Options],
+    kl: Options,
+    overshooting: Options,
+  ):
     super().__init__(name='world_model')
-    vectors = dict(vectors or {})
+    self.spec = spec
     # The scopes give every variable a path of its own: checkpoints go by it.
-    with keras.name_scope('encoder'):
-      self.encoder = encoders.Encoder(size=size, vectors=vectors, **encoder)
-    with keras.name_scope('rssm'):
-      self.rssm = dynamics.RSSM(
-          embed=self.encoder.embed, actions=actions, **rssm)
-    self._kl = dict(kl)
-    self._kl_scale = self._kl.pop('scale')
-    self._overshooting = dict(overshooting)
-    self._scales, self.share = {}, {}
-    self._heads = {}
-    for key, options in heads.items():
-      options = dict(options)
-      if options['kind'] == 'none':
-        continue
-      self._scales[key] = options.pop('scale')
-      self.share[key] = options.pop('share', 1.0)
-      shape = {'image': (size, size, 3)}.get(
-          key, (vectors[key],) if key in vectors else ())
-      with keras.name_scope(key):
-        head = head_kinds.load(
-            options.pop('kind'), self.rssm.size, shape=shape, name=key,
-            **options)
-      # An attribute each: Keras follows those, not the values of a dict.
-      setattr(self, f'{key}_head', head)
-      self._heads[key] = f'{key}_head'
+    with keras.name_scope('encoder'), errors.group('encoder'):
+      self.encoder = Encoder(spec=spec, **encoder)
+    with keras.name_scope('dynamics'), errors.group('dynamics'):
+      self.dynamics = kinds.make(
+        'worldmodels.dynamics',
+        'Dynamics',
+        dynamics,
+        embed=self.encoder.embed,
+        actions=spec.actions,
+      )
+    self.features_size = self.dynamics.features_size
+    # Terms of the loss, and their weights.
+    self._kl, self._overshooting = dict(kl), dict(overshooting)
+    self._scales = {'kl': self._kl.pop('scale'), 'divergence': 0.0}
+    for key in ('kl', 'reward', 'image'):
+      self._scales[f'overshoot_{key}'] = self._overshooting[key]
+    self.keys = tuple(
+      key for key, options in heads.items() if options['kind'] != 'none'
+    )
+    self.share = {key: heads[key].get('share', 1.0) for key in self.keys}
+    for key in self.keys:
+      self._scales[key] = heads[key]['scale']
+      with keras.name_scope(key), errors.group(f'heads.{key}'):
+        # An attribute each: Keras follows those, not the values of a dict.
+        made = head.load(heads[key], self.features_size, spec.shape(key), key)
+        setattr(self, f'{key}_head', made)
     self.built = True
 
-  @property
-  def keys(self):
-    """The keys of the batch that have a head."""
-    return tuple(self._heads)
-
-  def head(self, key):
+  def head(self, key: str) -> head.Head:
     """Returns the head of `key`."""
-    return getattr(self, self._heads[key])
+    return getattr(self, f'{key}_head')
 
-  def observe(self, batch, state=None, seed=None):
-    """Filters a batch (image, action, is_first) -> (posterior, prior)."""
-    return self.rssm.observe(
-        self.encoder(batch), batch['action'], batch['is_first'], state, seed)
+  # ---------------------------------------------------------------- states --
 
-  def imagine(self, state, action, seed=None):
-    """Predicts states [B, H, ...] of actions [B, H, A] from state [B, ...]."""
-    return self.rssm.imagine(state, action, seed)
+  def initial(self, count: int | Tensor) -> State:
+    """Returns the state before anything was seen, [count, ...]."""
+    return self.dynamics.initial(count)
 
-  def reward(self, state):
+  def observe(
+    self, batch: Batch, state: State | None = None, seed: Tensor | None = None
+  ) -> tuple[State, State]:
+    """Filters a batch.
+
+    Args:
+      batch: {image, action, is_first, vectors}, [B, T, ...].
+      state: the state before, [B, ...]; None for `initial`.
+      seed: int32 [2] for draws; None for the means.
+
+    Returns:
+      (posterior, prior), states [B, T, ...].
+    """
+    return self.dynamics.observe(
+      self.encoder(batch), batch['action'], batch['is_first'], state, seed
+    )
+
+  def observe_step(
+    self,
+    state: State,
+    observation: Batch,
+    action: Tensor,
+    seed: Tensor | None = None,
+  ) -> State:
+    """Filters a new observation; returns the posterior, [B, ...].
+
+    Args:
+      state: the state before, [B, ...].
+      observation: {image uint8 [B, h, w, c], is_first bool [B], vectors}.
+      action: that led to it, [B, A].
+      seed: int32 [2] for a draw; None for the mean.
+    """
+    posterior, _ = self.dynamics.observe_step(
+      state,
+      self.encoder(observation),
+      action,
+      observation['is_first'],
+      seed,
+    )
+    return posterior
+
+  def step(
+    self, state: State, action: Tensor, seed: Tensor | None = None
+  ) -> State:
+    """Predicts one step: state [N, ...], action [N, A] -> state [N, ...]."""
+    return self.dynamics.step(state, action, seed)
+
+  def imagine(
+    self, state: State, action: Tensor, seed: Tensor | None = None
+  ) -> State:
+    """Predicts: state [N, ...], action [N, H, A] -> states [N, H, ...]."""
+    return self.dynamics.imagine(state, action, seed)
+
+  def disagreement(self, state: State, action: Tensor) -> Tensor:
+    """Returns the members' disagreement about an action [N, A]: [N]."""
+    return self.dynamics.disagreement(state, action)
+
+  # ------------------------------------------------- what states look like --
+
+  def features(self, state: State) -> Tensor:
+    """Returns the features of states [...] for heads and learners: [..., F]."""
+    return self.dynamics.features(state)
+
+  def reward(self, state: State) -> Tensor:
     """Returns the expected reward of each state, [...]."""
-    return self.head('reward').mean(self.rssm.features(state))
+    return self.head('reward').mean(self.features(state))
 
-  def discount(self, state):
+  def discount(self, state: State) -> Tensor:
     """Returns the expected discount of each state, [...]; 1 without a head."""
-    if 'discount' not in self._heads:
-      return tf.ones(tf.shape(state['deter'])[:-1])
-    return self.head('discount').mean(self.rssm.features(state))
+    features = self.features(state)
+    if 'discount' not in self.keys:
+      return tf.ones(tf.shape(features)[:-1])
+    return self.head('discount').mean(features)
 
-  def image(self, state):
-    """Returns the mean image of each state as pixels [..., 64, 64, 3]."""
-    drawn = self.head('image').mean(self.rssm.features(state))
-    return drawn * self.encoder.spread_image + self.encoder.mean_image
+  def image(self, state: State) -> Tensor:
+    """Returns the mean image of each state as `pixels` [..., h, w, c]."""
+    drawn = self.head('image').mean(self.features(state))
+    return self.encoder.denormalize(drawn)
 
-  def target(self, batch, key, seed=None):
-    """What the head of `key` is to predict, float32 [B, T, ...]."""
-    if key != 'image':
-      return tf.cast(batch[key], tf.float32)
-    image = encoders.pixels(batch['image'], self.encoder.bits)
-    if seed is not None and self.encoder.bits < 8:
-      image = encoders.dequantize(image, seed, self.encoder.bits)
-    return self.encoder.normalize(image)
+  def drawing(self, state: State) -> Tensor:
+    """Returns the mean image of each state, uint8 [..., h, w, c]."""
+    return drawing(self.image(state), self.encoder.bits)
 
-  def loss(self, batch, seed):
-    """The loss, term by term and unscaled, and the posterior it is of.
+  def pixels(self, image: Tensor) -> Tensor:
+    """Maps uint8 images to floats in [-0.5, 0.5], as `image` gives them."""
+    return pixels(image, self.encoder.bits)
+
+  @property
+  def mean_image(self) -> Tensor:
+    """The mean of the images of the seed episodes, or zeros: [h, w, c]."""
+    return self.encoder.mean_image + 0.0
+
+  # ------------------------------------------------------------------ loss --
+
+  def fit_statistics(self, image: Tensor) -> None:
+    """Sets statistics from images of the seed episodes, uint8 [N, h, w, c]."""
+    self.encoder.fit_statistics(image)
+
+  def target(
+    self, batch: Batch, key: str, seed: Tensor | None = None
+  ) -> Tensor:
+    """Returns the target of the head of `key`, float32 [B, T, ...]."""
+    if key == 'image':
+      return self.encoder.target(batch['image'], seed)
+    return tf.cast(batch[key], tf.float32)
+
+  def loss(self, batch: Batch, seed: Tensor) -> tuple[Batch, State]:
+    """Returns the loss, term by term and unscaled, and the posterior.
 
     Args:
       batch: {image, action, reward, is_first, mask, ...}, [B, T, ...].
@@ -125,106 +225,76 @@ class WorldModel(keras.layers.Layer):
     """
     seeds = tf.random.split(seed, 4)
     posterior, prior = self.observe(batch, seed=seeds[0])
-    features = self.rssm.features(posterior)
+    features = self.features(posterior)
     terms = {}
-    for key in self._heads:
-      terms[key] = self._head_loss(key, features, batch, seeds[1], seeds[2])
+    for key in self.keys:
+      terms[key] = self._head_loss(
+        key, features, batch[key], self.share[key], seeds[2], seeds[1]
+      )
     terms['kl'], terms['divergence'] = losses.kl_loss(
-        posterior, prior, mask=batch['mask'], **self._kl)
+      self.dynamics.divergence,
+      posterior,
+      prior,
+      mask=batch['mask'],
+      **self._kl,
+    )
     if self._overshooting['steps']:
       terms.update(self.overshoot(batch, posterior, seeds[3]))
     return terms, posterior
 
-  def total(self, terms, mask):
-    """The scalar that is minimized: the scaled sum of masked means."""
-    scales = dict(self._scales, kl=self._kl_scale, divergence=0.0,
-                  **{f'overshoot_{key}': self._overshooting[key]
-                     for key in ('kl', 'reward', 'image')})
-    return sum(scales[name] * losses.masked_mean(value, mask)
-               for name, value in terms.items() if scales[name])
+  def total(self, terms: Batch, mask: Tensor) -> Tensor:
+    """Returns the scalar to minimize: the scaled sum of masked means."""
+    return sum(
+      self._scales[name] * losses.masked_mean(value, mask)
+      for name, value in terms.items()
+      if self._scales[name]
+    )
 
-  def _head_loss(self, key, features, batch, noise_seed, share_seed):
-    """Negative log likelihood above its least value, [B, T]."""
-    head, share = self.head(key), self.share[key]
-    if share >= 1.0:
-      target = self.target(batch, key, noise_seed)
-      return head.peak - head.distribution(features).log_prob(target)
-    shape = tf.shape(features)[:2]
-    return self._some_loss(
-        key, flatten(features), flatten(batch[key]), share, shape, noise_seed,
-        share_seed)
+  def overshoot(self, batch: Batch, posterior: State, seed: Tensor) -> Batch:
+    """Predicts `steps` ahead from every state; see latent_overshooting.py.
 
-  def _some_loss(self, key, features, values, share, shape, noise_seed,
-                 share_seed):
-    """The loss of a random share of flat features; zero for the others."""
-    head, count = self.head(key), values.shape[0]
-    if count is None:
-      count = tf.shape(values)[0]
-      chosen = tf.cast(
-          tf.math.ceil(tf.cast(count, tf.float32) * share - 1e-4), tf.int32)
-    else:  # Sizes that are known let the head work in blocks.
-      chosen = count_of(count, share)
-    order = tf.argsort(
-        tf.random.stateless_uniform([count], share_seed))[:chosen]
-    target = self.target({key: tf.gather(values, order)}, key, noise_seed)
-    loss = head.peak - head.distribution(
-        tf.gather(features, order)).log_prob(target)
-    # Scaled so that the mean over all stays the same.
-    loss *= tf.cast(count, tf.float32) / tf.cast(chosen, tf.float32)
-    return tf.reshape(tf.scatter_nd(order[:, None], loss, [count]), shape)
-
-  def overshoot(self, batch, posterior, seed):
-    """Predicts `steps` ahead from every state; means over the distances.
-
-    KL(stop(posterior) || prediction), and the reward's likelihood. PlaNet
-    (section 4) predicts the states of all distances from all steps; here the
-    last `steps` states, from which not all distances exist, start nothing.
+    KL(stop(posterior) || prediction), and the likelihood of rewards and images.
     """
     seed, share_seed = tf.unstack(tf.random.split(seed, 2))
-    steps = self._overshooting['steps']
-    size, length = batch['action'].shape[0], batch['action'].shape[1]
-    starts = length - steps
-
-    def windows(value):
-      """[B, T, ...] -> [B * starts, steps, ...]: the steps after each."""
-      parts = [value[:, d:d + starts] for d in range(1, steps + 1)]
-      return tf.reshape(
-          tf.stack(parts, 2), [size * starts, steps] + value.shape[2:])
-
-    start = {key: flatten(value[:, :starts])
-             for key, value in posterior.items()}
-    imagined = self.rssm.imagine(start, windows(batch['action']), seed)
-    valid = windows(batch['mask']) * tf.math.cumprod(
-        1.0 - tf.cast(windows(batch['is_first']), tf.float32), 1)
-    truth = {key: windows(value)
-             for key, value in losses.stop(posterior).items()}
-    divergence = losses.state_kl(truth, imagined)
-    head = self.head('reward')
-    reward = head.peak - head.distribution(
-        self.rssm.features(imagined)).log_prob(windows(batch['reward']))
-
-    def spread(value):
-      """[B * starts, steps] -> [B, T], mean over the distances."""
-      value = tf.reduce_mean(value * valid, 1) * (length / starts)
-      return tf.pad(tf.reshape(value, [size, starts]), [[0, 0], [0, steps]])
-
-    terms = {'overshoot_kl': spread(divergence),
-             'overshoot_reward': spread(reward)}
+    steps, length = self._overshooting['steps'], batch['action'].shape[1]
+    # Predictions.
+    start = states.flatten(states.between(posterior, None, length - steps))
+    action = latent_overshooting.ahead(batch['action'], steps)
+    imagined = self.imagine(start, action, seed)
+    features = self.features(imagined)
+    # What they are held to.
+    truth = latent_overshooting.ahead(states.stop(posterior), steps)
+    reward = latent_overshooting.ahead(batch['reward'], steps)
+    terms = {
+      'overshoot_kl': self.dynamics.divergence(truth, imagined),
+      'overshoot_reward': self.head('reward').loss(features, reward),
+    }
     if self._overshooting['image']:
-      shape = tf.shape(divergence)
-      image = self._some_loss(
-          'image', flatten(self.rssm.features(imagined)),
-          flatten(windows(batch['image'])), self.share['image'] / steps,
-          shape, None, share_seed)
-      terms['overshoot_image'] = spread(image)
-    return terms
+      terms['overshoot_image'] = self._head_loss(
+        'image',
+        features,
+        latent_overshooting.ahead(batch['image'], steps),
+        self.share['image'] / steps,
+        share_seed,
+      )
+    return latent_overshooting.by_start(terms, batch['mask'], batch['is_first'])
 
+  def _head_loss(
+    self,
+    key: str,
+    features: Tensor,
+    values: Tensor,
+    share: float,
+    share_seed: Tensor,
+    noise_seed: Tensor | None = None,
+  ) -> Tensor:
+    """Returns the loss of a head for features and values [B, T, ...]: [B, T].
 
-def count_of(count, share):
-  """How many of `count` steps a share is: rounded up."""
-  return math.ceil(count * share - 1e-4)  # But not for a rounding error.
+    Of a random share of the steps: 0 for the others, and dearer by as much.
+    """
 
+    def loss(features: Tensor, values: Tensor) -> Tensor:
+      target = self.target({key: values}, key, noise_seed)
+      return self.head(key).loss(features, target)
 
-def flatten(value):
-  """[B, T, ...] -> [B * T, ...]."""
-  return tf.reshape(value, tf.concat([[-1], tf.shape(value)[2:]], 0))
+    return losses.of_some(loss, features, values, share, share_seed)

@@ -1,1 +1,1 @@
-"""Planners, one file each; see agents/planning.py."""
+"""Planners, one file for each kind: a function `plan`."""

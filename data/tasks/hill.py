@@ -16,7 +16,7 @@ and the environment may have
   reseed(seed)         so that it need not be loaded again for another seed
   step_limit           after how many of its steps an episode is cut
   physics.render(...)  instead of an image, if it is made with dm_control
-`python -m data.check --task=hill` says whether a task is sound.
+`worldmodels check --task=hill` says whether a task is sound.
 
 Over 50 steps a random agent collects about 10, planning with the true dynamics
 48.
@@ -50,7 +50,7 @@ def load(seed: int) -> dm_env.Environment:
 
 
 class Hill(dm_env.Environment):
-  """See the top of the file."""
+  """The task, see the top of the file."""
 
   step_limit = _STEPS
 
@@ -59,7 +59,7 @@ class Hill(dm_env.Environment):
     self._background = _draw_background()
 
   def reseed(self, seed: int) -> None:
-    """Makes what follows a pure function of `seed`."""
+    """Makes the episodes from the next reset on a pure function of `seed`."""
     self._random = np.random.default_rng(seed)
 
   def reset(self) -> dm_env.TimeStep:
@@ -68,7 +68,7 @@ class Hill(dm_env.Environment):
     self._step = 0
     return dm_env.restart(self._observe())
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: np.ndarray) -> dm_env.TimeStep:
     slope = _SLOPE * np.sin(np.pi * self._position / _VALLEY)
     self._velocity = _DRAG * (self._velocity + _PUSH * action[0] + slope)
     self._position += self._velocity
@@ -99,13 +99,13 @@ class Hill(dm_env.Environment):
     }
 
 
-def _column(position):
-  """Position in [-1, 1] to pixels from the left."""
+def _column(position: float) -> float:
+  """Converts a position in [-1, 1] to pixels from the left."""
   return (_SIZE - 1) / 2 + position * (_SIZE / 2 - _RADIUS - 1)
 
 
-def _surface(position):
-  """Height of the hill at a position, in pixels from the top."""
+def _surface(position: float | np.ndarray) -> float | np.ndarray:
+  """Returns the height of the hill at a position, in pixels from the top."""
   return 42 - 10 * np.cos(np.pi * position / _VALLEY)
 
 
@@ -120,7 +120,7 @@ def _draw_background() -> np.ndarray:
 
 
 def _draw_ball(background: np.ndarray, position: float) -> np.ndarray:
-  """The image uint8 [64, 64, 3], the edge of the ball blended."""
+  """Draws the image uint8 [64, 64, 3], the edge of the ball blended."""
   rows, columns = np.ogrid[:_SIZE, :_SIZE]
   row = _surface(position) - _RADIUS
   distance = np.hypot(rows - row, columns - _column(position))

@@ -38,7 +38,7 @@ def load(seed: int) -> dm_env.Environment:
 
 
 class Juggle(dm_env.Environment):
-  """See the top of the file."""
+  """The task, see the top of the file."""
 
   step_limit = _STEPS
 
@@ -46,7 +46,7 @@ class Juggle(dm_env.Environment):
     self.reseed(seed)
 
   def reseed(self, seed: int) -> None:
-    """Makes what follows a pure function of `seed`."""
+    """Makes the episodes from the next reset on a pure function of `seed`."""
     self._random = np.random.default_rng(seed)
 
   def reset(self) -> dm_env.TimeStep:
@@ -58,7 +58,7 @@ class Juggle(dm_env.Environment):
     self._step = 0
     return dm_env.restart(self._observe())
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: int | np.integer) -> dm_env.TimeStep:
     self._place = np.clip(self._place + int(action) - 1, 0, _PLACES - 1)
     self._ball = self._ball + self._velocity
     out = np.abs(self._ball) > 1
@@ -95,7 +95,7 @@ class Juggle(dm_env.Environment):
 
 
 def _draw(ball: np.ndarray, place: int) -> np.ndarray:
-  """The image uint8 [64, 64, 3], the edge of the ball blended."""
+  """Draws the image uint8 [64, 64, 3], the edge of the ball blended."""
   height, width = _BAT
   ground = _SIZE - _FLOOR
   image = np.full((_SIZE, _SIZE, 3), _SKY, np.uint8)

@@ -1,0 +1,1 @@
+"""Distributions over actions, one file for each kind: class `Distribution`."""

@@ -1,0 +1,1 @@
+"""Learners of behavior, one file for each kind: class `Learner`."""

@@ -1,0 +1,122 @@
+"""A planner by kind, with its options: it builds the problem and plans.
+
+A kind is a file of agents/planners with a function `plan`, or `module:name` of
+the user's:
+
+    plan(problem, seed, *, iterations, candidates, ...) -> Plan
+
+DISCRETE in its module says that it plans one-hot actions.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from worldmodels import errors
+from worldmodels import kinds
+from worldmodels.problem import Plan
+from worldmodels.problem import Problem
+from worldmodels.spec import Spec
+from worldmodels.states import State
+from worldmodels.states import Tensor
+from worldmodels.world_model import WorldModel
+
+
+class Planner:
+  """A planner with its options, in the latent space of a model.
+
+  Attributes:
+    horizon: H, agent_steps.
+    proposals: M, sequences of a policy among the candidates; 0 for none.
+    value: whether a value counts after the last step.
+
+  Args:
+    spec: of the task.
+    kind: of the planner.
+    horizon: H, agent_steps.
+    sample: states are drawn in planning; else the means.
+    proposals: M.
+    value: the critic's value counts after the last step (TD-MPC2).
+    gamma: discount per step.
+    **options: of planners; each is given those that its `plan` names.
+  """
+
+  def __init__(
+    self,
+    spec: Spec,
+    *,
+    kind: str,
+    horizon: int,
+    sample: bool,
+    proposals: int = 0,
+    value: bool = False,
+    gamma: float = 1.0,
+    **options: Any,
+  ):
+    plan = kinds.find('worldmodels.agents.planners', kind, 'plan')
+    if spec.discrete != getattr(
+      sys.modules[plan.__module__], 'DISCRETE', False
+    ):
+      actions = 'discrete' if spec.discrete else 'continuous'
+      raise errors.OptionError(
+        'kind', f"is {kind!r}, which does not plan the task's {actions} actions"
+      )
+    if proposals and not getattr(
+      sys.modules[plan.__module__], 'PROPOSALS', False
+    ):
+      raise errors.OptionError(
+        'proposals', f'is {proposals}; {kind!r} takes none'
+      )
+    self.horizon, self.proposals, self.value = horizon, proposals, value
+    self._sample, self._gamma = sample, gamma
+    self._plan = functools.partial(plan, **kinds.named(plan, options))
+    _check_options(kind, self._plan)
+
+  def plan(
+    self,
+    model: WorldModel,
+    state: State,
+    seeds: Tensor,
+    *,
+    objective: Callable[[State], Tensor] | None = None,
+    value: Callable[[State], Tensor] | None = None,
+    prior: Callable[[State], Tensor] | None = None,
+    proposals: Tensor | None = None,
+    start: Tensor | None = None,
+  ) -> Plan:
+    """Plans from states [B, ...].
+
+    Args:
+      model: a WorldModel.
+      state: where the plans start.
+      seeds: int32 [2, 2], of the imagined states and of the planner.
+      objective: function of states [...] -> reward [...]; None for that of
+        the model.
+      value: function of states [N, ...] -> [N]; None for none.
+      prior: function of states [N, ...] -> [N, A]; None for none.
+      proposals: [B, M, H, A]; None for none.
+      start: actions [B, H, A] to start from; None for zeros.
+    """
+    problem = Problem(
+      model,
+      state,
+      horizon=self.horizon,
+      gamma=self._gamma,
+      seed=seeds[0] if self._sample else None,
+      objective=objective,
+      value=value,
+      prior=prior,
+      start=start,
+      proposals=proposals,
+    )
+    return self._plan(problem, seeds[1])
+
+
+def _check_options(kind: str, plan: functools.partial) -> None:
+  """Raises an OptionError for an option that a planner lacks."""
+  for name, parameter in inspect.signature(plan).parameters.items():
+    required = parameter.default is parameter.empty
+    if parameter.kind == parameter.KEYWORD_ONLY and required:
+      raise errors.OptionError(name, f'is missing; {kind!r} needs it')

@@ -1,0 +1,1 @@
+"""The programs of `worldmodels`: flags and a `main`, one file each."""

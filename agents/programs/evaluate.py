@@ -1,0 +1,108 @@
+"""Scores a run: episodes without exploration noise, in the real environment.
+
+  worldmodels evaluate --logdir=RUN --episodes=10
+
+Prints one JSON object; everything else goes to stderr. The same command on the
+same machine gives the same returns.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import restore
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.data import workers
+
+_LOGDIR = flags.DEFINE_string(
+  'logdir', None, 'Directory of the run.', required=True
+)
+_EPISODES = flags.DEFINE_integer(
+  'episodes', 10, 'How many to run.', lower_bound=1
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Of the episodes and of the planner.', lower_bound=0
+)
+_CHECKPOINT = flags.DEFINE_integer(
+  'checkpoint', None, 'Updates of the one to evaluate; by default the newest.'
+)
+_PARALLEL = flags.DEFINE_integer(
+  'parallel',
+  1,
+  'Episodes run side by side; the random numbers of the planner depend on it.',
+  lower_bound=1,
+)
+
+# Seeds of no episode that `train` has collected or evaluated on.
+_STREAM = 1000
+
+
+def main(argv: list[str]) -> None:
+  """Evaluates and prints."""
+  del argv
+  directory = RunDirectory(_LOGDIR.value)
+  config = directory.load()
+  restore.check(directory, _CHECKPOINT.value)
+  environments = []
+  try:
+    for _ in range(min(_PARALLEL.value, _EPISODES.value)):
+      environments.append(build.environment(config))
+    spec = build.spec_of(environments[0])
+    directory.check_spec(spec)
+    from worldmodels import cores
+
+    cores.halve_threads()
+    from worldmodels.agents.runs import evaluation
+
+    agent, counters = restore.agent(
+      directory, config, spec, _CHECKPOINT.value, _say
+    )
+    updates = counters['updates']
+    _say(f'{directory.path}: {config.task}, checkpoint of {updates} updates')
+    seeds = seeds_of(_EPISODES.value, _SEED.value)
+    returns = evaluation.returns(agent, environments, seeds, _say)
+    print(json.dumps(summary(environments[0], updates, seeds, returns)))
+  finally:
+    for environment in environments:
+      environment.close()
+
+
+def seeds_of(episodes: int, seed: int) -> list[int]:
+  """Returns the seeds of episodes; the first ones do not depend on the count.
+
+  Args:
+    episodes: how many.
+    seed: a whole number from 0.
+  """
+  from worldmodels.agents.runs import collect
+
+  return [collect.seed_of(seed, _STREAM, index) for index in range(episodes)]
+
+
+def summary(
+  environment: workers.Worker,
+  updates: int,
+  seeds: Sequence[int],
+  returns: Sequence[float],
+) -> dict[str, Any]:
+  """Returns the dict that is printed."""
+  return {
+    'task': environment.task,
+    'checkpoint': updates,
+    'episodes': len(returns),
+    'mean': round(float(np.mean(returns)), 3),
+    'std': round(float(np.std(returns)), 3),
+    'returns': [round(value, 3) for value in returns],
+    'seeds': list(seeds),
+    'quality': environment.quality,
+    'action_repeat': environment.action_repeat,
+  }
+
+
+def _say(line: str) -> None:
+  print(line, file=sys.stderr, flush=True)

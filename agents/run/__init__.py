@@ -1,1 +1,0 @@
-"""The programs: flags, and the wiring of agents to data."""

@@ -1,0 +1,1 @@
+"""Runs: loop, checkpoints, figures, films."""

@@ -1,0 +1,80 @@
+"""Makes the environment, the spec and the agent of a config."""
+
+import collections
+from typing import TYPE_CHECKING
+
+import ml_collections
+import numpy as np
+
+from worldmodels import errors
+from worldmodels import kinds
+from worldmodels.data import workers
+from worldmodels.spec import Spec
+
+if TYPE_CHECKING:
+  from worldmodels.agents.agent import WorldModelAgent
+
+
+class ConfigError(errors.UserError, ValueError):
+  """A value of the config that cannot be used; the message is one line."""
+
+
+def environment(
+  config: ml_collections.ConfigDict, seed: int = 0
+) -> workers.Worker:
+  """Starts the config's environment in a process of its own."""
+  options = config.environment
+  return workers.start(
+    config.task,
+    seed,
+    size=options.size,
+    action_repeat=options.action_repeat,
+    quality=options.quality,
+    vectors=tuple(options.vectors),
+  )
+
+
+def spec_of(environment: workers.Worker) -> Spec:
+  """Returns the spec of an environment."""
+  shown = environment.observation_spec()
+  image = shown.pop('image', None)
+  return Spec(
+    actions=environment.action_size,
+    discrete=environment.discrete,
+    image=None if image is None else tuple(map(int, image.shape)),
+    vectors={key: int(np.prod(spec.shape)) for key, spec in shown.items()},
+  )
+
+
+def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
+  """Makes the config's agent for a task.
+
+  Raises:
+    ConfigError: nothing can be made of the config.
+  """
+  groups = config.to_dict()
+  parts = ('encoder', 'dynamics', 'heads', 'kl', 'overshooting')
+  model = {key: groups.pop(key) for key in parts}
+  own = groups.pop('agent')
+  try:
+    with errors.group('agent'):
+      found = kinds.find('worldmodels.agents', own['kind'], 'Agent')
+      if not hasattr(found, 'train'):
+        raise errors.OptionError(
+          'kind', f'is {own["kind"]!r}, which learns nothing'
+        )
+    made = kinds.make(
+      'worldmodels.agents', 'Agent', groups | own, spec=spec, model=model
+    )
+  except errors.OptionError as error:
+    raise ConfigError(str(error)) from error
+  except ValueError as error:
+    raise ConfigError(f'config: {error}') from error
+  paths = collections.Counter(x.path for x in made.state_variables)
+  path, count = paths.most_common(1)[0]
+  if count > 1:
+    raise ConfigError(
+      f'{count} variables are called {path!r}: give the layers that have them '
+      'names of their own'
+    )
+  return made

@@ -1,0 +1,170 @@
+"""Collects episodes of an agent in the real environment."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from worldmodels import states
+from worldmodels.data import rows
+from worldmodels.data import workers
+
+Episode = dict[str, np.ndarray]
+
+# How often the same episode is tried before the run gives up.
+ATTEMPTS = 3
+
+
+class Actor(Protocol):
+  """The part of an agent that acting needs."""
+
+  def initial(self, count: int) -> states.State:
+    """Returns the state of `policy` before the first step."""
+
+  def policy(
+    self,
+    observation: dict[str, tf.Tensor],
+    state: states.State,
+    explore: tf.Tensor,
+    seed: tf.Tensor,
+  ) -> tuple[tf.Tensor, states.State]:
+    """Returns (action [B, A], state)."""
+
+
+def seed_of(*parts: int) -> int:
+  """Returns a seed below 2**31 that is a pure function of whole numbers."""
+  sequence = np.random.SeedSequence([int(part) for part in parts])
+  return int(sequence.generate_state(1)[0] >> 1)
+
+
+class Collector:
+  """Collects episodes by number, side by side in local workers.
+
+  A worker that died, hung or raised is started anew, and its episodes are
+  begun again from their seeds: they come out as they would have.
+
+  Args:
+    agent: who acts.
+    environments: workers; as many episodes are collected at a time.
+    log: called with a line for each failure.
+  """
+
+  def __init__(
+    self,
+    agent: Actor,
+    environments: Sequence[workers.Worker],
+    log: Callable[[str], Any],
+  ):
+    self._agent = agent
+    self._environments = environments
+    self._log = log
+
+  def collect(
+    self, numbers: Iterable[int], seed: Callable[[int], int], explore: bool
+  ) -> Iterator[tuple[int, Episode]]:
+    """Collects episodes.
+
+    Args:
+      numbers: of the episodes.
+      seed: from the number of an episode to its seed, so that it does not
+        matter who collects it; the noise of a policy that has several at a time
+        comes from the first of them.
+      explore: whether the agent adds exploration.
+
+    Yields:
+      (number, episode {key: [L, ...]}), in the order of `numbers`.
+
+    Raises:
+      WorkerError: the same episode failed ATTEMPTS times.
+    """
+    numbers = iter(numbers)
+    while some := list(itertools.islice(numbers, len(self._environments))):
+      seeds = [seed(number) for number in some]
+      yield from zip(some, self._try(seeds, explore), strict=True)
+
+  def _try(self, seeds: list[int], explore: bool) -> list[Episode]:
+    environments = self._environments[: len(seeds)]
+    for attempt in range(1, ATTEMPTS + 1):
+      try:
+        act = actions_of(self._agent, len(seeds), explore, seeds[0])
+        return rollouts(act, environments, seeds)
+      except workers.WorkerError as error:
+        if attempt == ATTEMPTS:
+          raise
+        self._log(
+          f'{error}; the episode starts over ({attempt} of {ATTEMPTS - 1})'
+        )
+        for environment in environments:
+          environment.restart()
+    raise AssertionError('unreachable')
+
+
+def rollouts(
+  act: Callable[[Episode, np.ndarray, int], np.ndarray],
+  environments: Sequence[workers.Worker],
+  seeds: Sequence[int],
+) -> list[Episode]:
+  """Runs one episode in each environment, side by side.
+
+  Args:
+    act: function of (observation {key: [B, ...]}, is_first [B], step) that
+      returns actions [B, A]; it is not asked about the episodes' last rows.
+    environments: workers, B of them.
+    seeds: the seed of each episode.
+
+  Returns:
+    list of episodes {key: [L, ...]}.
+  """
+  timesteps = [
+    [environment.reset(seed)]
+    for environment, seed in zip(environments, seeds, strict=True)
+  ]
+  taken = [[] for _ in environments]
+  over = [False] * len(environments)
+  for step in itertools.count():
+    # Act on the newest observations.
+    observation = {
+      key: np.stack([past[-1].observation[key] for past in timesteps])
+      for key in timesteps[0][-1].observation
+    }
+    actions = act(observation, np.full(len(over), step == 0), step)
+    # Step those environments whose episodes go on.
+    going = [index for index, done in enumerate(over) if not done]
+    for index in going:
+      environments[index].send(actions[index])
+    for index in going:
+      timesteps[index].append(environments[index].receive())
+      taken[index].append(actions[index])
+      over[index] = timesteps[index][-1].last()
+    if all(over):
+      break
+  return [rows.stack(*pair) for pair in zip(timesteps, taken, strict=True)]
+
+
+def actions_of(
+  agent: Actor, count: int, explore: bool, seed: int
+) -> Callable[[Episode, np.ndarray, int], np.ndarray]:
+  """Makes the function `act` of `rollouts` from an agent's policy.
+
+  Args:
+    agent: who acts.
+    count: B, episodes at a time.
+    explore: whether it adds exploration.
+    seed: of its random numbers.
+  """
+  state = agent.initial(count)
+  explore = tf.constant(explore)
+
+  def act(observation: Episode, is_first: np.ndarray, step: int) -> np.ndarray:
+    nonlocal state
+    action, state = agent.policy(
+      states.tensors(dict(observation, is_first=is_first)),
+      state,
+      explore,
+      tf.constant([seed, step], tf.int32),
+    )
+    return action.numpy()
+
+  return act

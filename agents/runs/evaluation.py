@@ -1,0 +1,165 @@
+"""Measures agents and models: returns, open-loop error, model against policy.
+
+The loss says how well the model follows what it sees; open-loop error says how
+well it predicts what it does not see yet, step by step.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import ml_collections
+import numpy as np
+import tensorflow as tf
+
+from worldmodels import prediction
+from worldmodels import states
+from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.runs import collect
+from worldmodels.agents.runs import film
+from worldmodels.agents.runs import selection
+from worldmodels.data import workers
+from worldmodels.data.store import Store
+from worldmodels.world_model import WorldModel
+
+VIDEO_EPISODES = 3
+SCALE = 2  # of TensorBoard's videos: they are many
+
+Values = dict[str, np.ndarray]
+
+
+def returns(
+  agent: collect.Actor,
+  environments: Sequence[workers.Worker],
+  seeds: Sequence[int],
+  log: Callable[[str], Any],
+) -> list[float]:
+  """Runs episodes without noise, as many at a time as there are environments.
+
+  Args:
+    agent: with the policy.
+    environments: workers.
+    seeds: of the episodes.
+    log: called with a line for each episode.
+
+  Returns:
+    the return of each episode.
+  """
+  found = []
+  collector = collect.Collector(agent, environments, log)
+  for _, episode in collector.collect(
+    range(len(seeds)), seeds.__getitem__, explore=False
+  ):
+    found.append(float(episode['reward'].sum(dtype=np.float64)))
+    log(f'episode {len(found)} of {len(seeds)}: return {found[-1]:.1f}')
+  return found
+
+
+def open_loop(
+  model: WorldModel,
+  store: Store,
+  config: ml_collections.ConfigDict,
+  positions: Iterable[int],
+) -> Values:
+  """Measures errors by horizon, and films them.
+
+  Args:
+    model: a WorldModel.
+    store: of held-out episodes; the first train.seed_episodes are random.
+    config: of the run.
+    positions: which episodes of the store are of the policy.
+
+  Returns:
+    {open_loop_{random, policy}_{error}: [horizon]}, as in prediction.errors,
+    open_loop_video and reconstruction_video uint8 [T, H, W, 3]; nothing for
+    episodes that are too short.
+  """
+  context, horizon = config.evaluate.context, config.evaluate.horizon
+  values = {}
+  for name, chosen in (
+    ('random', range(config.train.seed_episodes)),
+    ('policy', positions),
+  ):
+    long = _long_enough(store, chosen, context + horizon)
+    if not long:
+      continue
+    # Errors of all chunks.
+    batch = selection.cut(long, context + horizon)
+    measured = _errors(model, states.tensors(batch), context)
+    for key, error in measured.items():
+      values[f'open_loop_{name}_{key}'] = error.numpy()
+    # Films of the first ones.
+    shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
+    truth, predicted = film.open_loop(model, shown, context)
+    values['open_loop_video'] = film.compose(
+      truth, predicted, context, scale=SCALE
+    )
+    truth, predicted = film.reconstruction(model, shown)
+    values['reconstruction_video'] = film.compose(
+      truth, predicted, context + horizon, scale=SCALE
+    )
+  return values
+
+
+def behavior(
+  agent: WorldModelAgent,
+  store: Store,
+  config: ml_collections.ConfigDict,
+  positions: Iterable[int],
+) -> Values:
+  """Compares an agent's behavior in its model with that in the world.
+
+  Args:
+    agent: whose `diagnose` says so.
+    store: of held-out episodes.
+    config: of the run.
+    positions: which episodes of the store are of the policy.
+
+  Returns:
+    {behavior_{figure}}, as in `agents.diagnosis`, and own_dream_video uint8
+    [T, H, W, 3]: what the agent imagines of its own policy, beside what that
+    policy then did; nothing for episodes that are too short.
+  """
+  context, horizon = config.evaluate.context, config.evaluate.horizon
+  long = _long_enough(store, positions, context + horizon)
+  if not long:
+    return {}
+  batch = selection.cut(long, context + horizon)
+  figures, drawn = _diagnose(agent, states.tensors(batch), context)
+  values = {f'behavior_{key}': value.numpy() for key, value in figures.items()}
+  if drawn is not None:
+    truth = batch['image'][:VIDEO_EPISODES]
+    values['own_dream_video'] = film.compose(
+      truth, drawn.numpy()[:VIDEO_EPISODES], context, scale=SCALE
+    )
+  return values
+
+
+def _long_enough(
+  store: Store, positions: Iterable[int], rows: int
+) -> list[Values]:
+  return [
+    store.episode(position)
+    for position in positions
+    if store.lengths[position] >= rows
+  ]
+
+
+# reduce_retracing: the count of chunks differs from one evaluation to the next.
+@functools.partial(tf.function, reduce_retracing=True)
+def _diagnose(
+  agent: WorldModelAgent, batch: dict[str, tf.Tensor], context: int
+) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
+  """Returns figures, and uint8 images: observed ones, then imagined ones."""
+  figures, imagined = agent.diagnose(batch, context, tf.constant([0, 0]))
+  if imagined is None:
+    return figures, None
+  seen, _ = agent.model.observe(states.between(batch, None, context))
+  return figures, agent.model.drawing(states.join(seen, imagined))
+
+
+@functools.partial(tf.function, reduce_retracing=True)
+def _errors(
+  model: WorldModel, batch: dict[str, tf.Tensor], context: int
+) -> dict[str, tf.Tensor]:
+  return prediction.errors(model, batch, context)

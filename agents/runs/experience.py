@@ -1,0 +1,141 @@
+"""The episodes of a run: random ones, those of the agent, those held out.
+
+What happens in each of them is a function of the seed of the run and of its
+number, so that a run that was stopped collects what it would have collected.
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from worldmodels.agents import uniform
+from worldmodels.agents.runs.collect import Actor
+from worldmodels.agents.runs.collect import Collector
+from worldmodels.agents.runs.collect import seed_of
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.agents.runs.schedule import Schedule
+from worldmodels.data import workers
+from worldmodels.data.store import Store
+from worldmodels.spec import Spec
+
+# Streams of random numbers, so that no two purposes share one.
+COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = range(5)
+
+
+class Experience:
+  """Collects the episodes of a run and keeps them in two stores.
+
+  Attributes:
+    store: of the episodes that are trained on.
+    heldout: of those that are not: first random ones, then the agent's without
+      noise.
+
+  Args:
+    config: of the run.
+    directory: of the run.
+    spec: of the task.
+    actor: who acts, but for the random episodes.
+    environment: a worker.
+    log: called with a line of text.
+  """
+
+  def __init__(
+    self,
+    config: ml_collections.ConfigDict,
+    directory: RunDirectory,
+    spec: Spec,
+    actor: Actor,
+    environment: workers.Worker,
+    log: Callable[[str], Any],
+  ):
+    self._config = config
+    self._schedule = Schedule(config.train, config.evaluate)
+    self._collector = Collector(actor, [environment], log)
+    random = uniform.Agent(spec=spec)
+    self._random_collector = Collector(random, [environment], log)
+
+    def opened(path: pathlib.Path, capacity: int) -> Store:
+      return Store(
+        path,
+        capacity=capacity,
+        metadata=dict(
+          task=config.task,
+          action_repeat=environment.action_repeat,
+          quality=environment.quality,
+          size=config.environment.size,
+        ),
+        log=log,
+        memory_bytes=config.store.memory_mb * 2**20,
+      )
+
+    self.store = opened(directory.episodes, config.store.capacity)
+    self.heldout = opened(directory.heldout, 0)
+
+  def collect_random(self) -> None:
+    """Collects the random episodes that the two stores lack."""
+    count = self._config.train.seed_episodes
+    for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
+      deleted = store.collected_episodes - store.episodes
+      missing = [
+        number
+        for number in range(deleted, count)
+        if number not in store.numbers
+      ]
+      for number, episode in self._random_collector.collect(
+        missing, self._seed(stream), explore=True
+      ):
+        store.append(episode, index=number)
+
+  def random_images(self) -> np.ndarray:
+    """Returns the images of the random episodes, uint8 [N, h, w, c]."""
+    count = min(self._config.train.seed_episodes, self.store.episodes)
+    seen = [self.store.episode(position)['image'] for position in range(count)]
+    return np.concatenate(seen)
+
+  def collect(self, number: int) -> float:
+    """Collects an episode, unless it is there; returns its return."""
+    if number not in self.store.numbers:
+      for index, episode in self._collector.collect(
+        [number], self._seed(COLLECT), explore=True
+      ):
+        self.store.append(episode, index=index)
+    return self.store.returns[self.store.before(number)]
+
+  def collect_heldout(self, number: int) -> tuple[list[int], list[float]]:
+    """Collects the held-out episodes of the evaluation before an episode.
+
+    Returns:
+      (their positions in the store `heldout`, their returns).
+    """
+    numbers = self._schedule.heldout(number)
+    missing = [index for index in numbers if index not in self.heldout.numbers]
+    for index, episode in self._collector.collect(
+      missing, self._seed(EVALUATE, number), explore=False
+    ):
+      self.heldout.append(episode, index=index)
+    positions = [self.heldout.before(index) for index in numbers]
+    return positions, [self.heldout.returns[place] for place in positions]
+
+  def last_returns(self, on_episode: Callable[[int], Any]) -> list[float]:
+    """Runs the episodes of the evaluation at the end; returns their returns.
+
+    Args:
+      on_episode: called with the count of those that are done.
+    """
+    returns = []
+    for number, episode in self._collector.collect(
+      range(self._config.evaluate.last_episodes),
+      self._seed(EVALUATE, self._config.train.episodes),
+      explore=False,
+    ):
+      returns.append(float(episode['reward'].sum()))
+      on_episode(number + 1)
+    return returns
+
+  def _seed(self, *stream: int) -> Callable[[int], int]:
+    """Returns the function from the number of an episode to its seed."""
+    return functools.partial(seed_of, self._config.seed, *stream)

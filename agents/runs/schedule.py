@@ -1,0 +1,46 @@
+"""When a run learns, collects and evaluates: pure functions of its config."""
+
+import dataclasses
+
+import ml_collections
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """The order of updates and episodes of a run.
+
+  Attributes:
+    train: group `train` of the config.
+    evaluate: group `evaluate` of the config.
+  """
+
+  train: ml_collections.ConfigDict
+  evaluate: ml_collections.ConfigDict
+
+  def episodes_at(self, updates: int) -> int:
+    """Returns the number of the episode that is collected after `updates`."""
+    done = max(0, updates - self.train.first_updates) // self.train.updates
+    return self.train.seed_episodes + done
+
+  def updates_before(self, episode: int) -> int:
+    """Returns how many updates a run has done when it collects `episode`."""
+    later = episode - self.train.seed_episodes
+    return self.train.first_updates + later * self.train.updates
+
+  def episodes(self, updates: int) -> range:
+    """Returns the numbers of the episodes to collect after `updates`."""
+    return range(self.episodes_at(updates), self.train.episodes)
+
+  def evaluates(self, episode: int) -> bool:
+    """Returns whether the agent is evaluated before `episode`."""
+    later = episode - self.train.seed_episodes
+    return later % self.evaluate.every == 0
+
+  def heldout(self, episode: int) -> range:
+    """Returns the held-out numbers of the evaluation before `episode`.
+
+    The first train.seed_episodes of the held-out episodes are random ones.
+    """
+    past = (episode - self.train.seed_episodes) // self.evaluate.every
+    first = self.train.seed_episodes + past * self.evaluate.episodes
+    return range(first, first + self.evaluate.episodes)

@@ -1,0 +1,118 @@
+"""Chooses recorded episodes and cuts them into chunks.
+
+Those of RUN/heldout were never trained on: the first are of random actions,
+the later ones of the policy, added at each evaluation.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.agents.runs.run_directory import RunError
+from worldmodels.data.store import Store
+
+Episode = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+  """Some episodes of a run.
+
+  Attributes:
+    episodes: of {key: [L, ...]}.
+    titles: a short name of each.
+    source: in words, where they come from.
+  """
+
+  episodes: list[Episode]
+  titles: list[str]
+  source: str
+
+
+def latest(
+  directory: RunDirectory,
+  random: int,
+  count: int,
+  shortest: int = 2,
+  log: Callable[[str], Any] = print,
+) -> Selection:
+  """Returns the latest held-out episodes, else the latest of the run.
+
+  Args:
+    directory: a RunDirectory.
+    random: how many of the held-out episodes are of random actions.
+    count: of episodes, at most.
+    shortest: rows; shorter episodes are passed over.
+    log: called with a line for each damaged file.
+
+  Returns:
+    A Selection, in the order in which they were collected.
+
+  Raises:
+    RunError: there is none.
+    StoreError: what is there are not episodes.
+  """
+  for path in (directory.heldout, directory.episodes):
+    if not path.is_dir():
+      continue
+    store = Store(path, log=log)
+    long = [i for i, rows in enumerate(store.lengths) if rows >= shortest]
+    numbers = long[-count:]
+    if numbers:
+      titles = [f'episode {number}' for number in numbers]
+      note = 'which the model was trained on: none are held out'
+      if path == directory.heldout:
+        titles = [
+          f'{"policy" if number >= random else "random"} {number}'
+          for number in numbers
+        ]
+        note = 'never trained on'
+      return Selection(
+        [store.episode(number) for number in numbers],
+        titles,
+        f'{path}, {_spans(numbers)}, {note}',
+      )
+  raise RunError(
+    f'{directory.path} holds no episode of at least {shortest} rows'
+  )
+
+
+def cut(episodes: Sequence[Episode], length: int, limit: int = 64) -> Episode:
+  """Cuts episodes end to end into chunks.
+
+  Args:
+    episodes: list of {key: [L, ...]}; what is left over at an end is dropped.
+    length: T, rows of a chunk.
+    limit: of more chunks, about so many are taken at even distances.
+
+  Returns:
+    A batch {key: [B, T, ...]} of the keys that all have, with a `mask` of
+    ones, float32 [B, T].
+  """
+  spans = [
+    (episode, start)
+    for episode in episodes
+    for start in range(0, len(episode['reward']) - length + 1, length)
+  ]
+  if not spans:
+    raise ValueError(f'no episode has {length} rows')
+  spans = spans[:: -(-len(spans) // limit)]
+  keys = set.intersection(*(set(episode) for episode in episodes))
+  batch = {
+    key: np.stack([episode[key][i : i + length] for episode, i in spans])
+    for key in sorted(keys)
+  }
+  batch['mask'] = np.ones([len(spans), length], np.float32)
+  return batch
+
+
+def _spans(numbers: Sequence[int]) -> str:
+  """Says `episode 4`, `episodes 4 to 6` or `episodes 1, 4, 6`."""
+  if len(numbers) == 1:
+    return f'episode {numbers[0]}'
+  if numbers[-1] - numbers[0] == len(numbers) - 1:
+    return f'episodes {numbers[0]} to {numbers[-1]}'
+  return f'episodes {", ".join(map(str, numbers))}'

@@ -1,0 +1,1 @@
+"""Configs, one file for each agent: `get_config(preset)`."""

@@ -1,0 +1,5 @@
+"""`worldmodels check` under its old name."""
+
+from worldmodels.agents.programs import launch
+
+launch.main('check')

@@ -1,0 +1,222 @@
+"""The store of episodes: a directory with one .npz file for each.
+
+What is on disk is the truth: counts come from the files, a file is whole or
+absent, a damaged one is set aside, and nothing is held in memory but an index.
+rows.py says what an episode is, episode_files.py what a file is, index.py in
+which order they are and how they are counted.
+"""
+
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from worldmodels.data import atomic
+from worldmodels.data import background
+from worldmodels.data import episode_files
+from worldmodels.data import rows
+from worldmodels.data import sampling
+from worldmodels.data.index import Index
+from worldmodels.data.metadata import Deleted
+from worldmodels.data.metadata import StoreError
+from worldmodels.data.metadata import match_metadata
+
+_DAMAGED = 'damaged'
+
+
+class Store(Index):
+  """Episodes on disk, and chunks of them.
+
+  Attributes:
+    directory: of the files.
+    metadata: how the episodes were made, as stored beside them.
+    damaged: files that were set aside when the store was opened.
+
+  Args:
+    directory: of the files, made if it does not exist.
+    capacity: env_steps to keep; the oldest episodes beyond it are deleted, with
+      a line in the log. 0 keeps everything.
+    metadata: how the episodes are made (task, action_repeat, quality, ...).
+    log: takes one line of text.
+    memory_bytes: bound of the memory for files that are compressed.
+
+  Raises:
+    StoreError: the directory was made with other metadata, with one line for
+      each difference, or its episodes have unlike shapes.
+    OSError: the directory cannot be read or made.
+  """
+
+  def __init__(
+    self,
+    directory: str | os.PathLike,
+    *,
+    capacity: int = 0,
+    metadata: dict[str, Any] | None = None,
+    log: Callable[[str], object] = print,
+    memory_bytes: int = 1 << 30,
+  ):
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    atomic.remove_leftovers(directory)
+    self.metadata = match_metadata(directory, metadata or {})
+    action_repeat = self.metadata.get('action_repeat', 1)
+    super().__init__(directory, action_repeat, Deleted(directory))
+    self._capacity = capacity
+    self._log = log
+    self._lock = threading.RLock()
+    self._cache = episode_files.Cache(memory_bytes)
+    self.damaged = 0
+    for path in sorted(directory.glob('*.npz'), key=episode_files.order):
+      self._open(path)
+
+  def append(
+    self, episode: dict[str, np.ndarray], index: int | None = None
+  ) -> int:
+    """Writes an episode to disk.
+
+    Args:
+      episode: {key: [L, ...]}; missing flags and discount are filled in.
+      index: its number, by default the next one. If that number is on disk
+        already, nothing is written.
+
+    Returns:
+      The index.
+
+    Raises:
+      ValueError: the episode breaks the row convention.
+      StoreError: its keys or shapes are not those of the store.
+      OSError: the disk is full; the store is as before.
+    """
+    with self._lock:
+      index = self.next_index if index is None else index
+      if index in self.numbers:
+        return index
+      episode = rows.complete(episode)
+      self._check_new({k: v.shape[1:] for k, v in episode.items()})
+      name = episode_files.new_name(index, len(episode['reward']))
+      path = self.directory / name
+      episode_files.write(path, episode)
+      self._add(episode_files.EpisodeFile(path, self._cache))
+      self._bound()
+    return index
+
+  def episode(self, position: int) -> dict[str, np.ndarray]:
+    """Reads the episode at a position of the order, {key: [L, ...]}."""
+    file = self._files[position]
+    return file.read(0, file.length)
+
+  def sample(
+    self,
+    batch: int,
+    length: int,
+    seed: int | Sequence[int],
+    limit: int | None = None,
+    short: str = 'pad',
+  ) -> dict[str, np.ndarray]:
+    """Draws chunks uniformly over all places where one fits in an episode.
+
+    The result is a pure function of the arguments and the first `limit`
+    episodes.
+
+    Args:
+      batch: B, chunks.
+      length: T, rows of a chunk.
+      seed: one or several integers from 0.
+      limit: episodes to draw from, the first ones in order; None for all.
+      short: what becomes of episodes of less than T rows: `pad` continues them
+        (see sampling.py), `skip` leaves them out.
+
+    Returns:
+      {key: [B, T, ...]} of each key that all episodes have, and `mask` float32
+      [B, T]: 1 for a row of an episode, 0 for padding.
+
+    Raises:
+      StoreError: there is no episode to draw from.
+      OptionError: `short` is neither.
+    """
+    with self._lock:
+      files = self._files[:limit]
+      try:
+        return sampling.sample(files, self._shapes, batch, length, seed, short)
+      except LookupError as error:
+        raise StoreError(f'{self.directory}: {error}') from error
+
+  def chunks(
+    self,
+    batch: int,
+    length: int,
+    seed: int | Sequence[int],
+    start: int = 0,
+    limit: int | None = None,
+    prefetch: int = 2,
+    short: str = 'pad',
+  ) -> background.Prefetch[dict[str, np.ndarray]]:
+    """Prepares batches number start, start + 1, ... in the background.
+
+    Batch i is sample(batch, length, (*seed, i), limit, short). Close the
+    iterator to end its thread.
+    """
+    seed = (seed,) if isinstance(seed, int) else tuple(seed)
+    return background.Prefetch(
+      lambda i: self.sample(batch, length, (*seed, i), limit, short),
+      start,
+      prefetch,
+    )
+
+  def estimate(
+    self, env_steps: int, batch: int, length: int, prefetch: int = 2
+  ) -> str:
+    """Returns the needs of a run of `env_steps` with batches [B, T] as text."""
+    size = self.metadata.get('size', 64)
+    row = size * size * 3
+    kept = min(env_steps, self._capacity) if self._capacity else env_steps
+    disk = kept / self._action_repeat * row
+    # Those that wait, one in the making and one in use.
+    memory = (prefetch + 2) * batch * length * row
+    return (
+      f'{self.episodes} episodes, {_megabytes(self.bytes_on_disk)} on disk; '
+      f'{_megabytes(disk)} for {kept} env_steps; '
+      f'{_megabytes(memory)} of memory for batches'
+    )
+
+  def _open(self, path: pathlib.Path) -> None:
+    try:
+      file = episode_files.EpisodeFile(path, self._cache)
+    except FileNotFoundError:
+      pass  # Another program has just deleted it, beyond its capacity.
+    except episode_files.DamagedError as error:
+      self._set_aside(path, error)
+    except ValueError as error:
+      raise StoreError(f'{path} is no episode: {error}') from error
+    else:
+      self._add(file)
+
+  def _set_aside(self, path: pathlib.Path, error: Exception) -> None:
+    target = self.directory / _DAMAGED / path.name
+    target.parent.mkdir(exist_ok=True)
+    os.replace(path, target)
+    self.damaged += 1
+    self._log(f'damaged episode set aside in {target}: {error}')
+
+  def _bound(self) -> None:
+    """Deletes the oldest episodes beyond the capacity."""
+    surplus = self.env_steps - self._capacity if self._capacity else 0
+    old = []
+    while surplus > 0 and len(old) < self.episodes - 1:
+      old.append(self._files[len(old)])
+      surplus -= (old[-1].length - 1) * self._action_repeat
+    if old:
+      steps = sum(file.length - 1 for file in old)
+      self._deleted.delete([file.path.name for file in old], steps)
+      self._files = self._files[len(old) :]
+      self._log(
+        f'deleted the {len(old)} oldest episodes, beyond the capacity of '
+        f'{self._capacity} env_steps'
+      )
+
+
+def _megabytes(count: float) -> str:
+  return f'{count / 1e9:.1f} GB' if count >= 1e9 else f'{count / 1e6:.0f} MB'

@@ -1,0 +1,303 @@
+"""Which episodes a run collects, from which seeds, and where it keeps them."""
+
+import types
+
+import dm_env
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worldmodels.agents import uniform
+from worldmodels.agents.runs import experience
+from worldmodels.agents.runs.collect import seed_of
+from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.configs import planet
+from worldmodels.data import workers
+from worldmodels.spec import Spec
+
+SPEC = Spec(actions=2, image=(4, 4, 3))
+
+
+class Environment:
+  """Shows numbers drawn from the seed of the episode; ends after 4 steps."""
+
+  action_repeat = 2
+  quality = 'fast'
+
+  def __init__(self):
+    self.seeds = []
+    self.failures = 0
+
+  def reset(self, seed=None):
+    self.seeds.append(seed)
+    self._random = np.random.default_rng(seed)
+    self._step = 0
+    return dm_env.restart(self._observe())
+
+  def _observe(self):
+    return {'image': self._random.integers(0, 256, [4, 4, 3], np.uint8)}
+
+  def send(self, action):
+    self._action = np.array(action)
+
+  def receive(self):
+    self._step += 1
+    if self.failures and self._step == 2:
+      self.failures -= 1
+      raise workers.WorkerError('the worker died')
+    kind = dm_env.termination if self._step == 4 else dm_env.transition
+    return kind(float(self._action.sum()), self._observe())
+
+  def restart(self):
+    pass
+
+
+class Actor(uniform.Agent):
+  """Acts at random, in halves where it does not explore; counts its steps."""
+
+  def __init__(self):
+    super().__init__(spec=SPEC)
+    self.explored = []
+
+  def policy(self, observation, state, explore, seed):
+    self.explored.append(bool(explore))
+    action, state = super().policy(observation, state, explore, seed)
+    return tf.where(explore, action, tf.round(2 * action) / 2), state
+
+
+def make(path, **values):
+  """The experience of a run of seed 7 with 3 random episodes of 8.
+
+  It is evaluated before episodes 3, 5 and 7, on 2 episodes each.
+  """
+  config = planet.get_config('debug')
+  config.update_from_flattened_dict(
+    {
+      'seed': 7,
+      'train.episodes': 8,
+      'train.seed_episodes': 3,
+      'evaluate.every': 2,
+      'evaluate.episodes': 2,
+      'evaluate.last_episodes': 3,
+    }
+    | values
+  )
+  made = types.SimpleNamespace(
+    environment=Environment(), actor=Actor(), lines=[], path=path
+  )
+  made.experience = experience.Experience(
+    config,
+    RunDirectory(path),
+    SPEC,
+    made.actor,
+    made.environment,
+    made.lines.append,
+  )
+  return made
+
+
+def collect_all(run):
+  """Collects as a run does; returns what it says of it."""
+  mine = run.experience
+  mine.collect_random()
+  said = []
+  for number in range(3, 8):
+    if number % 2:
+      said.append(mine.collect_heldout(number))
+    said.append(mine.collect(number))
+  return said + [mine.last_returns(lambda done: None)]
+
+
+def contents(path):
+  """The episodes of a run, {part: [{key: [L, ...]}]}."""
+  return {
+    part: [run_episode(path, part, number) for number in numbers(path, part)]
+    for part in ('episodes', 'heldout')
+  }
+
+
+def opened(path, part):
+  return getattr(make(path).experience, 'store' if part[0] == 'e' else part)
+
+
+def numbers(path, part):
+  return opened(path, part).numbers
+
+
+def run_episode(path, part, number):
+  store = opened(path, part)
+  return store.episode(store.before(number))
+
+
+def assert_same(found, others):
+  assert found.keys() == others.keys()
+  for part in found:
+    for mine, its in zip(found[part], others[part], strict=True):
+      assert mine.keys() == its.keys()
+      for key in its:
+        np.testing.assert_array_equal(mine[key], its[key], err_msg=key)
+
+
+def test_random_episodes_are_in_both_stores_and_unlike(tmp_path):
+  run = make(tmp_path)
+  run.experience.collect_random()
+  assert run.experience.store.numbers == [0, 1, 2]
+  assert run.experience.heldout.numbers == [0, 1, 2]
+  assert run.environment.seeds == [
+    *(seed_of(7, experience.COLLECT, number) for number in range(3)),
+    *(seed_of(7, experience.HELDOUT, number) for number in range(3)),
+  ]
+  assert not run.actor.explored  # Another acts.
+  returns = run.experience.store.returns + run.experience.heldout.returns
+  assert len(set(returns)) == 6
+  run.experience.collect_random()
+  assert len(run.environment.seeds) == 6
+
+
+def test_random_episodes_that_are_missing_are_made_again(tmp_path):
+  make(tmp_path).experience.collect_random()
+  before = contents(tmp_path)
+  for part, place in (('episodes', 1), ('heldout', 2)):
+    sorted((tmp_path / part).glob('*.npz'))[place].unlink()
+  run = make(tmp_path)
+  run.experience.collect_random()
+  assert run.environment.seeds == [
+    seed_of(7, experience.COLLECT, 1),
+    seed_of(7, experience.HELDOUT, 2),
+  ]
+  assert_same(contents(tmp_path), before)
+
+
+def test_random_episodes_that_were_deleted_are_not_missing(tmp_path):
+  """The capacity has room for four episodes of 8 simulator steps."""
+  run = make(tmp_path, **{'store.capacity': 32})
+  collect_all(run)
+  assert run.experience.store.numbers == [4, 5, 6, 7]
+  run = make(tmp_path, **{'store.capacity': 32})
+  run.experience.collect_random()
+  assert not run.environment.seeds
+  # Of those held out every one stays.
+  assert run.experience.heldout.numbers == list(range(9))
+
+
+def test_the_images_of_the_random_episodes(tmp_path):
+  run = make(tmp_path)
+  collect_all(run)
+  images = run.experience.random_images()
+  assert images.shape == (15, 4, 4, 3) and images.dtype == np.uint8
+  np.testing.assert_array_equal(
+    images,
+    np.concatenate(
+      [run_episode(tmp_path, 'episodes', n)['image'] for n in range(3)]
+    ),
+  )
+
+
+def test_an_episode_of_the_agent(tmp_path):
+  run = make(tmp_path)
+  run.experience.collect_random()
+  run.environment.seeds.clear()
+  value = run.experience.collect(3)
+  assert run.environment.seeds == [seed_of(7, experience.COLLECT, 3)]
+  assert run.actor.explored == [True] * 4
+  episode = run_episode(tmp_path, 'episodes', 3)
+  assert value == pytest.approx(episode['reward'].sum(), abs=1e-5)
+  # What is there is not collected again.
+  assert run.experience.collect(3) == value
+  assert len(run.environment.seeds) == 1
+
+
+def test_held_out_episodes_of_the_agent(tmp_path):
+  run = make(tmp_path)
+  run.experience.collect_random()
+  run.environment.seeds.clear()
+  positions, returns = run.experience.collect_heldout(3)
+  later, others = run.experience.collect_heldout(5)
+  assert (positions, later) == ([3, 4], [5, 6])
+  assert run.environment.seeds == [
+    seed_of(7, experience.EVALUATE, episode, number)
+    for episode, number in ((3, 3), (3, 4), (5, 5), (5, 6))
+  ]
+  assert run.actor.explored == [False] * 16
+  for place, value in zip(positions + later, returns + others, strict=True):
+    reward = run.experience.heldout.episode(place)['reward']
+    assert value == pytest.approx(reward.sum(), abs=1e-5)
+  assert run.experience.collect_heldout(3) == (positions, returns)
+  assert len(run.environment.seeds) == 4
+
+
+def test_places_of_held_out_episodes_where_one_is_missing(tmp_path):
+  """A random one was damaged: those after it have moved up."""
+  collect_all(make(tmp_path))
+  sorted((tmp_path / 'heldout').glob('*.npz'))[1].unlink()
+  run = make(tmp_path)
+  positions, returns = run.experience.collect_heldout(5)
+  assert positions == [4, 5] and not run.environment.seeds
+  assert returns == run.experience.heldout.returns[4:6]
+
+
+def test_the_last_evaluation_is_kept_nowhere(tmp_path):
+  run, done = make(tmp_path), []
+  found = run.experience.last_returns(done.append)
+  assert len(found) == 3 and len(set(found)) == 3 and done == [1, 2, 3]
+  assert run.environment.seeds == [
+    seed_of(7, experience.EVALUATE, 8, number) for number in range(3)
+  ]
+  assert run.actor.explored == [False] * 12
+  assert not run.experience.store.episodes + run.experience.heldout.episodes
+  assert run.experience.last_returns(done.append) == found
+
+
+def test_no_two_episodes_of_a_run_have_the_same_seed(tmp_path):
+  run = make(tmp_path)
+  collect_all(run)
+  assert len(set(run.environment.seeds)) == len(run.environment.seeds)
+
+
+def test_a_run_that_was_stopped_collects_what_it_would_have(tmp_path):
+  """At the fifth reset, again and again; and workers fail on the way."""
+  whole = make(tmp_path / 'whole')
+  said = collect_all(whole)
+  stopped = tmp_path / 'stopped'
+
+  class StopError(Exception):
+    pass
+
+  class Stopping(Environment):
+    def reset(self, seed=None):
+      if len(self.seeds) == 4:
+        raise StopError
+      return super().reset(seed)
+
+  for attempt in range(99):
+    run = make(stopped)
+    run.environment.__class__ = Stopping
+    run.environment.failures = attempt % 2
+    try:
+      again = collect_all(run)
+    except StopError:
+      continue
+    finally:
+      assert len(run.lines) == attempt % 2
+    break
+  else:
+    raise AssertionError('it never ends')
+  assert attempt > 3 and again == said
+  assert_same(contents(stopped), contents(tmp_path / 'whole'))
+
+
+def test_another_seed_makes_another_run(tmp_path):
+  for seed in (7, 8):
+    make(tmp_path / str(seed), seed=seed).experience.collect_random()
+  one, other = (run_episode(tmp_path / x, 'episodes', 0) for x in '78')
+  assert np.abs(one['action'] - other['action']).max() > 0.1
+
+
+def test_stores_say_how_their_episodes_were_made(tmp_path):
+  run = make(tmp_path, task='hill')
+  for store in (run.experience.store, run.experience.heldout):
+    found = {key: store.metadata[key] for key in ('task', 'quality', 'size')}
+    assert found == {'task': 'hill', 'quality': 'fast', 'size': 64}
+    assert store.metadata['action_repeat'] == 2
+  run.experience.collect_random()
+  assert run.experience.store.env_steps == 3 * 4 * 2

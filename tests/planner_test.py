@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import worlds
+
+from worldmodels import errors
+from worldmodels.agents.planner import Planner
+from worldmodels.problem import Plan
+from worldmodels.spec import Spec
+
+B, A, H = 3, 2, 4
+OPTIONS = dict(horizon=H, sample=False, iterations=8, candidates=200, elites=20)
+SEEDS = tf.constant([[1, 2], [3, 4]])
+
+# Reward is had by being near the member's own place.
+PLACE = tf.constant([-0.6, 0.1, 0.7])
+GOALS = tf.broadcast_to(PLACE[:, None, None], [B, H, A])
+WORLD = worlds.Goals(worlds.distance, GOALS)
+
+
+def plan(made, world=WORLD, **options):
+  return made.plan(world, world.start(), SEEDS, **options).actions
+
+
+def keep(problem, seed, *, iterations, depth=3):
+  """A planner of the user's: it shows what a planner is given."""
+  return Plan(problem, seed, (iterations, depth))
+
+
+def test_it_plans_for_every_member():
+  found = plan(Planner(WORLD.spec, kind='cem', **OPTIONS))
+  assert found.shape == [B, H, A]
+  np.testing.assert_allclose(found, GOALS, atol=0.2)
+
+
+def test_a_value_counts_after_the_last_step():
+  made = Planner(WORLD.spec, kind='cem', value=True, **OPTIONS)
+  assert made.value
+  found = plan(made, value=lambda state: 100 * state['action'][:, 0])
+  assert (found[:, -1, 0] > 0.9).numpy().all()
+  np.testing.assert_allclose(found[:, 0, 0], PLACE, atol=0.25)
+
+
+def test_an_objective_takes_the_place_of_the_reward():
+  made = Planner(WORLD.spec, kind='cem', **OPTIONS)
+  away = plan(
+    made,
+    objective=lambda state: -(tf.reduce_sum(state['action'] - 0.5, -1) ** 2),
+  )
+  np.testing.assert_allclose(tf.reduce_sum(away, -1), 1.0, atol=0.3)
+
+
+def test_proposals_are_among_the_candidates():
+  options = OPTIONS | dict(iterations=1, elites=1, candidates=5, spread=1e-3)
+  made = Planner(WORLD.spec, kind='cem', proposals=2, **options)
+  assert made.proposals == 2
+  best = GOALS[:, None]
+  proposals = tf.concat([-best, best], 1)
+  found = plan(made, proposals=proposals)
+  np.testing.assert_allclose(found, best[:, 0], atol=1e-5)
+  assert np.abs(plan(made)).max() < 0.1
+
+
+@pytest.mark.parametrize(
+  'discrete,options,message',
+  [
+    (False, dict(kind='random'), "^kind is 'random'; it is one of"),
+    (True, dict(kind='cem'), "'cem', which does not plan .* discrete actions"),
+    (
+      False,
+      dict(kind='categorical_cem'),
+      "does not plan the task's continuous actions",
+    ),
+    (
+      True,
+      dict(kind='categorical_cem', proposals=3),
+      "^proposals is 3; 'categorical_cem' takes none",
+    ),
+    (True, dict(kind='planner_test:keep'), 'does not plan .* discrete actions'),
+    (False, dict(kind='planner_test:kept'), "has no class or function 'kept'"),
+  ],
+)
+def test_what_does_not_fit_is_named(discrete, options, message):
+  spec = Spec(actions=A, discrete=discrete)
+  with pytest.raises(errors.OptionError, match=message):
+    Planner(spec, **OPTIONS | options)
+
+
+def test_a_missing_option_is_named_at_once():
+  with pytest.raises(
+    errors.OptionError, match="^elites is missing; 'cem' needs"
+  ):
+    Planner(
+      WORLD.spec,
+      kind='cem',
+      horizon=H,
+      sample=False,
+      iterations=1,
+      candidates=9,
+    )
+
+
+def test_a_planner_is_given_the_options_that_it_names():
+  world = worlds.Goals(worlds.product, tf.one_hot([[1] * H] * B, A), True)
+  made = Planner(
+    world.spec, kind='categorical_cem', spread=1.0, min_std=0.0, **OPTIONS
+  )
+  np.testing.assert_allclose(tf.reduce_sum(plan(made, world), -1), 1)
+
+
+@pytest.mark.parametrize('sample', [False, True])
+def test_a_planner_of_the_users_is_given_the_problem(sample):
+  made = Planner(
+    WORLD.spec,
+    kind='planner_test:keep',
+    gamma=0.5,
+    **OPTIONS | dict(sample=sample),
+  )
+  assert made.horizon == H
+  start, seeds = tf.ones([B, H, A]), []
+
+  class World(worlds.Goals):
+    def step(self, state, action, seed=None):
+      seeds.append(seed)
+      return super().step(state, action, seed)
+
+  world = World(worlds.distance, GOALS)
+  problem, seed, options = made.plan(
+    world,
+    world.start(),
+    SEEDS,
+    value=lambda state: tf.fill([B], 7.0),
+    prior=lambda state: tf.fill([B, A], 3.0),
+    start=start,
+  )
+  assert options == (8, 3)
+  np.testing.assert_array_equal(seed, SEEDS[1])
+  assert (problem.actions, problem.horizon, problem.discrete) == (A, H, False)
+  assert problem.start is start and problem.proposals is None
+  np.testing.assert_array_equal(problem.value(problem.state), [7.0] * B)
+  np.testing.assert_array_equal(problem.prior(problem.state), [[3.0] * A] * B)
+  # States are drawn only if that is asked for, with the first of the seeds.
+  found = problem.score(GOALS[:, None])
+  assert all((seed is not None) == sample for seed in seeds)
+  np.testing.assert_allclose(found, [[7.0 * 0.5**H]] * B)
+  if sample:
+    fold = tf.random.experimental.stateless_fold_in(SEEDS[0], 0)
+    np.testing.assert_array_equal(seeds[0], fold)

@@ -1,0 +1,80 @@
+"""When a run learns, collects and evaluates."""
+
+import ml_collections
+import pytest
+
+from worldmodels.agents.runs.schedule import Schedule
+
+
+def make(every=4, heldout=2, **train):
+  """Episodes 0 to 11; 3 are random; 10 updates before each of the others."""
+  given = dict(episodes=12, seed_episodes=3, updates=10, first_updates=0)
+  return Schedule(
+    ml_collections.ConfigDict(given | train),
+    ml_collections.ConfigDict(dict(every=every, episodes=heldout)),
+  )
+
+
+def test_worked_by_hand():
+  schedule = make()
+  assert [schedule.updates_before(number) for number in (3, 4, 12)] == [
+    0,
+    10,
+    90,
+  ]
+  found = [schedule.episodes_at(updates) for updates in (0, 9, 10, 11, 90)]
+  assert found == [3, 3, 4, 4, 12]
+  assert schedule.episodes(0) == range(3, 12)
+  assert schedule.episodes(10) == range(4, 12)
+  assert not schedule.episodes(90)
+  # Evaluated before episodes 3, 7 and 11, each time on two of its own.
+  assert [number for number in range(3, 12) if schedule.evaluates(number)] == [
+    3,
+    7,
+    11,
+  ]
+  assert [schedule.heldout(number) for number in (3, 7, 11)] == [
+    range(3, 5),
+    range(5, 7),
+    range(7, 9),
+  ]
+
+
+def test_the_first_updates_come_before_the_first_episode_of_the_agent():
+  schedule = make(first_updates=25)
+  assert [schedule.updates_before(number) for number in (3, 4)] == [25, 35]
+  found = [schedule.episodes_at(updates) for updates in (0, 24, 25, 34, 35)]
+  assert found == [3, 3, 3, 3, 4]
+
+
+@pytest.mark.parametrize('first_updates', [0, 7, 100])
+@pytest.mark.parametrize('updates', [1, 3, 10])
+def test_a_stop_at_any_episode_goes_on_where_it_was(first_updates, updates):
+  """A checkpoint is of the updates before the episode that is next."""
+  schedule = make(first_updates=first_updates, updates=updates)
+  counts = [schedule.updates_before(number) for number in range(3, 13)]
+  assert counts == sorted(set(counts)) and counts[0] == first_updates
+  for number, count in zip(range(3, 13), counts):
+    assert schedule.episodes_at(count) == number
+    assert schedule.episodes(count) == range(number, 12)
+    if count > first_updates:
+      assert schedule.episodes_at(count - 1) == number - 1
+
+
+@pytest.mark.parametrize('every', [1, 2, 5, 20])
+@pytest.mark.parametrize('heldout', [1, 3])
+def test_held_out_episodes_follow_the_random_ones_without_a_gap(every, heldout):
+  schedule = make(every=every, heldout=heldout)
+  found = [
+    number
+    for later in range(3, 12)
+    if schedule.evaluates(later)
+    for number in schedule.heldout(later)
+  ]
+  assert found == list(range(3, 3 + heldout * -(-9 // every)))
+
+
+def test_a_run_of_random_episodes_alone_learns_nothing():
+  schedule = make(episodes=3)
+  assert schedule.updates_before(3) == 0
+  assert not schedule.episodes(0)

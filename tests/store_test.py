@@ -1,0 +1,685 @@
+import errno
+import fcntl
+import gc
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+
+import dm_env
+import numpy as np
+import pytest
+
+from worldmodels.data import episode_files
+from worldmodels.data import metadata
+from worldmodels.data import rows
+from worldmodels.data import sampling
+from worldmodels.data.store import Store
+from worldmodels.data.store import StoreError
+
+ROOT = pathlib.Path(__file__).parent.parent
+SIZE = 8  # Small images, small files.
+METADATA = {'task': 'hill', 'action_repeat': 4, 'quality': 'near', 'size': SIZE}
+
+
+def make(number, length, **more):
+  """An episode in which every value says which row of which episode it is."""
+  row = np.arange(length)
+  action = np.stack([row / 1000, np.full(length, number / 1000)], 1)
+  episode = {
+    'image': np.zeros((length, SIZE, SIZE, 3), np.uint8),
+    'action': action * (row > 0)[:, None],
+    'reward': (row + 1000.0 * number) * (row > 0),
+    'position': np.stack([row, np.full(length, number)], 1),
+    **more,
+  }
+  episode['image'][:, 0, 0] = np.stack([row % 256, row * 0 + number, row], 1)
+  return episode
+
+
+def opened(directory, **options):
+  """A store and the lines that it logged."""
+  lines = []
+  return Store(directory, log=lines.append, **options), lines
+
+
+def filled(directory, *lengths, **options):
+  store, _ = opened(directory, **options)
+  for number, length in enumerate(lengths):
+    store.append(make(number, length))
+  return store
+
+
+def files(directory):
+  return sorted(path for path in directory.iterdir() if path.suffix == '.npz')
+
+
+def assert_same(one, two):
+  assert one.keys() == two.keys()
+  for key, value in one.items():
+    assert value.dtype == two[key].dtype
+    np.testing.assert_array_equal(value, two[key])
+
+
+# ------------------------------------------------------------ round trips ----
+
+
+def test_an_episode_comes_back_as_it_was(tmp_path):
+  store = filled(tmp_path, 5, metadata=METADATA)
+  expected = {
+    **{key: np.asarray(v) for key, v in make(0, 5).items()},
+    'discount': np.ones(5),
+    'is_first': [True, False, False, False, False],
+    'is_last': [False, False, False, False, True],
+    'is_terminal': [False] * 5,
+  }
+  for reader in (store, opened(tmp_path)[0]):
+    episode = reader.episode(0)
+    assert episode.keys() == expected.keys()
+    for key, value in expected.items():
+      np.testing.assert_array_equal(episode[key], np.float32(value))
+      assert episode[key].dtype == rows.dtype_of(key)
+
+
+def test_others_read_our_files(tmp_path):
+  filled(tmp_path, 5)
+  (path,) = files(tmp_path)
+  assert path.name.startswith('000000-') and path.name.endswith('-5.npz')
+  with path.open('rb') as file:  # As the loaders of PlaNet and Dreamer do.
+    archive = np.load(file)
+    episode = {key: archive[key] for key in archive.keys()}
+  assert episode['image'].dtype == np.uint8
+  assert episode['reward'].tolist() == [0, 1, 2, 3, 4]
+  assert len({len(value) for value in episode.values()}) == 1
+
+
+def test_files_of_dreamer_are_read(tmp_path):
+  episode = make(7, 6, discount=np.array([1, 1, 1, 1, 1, 0], np.float16))
+  episode['reward'] = episode['reward'].astype(np.float64)
+  with io.BytesIO() as buffer:
+    np.savez_compressed(buffer, name='not an array of numbers', **episode)
+    name = '20200101T000000-0123456789abcdef0123456789abcdef-6.npz'
+    (tmp_path / name).write_bytes(buffer.getvalue())
+  store, lines = opened(tmp_path)
+  assert store.episodes == 1 and not lines
+  read = store.episode(0)
+  for key, value in episode.items():
+    np.testing.assert_array_equal(read[key], value.astype(rows.dtype_of(key)))
+  assert read['is_terminal'].tolist() == [False] * 5 + [True]
+  assert read['is_first'].tolist() == [True] + [False] * 5
+  assert store.returns == [pytest.approx(5 * 7000 + 15)]
+
+
+def test_files_of_planet_are_read(tmp_path):
+  np.savez(tmp_path / '20190101T000000-abc.npz', **make(1, 4))
+  read = opened(tmp_path)[0].episode(0)
+  assert read['discount'].tolist() == [1, 1, 1, 1]
+  assert not read['is_terminal'].any() and read['is_last'][3]
+
+
+def test_arrays_in_fortran_order_are_read(tmp_path):
+  episode = make(1, 4)
+  episode['position'] = np.asfortranarray(episode['position'])
+  np.savez(tmp_path / 'fortran.npz', **episode)
+  read = opened(tmp_path)[0].episode(0)
+  np.testing.assert_array_equal(read['position'], episode['position'])
+
+
+def test_foreign_files_come_first_by_name_then_ours_by_number(tmp_path):
+  for number, name in enumerate(['20200101T1-a-4', '20190101T1-b-4']):
+    np.savez(tmp_path / f'{name}.npz', **make(number, 4))
+  store, _ = opened(tmp_path)
+  assert store.append(make(2, 4)) == 2
+  assert store.append(make(3, 4), index=1_000_000) == 1_000_000
+  assert store.append(make(4, 4), index=999_999) == 999_999
+  order = [1, 0, 2, 4, 3]
+  for reader in (store, opened(tmp_path)[0]):
+    read = [reader.episode(i)['image'][0, 0, 0, 1] for i in range(5)]
+    assert read == order
+    assert reader.next_index == 1_000_001
+
+
+def test_a_number_on_disk_is_not_written_again(tmp_path):
+  store = filled(tmp_path, 4, 5)
+  before = files(tmp_path)
+  assert store.append(make(9, 9), index=1) == 1
+  assert files(tmp_path) == before
+  assert opened(tmp_path)[0].append(make(9, 9), index=0) == 0
+  assert files(tmp_path) == before and store.lengths == [4, 5]
+
+
+def test_counts_come_from_disk(tmp_path):
+  filled(tmp_path, 4, 6, metadata=METADATA)
+  store, _ = opened(tmp_path)
+  assert store.episodes == store.collected_episodes == 2
+  assert store.agent_steps == 3 + 5
+  assert store.env_steps == store.collected_env_steps == 4 * 8
+  assert store.lengths == [4, 6]
+  assert store.returns == [6, 5015]
+  assert store.bytes_on_disk == sum(p.stat().st_size for p in files(tmp_path))
+
+
+@pytest.mark.parametrize(
+  'change, message',
+  [
+    ({'image': np.zeros((4, 8, 8, 3))}, 'image is float64'),
+    ({'image': np.zeros((4, 8, 8), np.uint8)}, 'image is uint8'),
+    ({'reward': np.array([0, 1, np.nan, 2])}, 'reward is not finite'),
+    ({'position': np.full((4, 2), np.inf)}, 'position is not finite'),
+    ({'reward': np.ones(4)}, 'row 0 is the reset'),
+    ({'action': np.ones((4, 2))}, 'row 0 is the reset'),
+    ({'action': np.zeros(4)}, 'action has shape'),
+    ({'reward': np.zeros(3)}, 'reward has shape'),
+    ({'discount': np.ones((4, 1))}, 'discount has shape'),
+  ],
+)
+def test_what_is_no_episode_is_refused(tmp_path, change, message):
+  store, _ = opened(tmp_path)
+  with pytest.raises(ValueError, match=message):
+    store.append({**make(0, 4), **change})
+  incomplete = make(0, 4)
+  del incomplete['reward']
+  with pytest.raises(ValueError, match="no 'reward'"):
+    store.append(incomplete)
+  assert not files(tmp_path)
+
+
+def test_unlike_episodes_are_refused(tmp_path):
+  store = filled(tmp_path, 4)
+  with pytest.raises(StoreError, match='action.*shape .3., the oth'):
+    store.append(make(0, 4, action=np.zeros((4, 3))))
+  with pytest.raises(StoreError, match='lacks position'):
+    store.append({k: v for k, v in make(0, 4).items() if k != 'position'})
+  assert store.episodes == 1
+  larger = {**make(0, 4), 'image': np.zeros((4, 9, 9, 3), np.uint8)}
+  np.savez(tmp_path / 'larger.npz', **larger)
+  with pytest.raises(StoreError, match='image of episode'):
+    opened(tmp_path)
+
+
+def test_keys_that_only_some_episodes_have_are_left_out(tmp_path):
+  np.savez(tmp_path / 'more.npz', **make(0, 4, touch=np.zeros((4, 5))))
+  np.savez(tmp_path / 'less.npz', **make(0, 4))
+  store, _ = opened(tmp_path)
+  batch = store.sample(2, 3, 0)
+  assert 'touch' not in batch and 'position' in batch
+
+
+# ---------------------------------------------------- from an environment ----
+
+
+def test_stacking_aligns_actions_with_what_came_of_them(tmp_path):
+  def timestep(kind, value, reward=None, discount=None):
+    image = np.full((SIZE, SIZE, 3), value, np.uint8)
+    observation = {'image': image, 'position': np.array([value], np.float32)}
+    return dm_env.TimeStep(kind, reward, discount, observation)
+
+  first, mid, last = dm_env.StepType
+  episode = rows.stack(
+    [
+      timestep(first, 10),
+      timestep(mid, 11, 1.0, 1.0),
+      timestep(last, 12, 2.0, 0.0),
+    ],
+    [np.array([0.1]), np.array([0.2])],
+  )
+  expected = {
+    'image': [10, 11, 12],
+    'position': [10, 11, 12],
+    'action': [0, 0.1, 0.2],
+    'reward': [0, 1, 2],
+    'discount': [1, 1, 0],
+    'is_first': [1, 0, 0],
+    'is_last': [0, 0, 1],
+    'is_terminal': [0, 0, 1],
+  }
+  assert episode.keys() == expected.keys()
+  for key, values in expected.items():
+    column = episode[key].reshape(3, -1)[:, 0]
+    np.testing.assert_array_equal(column, np.float32(values))
+  opened(tmp_path)[0].append(episode)
+  with pytest.raises(ValueError, match='2 timesteps'):
+    rows.stack([timestep(first, 0), timestep(mid, 0, 0.0, 1.0)], [])
+
+
+# --------------------------------------------------------------- sampling ----
+
+
+def test_chunks_are_consecutive_rows_of_one_episode(tmp_path):
+  store = filled(tmp_path, 9, 5, 30)
+  batch = store.sample(64, 5, 0)
+  assert batch['image'].shape == (64, 5, SIZE, SIZE, 3)
+  assert batch['image'].dtype == np.uint8
+  assert batch['action'].shape == (64, 5, 2)
+  row, number = np.moveaxis(batch['position'], 2, 0)
+  assert (np.diff(row, axis=1) == 1).all()
+  assert (number == number[:, :1]).all()
+  pixel = batch['image'][:, :, 0, 0].astype(np.float32)
+  np.testing.assert_array_equal(pixel[..., 0], row)
+  np.testing.assert_array_equal(pixel[..., 1], number)
+  moved = row > 0
+  np.testing.assert_array_equal(batch['reward'], (row + 1000 * number) * moved)
+  np.testing.assert_allclose(batch['action'][..., 0], row / 1000)
+  np.testing.assert_array_equal(batch['is_first'], row == 0)
+  assert (batch['mask'] == 1).all() and batch['mask'].dtype == np.float32
+
+
+def test_every_place_is_drawn_as_often(tmp_path):
+  store = filled(tmp_path, 3, 6, 4)  # 1, 4 and 2 places for three rows.
+  batch = store.sample(14_000, 3, 1)
+  row, number = batch['position'][:, 0].T
+  places, counts = np.unique(number * 10 + row, return_counts=True)
+  assert places.tolist() == [0, 10, 11, 12, 13, 20, 21]
+  assert (abs(counts - 2000) < 250).all()  # Six standard deviations.
+
+
+def test_a_sample_is_a_pure_function_of_seed_and_episodes(tmp_path):
+  store = filled(tmp_path, 9, 12)
+  one = store.sample(4, 3, (5, 1))
+  assert_same(one, store.sample(4, 3, (5, 1)))
+  assert_same(one, opened(tmp_path)[0].sample(4, 3, (5, 1)))
+  store.append(make(2, 50))
+  assert_same(one, store.sample(4, 3, (5, 1), limit=2))
+  for other in (store.sample(4, 3, (5, 2)), store.sample(4, 3, (5, 1))):
+    assert (other['position'] != one['position']).any()
+
+
+def test_short_episodes_are_padded_at_the_end(tmp_path):
+  store, _ = opened(tmp_path)
+  store.append(make(1, 3, discount=[1, 1, 0]))
+  batch = store.sample(2, 5, 0)
+  assert batch['mask'].tolist() == [[1, 1, 1, 0, 0]] * 2
+  assert batch['position'][0, :, 0].tolist() == [0, 1, 2, 2, 2]
+  assert batch['image'][0, :, 0, 0, 0].tolist() == [0, 1, 2, 2, 2]
+  assert batch['reward'][0].tolist() == [0, 1001, 1002, 0, 0]
+  assert batch['action'][0, :, 0].tolist() == pytest.approx(
+    [0, 0.001, 0.002, 0, 0]
+  )
+  assert batch['discount'][0].tolist() == [1, 1, 0, 0, 0]
+  for key in ('is_last', 'is_terminal'):
+    assert batch[key][0].tolist() == [False, False, True, False, False]
+
+
+def test_short_episodes_count_as_one_place_or_none(tmp_path):
+  store = filled(tmp_path, 2, 5)
+  numbers = store.sample(900, 4, 0)['position'][:, 0, 1]
+  assert 0.25 < (numbers == 0).mean() < 0.42  # One place of three.
+  assert (store.sample(90, 4, 0, short='skip')['position'][..., 1] == 1).all()
+  with pytest.raises(StoreError, match='no episode of 6 rows'):
+    store.sample(1, 6, 0, short='skip')
+  with pytest.raises(ValueError, match="'cut'; it is one of pad, skip"):
+    store.sample(1, 6, 0, short='cut')
+
+
+def test_an_empty_store_says_so(tmp_path):
+  store, _ = opened(tmp_path / 'new' / 'store')
+  assert store.episodes == store.env_steps == store.next_index == 0
+  with pytest.raises(StoreError, match='no episode'):
+    store.sample(1, 1, 0)
+  with pytest.raises(StoreError, match='no episode'):
+    filled(tmp_path, 4).sample(1, 1, 0, limit=0)
+  with pytest.raises(LookupError):
+    sampling.sample([], {}, 1, 1, 0, 'pad')
+
+
+def test_only_the_rows_asked_for_are_read(tmp_path):
+  store = filled(tmp_path, 400)
+
+  def bytes_read():
+    lines = pathlib.Path('/proc/self/io').read_text().splitlines()
+    return int(lines[0].removeprefix('rchar: '))
+
+  store.sample(1, 4, 1)  # NumPy loads parts of itself when they are used.
+  before = bytes_read()
+  store.sample(1, 4, 0)
+  read = bytes_read() - before
+  assert 4 * SIZE * SIZE * 3 < read < 2500 < store.bytes_on_disk / 30
+
+
+def test_memory_for_compressed_files_is_bounded(tmp_path):
+  for number in range(4):
+    path = tmp_path / f'2020010{number}T000000-a-50.npz'
+    np.savez_compressed(path, **make(number, 50))
+  image = 50 * SIZE * SIZE * 3
+  store, _ = opened(tmp_path, memory_bytes=2 * image)
+  plain = filled(tmp_path / 'plain', 50, 50, 50, 50)
+  for seed in range(8):
+    assert_same(store.sample(6, 5, seed), plain.sample(6, 5, seed))
+    assert store._cache.nbytes <= 2 * image
+  assert store._cache.nbytes == sum(
+    array.nbytes for array in store._cache._arrays.values()
+  )
+
+
+def test_the_cache_drops_what_was_not_used_for_longest(tmp_path, monkeypatch):
+  loads = []
+  load = np.load
+
+  def counting(path, **options):
+    loads.append(path.stem)
+    return load(path, **options)
+
+  monkeypatch.setattr(np, 'load', counting)
+  for name in 'abc':
+    np.savez_compressed(tmp_path / f'{name}.npz', x=np.zeros(10, np.uint8))
+  cache = episode_files.Cache(20)
+  for name in 'abacab':
+    cache.load(tmp_path / f'{name}.npz', 'x')
+  assert loads == ['a', 'b', 'c', 'b']
+
+
+# ------------------------------------------------------------ prefetching ----
+
+
+def test_batches_are_prepared_in_order(tmp_path):
+  store = filled(tmp_path, 20, 30)
+  with store.chunks(3, 4, 8, start=5, limit=1) as batches:
+    for i in range(5, 9):
+      assert_same(next(batches), store.sample(3, 4, (8, i), limit=1))
+  with store.chunks(3, 4, (8, 5)) as batches:
+    assert_same(next(batches), store.sample(3, 4, (8, 5, 0)))
+
+
+@pytest.mark.parametrize('end', ['close', 'forget'])
+def test_the_thread_ends(tmp_path, end):
+  before = threading.active_count()
+  batches = filled(tmp_path, 20).chunks(2, 4, 0)
+  next(batches)
+  if end == 'close':
+    batches.close()
+    batches.close()
+    assert list(batches) == []
+  del batches
+  gc.collect()
+  deadline = time.monotonic() + 5
+  while threading.active_count() > before and time.monotonic() < deadline:
+    time.sleep(0.01)
+  assert threading.active_count() == before
+
+
+def test_appending_goes_on_beside_prefetching(tmp_path):
+  store = filled(tmp_path, 20, metadata=METADATA, capacity=300)
+  with store.chunks(4, 5, 0) as batches:
+    for number in range(1, 30):
+      store.append(make(number, 20))
+      next(batches)
+  assert store.env_steps <= 300
+
+
+# ----------------------------------------------------------------- damage ----
+
+
+def damage_nothing_else(tmp_path, spoil):
+  """Spoils the second of three episodes and opens the store again."""
+  filled(tmp_path, 40, 50, 60)
+  path = files(tmp_path)[1]
+  spoil(path)
+  store, lines = opened(tmp_path)
+  assert store.lengths == [40, 60] and store.damaged == 1
+  aside = tmp_path / 'damaged' / path.name
+  assert aside.exists() and not path.exists()
+  assert len(lines) == 1 and str(aside) in lines[0] and '\n' not in lines[0]
+  assert store.append(make(1, 50), index=1) == 1
+  again, lines = opened(tmp_path)
+  assert again.lengths == [40, 50, 60] and not lines
+
+
+def test_a_truncated_file_is_set_aside(tmp_path):
+  damage_nothing_else(tmp_path, lambda p: os.truncate(p, p.stat().st_size // 2))
+
+
+def test_an_empty_file_is_set_aside(tmp_path):
+  damage_nothing_else(tmp_path, lambda path: os.truncate(path, 0))
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+  def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+  damage_nothing_else(tmp_path, flip)
+
+
+def test_garbage_is_set_aside(tmp_path):
+  damage_nothing_else(tmp_path, lambda path: path.write_bytes(b'PK' * 50))
+
+
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_no_damage_goes_unseen(tmp_path, save):
+  """Random flips and cuts: set aside, or what is read is what was written."""
+  random = np.random.default_rng(0)
+  path = tmp_path / 'episode.npz'
+  save(path, **make(3, 6))
+  content = path.read_bytes()
+  cache = episode_files.Cache(0)
+  expected = episode_files.EpisodeFile(path, cache).read(0, 6)
+  found = 0
+  for trial in range(300):
+    spoiled = bytearray(content)
+    if trial % 3:
+      spoiled[random.integers(len(content))] ^= 1 << random.integers(8)
+    else:
+      del spoiled[random.integers(len(content)) :]
+    path.write_bytes(spoiled)
+    cache = episode_files.Cache(0)
+    try:
+      read = episode_files.EpisodeFile(path, cache).read(0, 6)
+    except episode_files.DamagedError:
+      found += 1
+    else:
+      assert_same(read, expected)
+  assert found > 200  # The others hit a date or the like.
+
+
+def test_a_file_that_is_no_episode_is_left_where_it_is(tmp_path):
+  np.savez(tmp_path / 'weights.npz', kernel=np.zeros(3))
+  with pytest.raises(StoreError, match="weights.npz.*no 'image'"):
+    opened(tmp_path)
+  assert (tmp_path / 'weights.npz').exists()
+
+
+def test_a_file_that_vanishes_is_no_damage(tmp_path):
+  filled(tmp_path, 4)
+  (tmp_path / '000001-gone.npz').symlink_to(tmp_path / 'nowhere')
+  store, lines = opened(tmp_path)
+  assert store.episodes == 1 and not lines
+
+
+def test_pickles_are_not_read(tmp_path):
+  episode = make(0, 4, extra=np.array([{}] * 4, object))
+  np.savez(tmp_path / 'episode.npz', **episode)
+  assert 'extra' not in opened(tmp_path)[0].episode(0)
+
+
+# ---------------------------------------------------- disks that are full ----
+
+
+def no_space(*arguments, **options):
+  raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def half_written(file, **arrays):
+  file.write(b'PK half of it')
+  no_space()
+
+
+@pytest.mark.parametrize(
+  'module, function, replacement',
+  [(np, 'savez', half_written), (os, 'fsync', no_space)],
+)
+def test_a_full_disk_leaves_the_store_as_it_was(
+  tmp_path, monkeypatch, module, function, replacement
+):
+  store = filled(tmp_path, 4)
+  before = sorted(tmp_path.iterdir())
+  with monkeypatch.context() as patch:
+    patch.setattr(module, function, replacement)
+    with pytest.raises(OSError, match='No space') as caught:
+      store.append(make(1, 4))
+  assert caught.value.errno == errno.ENOSPC
+  assert sorted(tmp_path.iterdir()) == before and store.episodes == 1
+  assert store.append(make(1, 4)) == 1 and store.episodes == 2
+
+
+def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
+  """Against a real limit: files of this process may have 9 kB."""
+  code = f"""if True:
+    import resource, sys
+    sys.path.insert(0, 'tests')
+    import store_test
+    store = store_test.filled({str(tmp_path)!r}, 20)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+    try:
+      store.append(store_test.make(1, 300))
+    except OSError as error:
+      print(error.strerror)
+    print(store.append(store_test.make(1, 10)))
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout == 'File too large\n1\n'
+  assert opened(tmp_path)[0].lengths == [20, 10]
+  assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_leftovers_are_removed_unless_someone_is_writing(tmp_path):
+  left = tmp_path / '000000-a.npz.tmp'
+  written = tmp_path / '000001-a.npz.tmp'
+  left.write_bytes(b'half')
+  with written.open('wb') as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    opened(tmp_path)
+    assert not left.exists() and written.exists()
+  opened(tmp_path)
+  assert not written.exists()
+
+
+def test_a_program_killed_while_writing_loses_no_finished_episode(tmp_path):
+  code = f"""if True:
+    import sys
+    sys.path.insert(0, 'tests')
+    import store_test
+    store, _ = store_test.opened({str(tmp_path)!r})
+    while True:
+      number = store.append(store_test.make(store.next_index % 200, 200))
+      print(number, flush=True)
+  """
+  store, _ = opened(tmp_path)
+  for delay in (0, 0.003, 0.007, 0.011):
+    process = subprocess.Popen(
+      [sys.executable, '-c', code],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    first = process.stdout.readline()
+    time.sleep(delay)
+    process.kill()
+    told = (first + process.communicate()[0]).split('\n')[:-1]
+    assert int(first) == store.episodes  # It went on where the last one was.
+    store, lines = opened(tmp_path)
+    numbers = [episode_files.index_of(path) for path in files(tmp_path)]
+    assert numbers == list(range(store.episodes)) and not lines
+    assert store.episodes > int(told[-1])
+    assert not list(tmp_path.glob('*.tmp'))
+
+
+# -------------------------------------------------- metadata and capacity ----
+
+
+def test_other_metadata_is_refused_with_a_line_for_each_key(tmp_path):
+  opened(tmp_path, metadata=METADATA)
+  opened(tmp_path, metadata=METADATA)
+  asked = {**METADATA, 'quality': 'fast', 'action_repeat': 2}
+  with pytest.raises(StoreError) as caught:
+    opened(tmp_path, metadata=asked)
+  assert str(caught.value).splitlines()[1:] == [
+    'action_repeat: stored 4, asked 2',
+    'quality: stored near, asked fast',
+  ]
+  assert opened(tmp_path)[0].metadata == METADATA
+
+
+def test_new_metadata_is_added(tmp_path):
+  opened(tmp_path, metadata=METADATA)
+  store, _ = opened(tmp_path, metadata={'vectors': ('a', 'b')})
+  assert store.metadata == {**METADATA, 'vectors': ['a', 'b']}
+  opened(tmp_path, metadata={'vectors': ('a', 'b'), **METADATA})
+
+
+def test_damaged_metadata_is_refused(tmp_path):
+  opened(tmp_path, metadata=METADATA)
+  (tmp_path / 'metadata.json').write_text('{"task": ')
+  with pytest.raises(StoreError, match='metadata.json is damaged'):
+    opened(tmp_path)
+
+
+def test_the_oldest_episodes_make_way(tmp_path):
+  store, lines = opened(tmp_path, metadata=METADATA, capacity=40)
+  for number in range(5):
+    store.append(make(number, 5))  # 16 env_steps each.
+  assert len(lines) == 3 and 'capacity of 40 env_steps' in lines[0]
+  assert store.env_steps == 32 and store.collected_env_steps == 80
+  again, _ = opened(tmp_path, capacity=40)
+  for reader in (store, again):
+    assert [reader.episode(i)['position'][0, 1] for i in range(2)] == [3, 4]
+    assert reader.collected_episodes == 5 and reader.next_index == 5
+    assert reader.collected_env_steps == 80
+
+
+def test_one_episode_is_always_kept(tmp_path):
+  store = filled(tmp_path, 50, 60, capacity=10)
+  assert store.lengths == [60]
+
+
+def test_an_interrupted_deletion_is_finished(tmp_path, monkeypatch):
+  store = filled(tmp_path, 5, 5, metadata=METADATA, capacity=40)
+  with monkeypatch.context() as patch:
+    patch.setattr(pathlib.Path, 'unlink', no_space)
+    with pytest.raises(OSError):
+      store.append(make(2, 5))
+  assert len(files(tmp_path)) == 3
+  again, _ = opened(tmp_path, capacity=40)
+  assert again.episodes == len(files(tmp_path)) == 2
+  assert again.collected_episodes == 3 and again.collected_env_steps == 48
+
+
+def test_nothing_is_deleted_without_a_capacity(tmp_path):
+  store, lines = opened(tmp_path)
+  for number in range(5):
+    store.append(make(number, 50))
+  assert store.episodes == 5 and not lines
+
+
+def test_the_estimate_is_about_right(tmp_path):
+  store = filled(tmp_path, 126, metadata={**METADATA, 'size': 64})
+  text = store.estimate(100_000, batch=50, length=50)
+  assert '1 episodes' in text
+  assert '307 MB for 100000 env_steps' in text  # 25,000 x 64 x 64 x 3 bytes
+  assert '123 MB of memory' in text  # 4 x 2,500 x 64 x 64 x 3 bytes
+  bounded, _ = opened(tmp_path, capacity=1000)
+  assert '3 MB for 1000 env_steps' in bounded.estimate(100_000, 50, 50)
+
+
+def test_metadata_is_readable(tmp_path):
+  assert metadata.match_metadata(tmp_path, METADATA) == METADATA
+  text = (tmp_path / 'metadata.json').read_text()
+  assert json.loads(text) == METADATA and text.count('\n') > 4
+
+
+def test_files_have_no_compression(tmp_path):
+  filled(tmp_path, 4)
+  with zipfile.ZipFile(files(tmp_path)[0]) as archive:
+    kinds = {info.compress_type for info in archive.infolist()}
+  assert kinds == {zipfile.ZIP_STORED}

@@ -1,0 +1,106 @@
+"""Draws an image as blobs at places that the features name.
+
+The inverse of a spatial softmax (Jakab et al., 2018; Minderer et al., 2019).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from worldmodels import cores
+from worldmodels import decoders
+from worldmodels import nets
+from worldmodels.states import Tensor
+
+
+class Head(decoders.ImageHead):
+  """Draws blobs whose places and strengths the features give.
+
+  Gaussian blobs on a small map, then transposed convolutions. What moves in the
+  image moves in the features, so the decoder need not learn to draw the same
+  thing everywhere.
+
+  Args:
+    features_size: F.
+    shape: of the image.
+    points: blobs, each on a channel of its own.
+    side: of the map that they are drawn on; doubled by every layer.
+    width: standard deviation of a blob; the map goes from -1 to 1.
+    hidden: units of a dense layer before the places; 0 leaves it out.
+    channels: of all transposed convolutions but the last.
+    activation, initializer: of the layers.
+    precision: of the transposed convolutions.
+  """
+
+  def __init__(
+    self,
+    features_size: int,
+    *,
+    shape: tuple[int, int, int] = (64, 64, 3),
+    points: int = 32,
+    side: int = 16,
+    width: float = 0.12,
+    hidden: int = 200,
+    channels: Sequence[int] = (32,),
+    activation: str = 'elu',
+    initializer: str = 'he_normal',
+    precision: str = 'float32',
+    **kwargs: Any,
+  ):
+    super().__init__(shape, **kwargs)
+    self._width = width
+    self._activation = keras.activations.get(activation)
+    self._precision = keras.DTypePolicy(precision).compute_dtype
+    self._hidden = None
+    if hidden:
+      self._hidden = nets.dense(
+        hidden, features_size, initializer=initializer, name='hidden'
+      )
+    # Small: with places far apart at the start most blobs are out of sight,
+    # and a blob out of sight is not learned.
+    self._places = nets.dense(
+      3 * points,
+      hidden or features_size,
+      name='places',
+      initializer=keras.initializers.VarianceScaling(0.02),
+    )
+    places = tf.random.stateless_uniform([2 * points], [0, 1], -0.8, 0.8)
+    self._places.bias.assign(tf.concat([places, tf.ones([points])], 0))
+    self._line = tf.linspace(-1.0, 1.0, side)
+    depths = [*channels, shape[-1]]
+    self._decoder = decoders.Decoder(
+      (side, side, points),
+      shape,
+      [4] * len(depths),
+      depths,
+      padding='same',
+      activation=self._activation,
+      initializer=initializer,
+      precision=precision,
+    )
+    self.built = True
+
+  def call(self, features: Tensor) -> Tensor:
+    """Maps [..., F] -> mean image float32 [..., h, w, c]."""
+    x = tf.reshape(features, [-1, features.shape[-1]])
+    if self._hidden is not None:
+      x = self._activation(self._hidden(x))
+    image = cores.in_blocks(self._draw, self._places(x))
+    lead = tf.shape(features)[:-1]
+    return tf.reshape(image, tf.concat([lead, list(self._shape)], 0))
+
+  def _draw(self, places: Tensor) -> Tensor:
+    """Maps places and strengths [N, 3 K] -> images float32 [N, h, w, c]."""
+    across, down, strength = tf.split(places, 3, -1)  # [N, K] each
+    rows = self._profile(down) * strength[:, None]
+    maps = rows[:, :, None] * self._profile(across)[:, None]
+    return self._decoder(
+      tf.cast(maps, self._precision)
+    )  # of [N, side, side, K]
+
+  def _profile(self, place: Tensor) -> Tensor:
+    """Draws the blobs along one axis: [N, K] -> [N, side, K]."""
+    distance = (place[:, None] - self._line[:, None]) / self._width
+    return tf.exp(-0.5 * tf.square(distance))

@@ -1,0 +1,156 @@
+"""Problem and Plan: the input and the output of a planner.
+
+A problem is a model at states, with an objective. Planners either score whole
+sequences of actions (CEM, gradient descent) or take single steps (tree search).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from worldmodels import cores
+from worldmodels import states
+from worldmodels.states import State
+from worldmodels.states import Tensor
+from worldmodels.world_model import WorldModel
+
+# Fewest candidates per chain: their steps are a loop, and while one core waits
+# for its next operation another can have a loop of its own. Shorter chains gain
+# while nothing else runs, and lose beside a learner.
+LEAST_CHAIN = 100
+
+
+class Plan(NamedTuple):
+  """Actions that a planner chose for states [B].
+
+  Attributes:
+    actions: [B, H, A].
+    value: what the planner expects of them, [B]; None if it does not say.
+    policy: share of each first choice in a search, [B, A]; None without one.
+  """
+
+  actions: Tensor
+  value: Tensor | None = None
+  policy: Tensor | None = None
+
+
+class Problem:
+  """A model at states [B, ...], with an objective.
+
+  Attributes:
+    actions: A.
+    discrete: whether actions are one-hot; else they are within [-1, 1].
+    horizon: H, agent_steps.
+    state: where plans start, [B, ...].
+    start: actions [B, H, A] to start from; zeros if there are none.
+    proposals: further candidates [B, M, H, A]; None for none.
+
+  Args:
+    model: a WorldModel.
+    state: [B, ...].
+    horizon: H, static.
+    gamma: discount per step beside that of the model.
+    seed: int32 [2] to draw the states of `score`; None for the means.
+    objective: function of states [...] -> reward [...]; None for that of the
+      model.
+    value: function of states [N, ...] -> [N], what is to be had after the last
+      step (TD-MPC2's terminal value); None for nothing.
+    prior: function of states [N, ...] -> [N, A], logits of discrete actions,
+      means of others; None for zeros.
+    start: see Attributes.
+    proposals: see Attributes.
+  """
+
+  def __init__(
+    self,
+    model: WorldModel,
+    state: State,
+    *,
+    horizon: int,
+    gamma: float = 1.0,
+    seed: Tensor | None = None,
+    objective: Callable[[State], Tensor] | None = None,
+    value: Callable[[State], Tensor] | None = None,
+    prior: Callable[[State], Tensor] | None = None,
+    start: Tensor | None = None,
+    proposals: Tensor | None = None,
+  ):
+    self.actions = model.spec.actions
+    self.discrete = model.spec.discrete
+    self.horizon = horizon
+    self.state = state
+    if start is None:
+      start = tf.zeros([states.size(state), horizon, self.actions])
+    self.start = start
+    self.proposals = proposals
+    self._model, self._gamma, self._seed = model, gamma, seed
+    self._objective = objective or model.reward
+    self._value, self._prior = value, prior
+
+  def score(self, actions: Tensor) -> Tensor:
+    """Maps candidates [B, N, H, A] -> their imagined returns [B, N].
+
+    The sum of the expected rewards of the states that each action sequence is
+    imagined to lead to (PlaNet, algorithm 2), each weighted by the probability
+    that the episode has not ended before it, where the model has a discount
+    head; and the value of the last state. It has a gradient.
+    """
+    # In chains of candidates side by side.
+    parts = cores.split(actions.shape[1], LEAST_CHAIN)
+    if len(parts) < 2:
+      return self._score_chain(actions, self._seed)
+    seeds = [None] * len(parts)
+    if self._seed is not None:
+      seeds = tf.unstack(tf.random.split(self._seed, len(parts)), len(parts))
+    chains = zip(tf.split(actions, parts, 1), seeds)
+    return tf.concat([self._score_chain(*chain) for chain in chains], 1)
+
+  def step(
+    self, state: State, action: Tensor, seed: Tensor | None = None
+  ) -> tuple[State, Tensor, Tensor]:
+    """Takes a single step.
+
+    Args:
+      state: [N, ...].
+      action: [N, A].
+      seed: int32 [2] for a draw; None for the mean.
+
+    Returns:
+      (state [N, ...], reward [N], discount [N] of what comes after).
+    """
+    state = self._model.step(state, action, seed)
+    discount = self._gamma * self._model.discount(state)
+    return state, self._objective(state), discount
+
+  def value(self, state: State) -> Tensor:
+    """Returns the expected return from states [N, ...] on: [N]."""
+    if self._value is None:
+      return tf.zeros([states.size(state)])
+    return self._value(state)
+
+  def prior(self, state: State) -> Tensor:
+    """Returns the prior of a policy in states [N, ...]: [N, A].
+
+    Logits of discrete actions, the mean of others; zeros without a policy.
+    """
+    if self._prior is None:
+      return tf.zeros([states.size(state), self.actions])
+    return self._prior(state)
+
+  def _score_chain(self, actions: Tensor, seed: Tensor | None) -> Tensor:
+    batch, count = tf.shape(actions)[0], tf.shape(actions)[1]
+    horizon, size = actions.shape[2], actions.shape[3]
+    # Every candidate gets a state of its own.
+    found = self._model.imagine(
+      states.repeat(self.state, count),
+      tf.reshape(actions, [batch * count, horizon, size]),
+      seed,
+    )
+    # Rewards while the episode goes on, then the value of where it is.
+    after = tf.math.cumprod(self._gamma * self._model.discount(found), 1)
+    alive = tf.concat([tf.ones_like(after[:, :1]), after[:, :-1]], 1)
+    returns = tf.reduce_sum(alive * self._objective(found), 1)
+    if self._value is not None:
+      returns += after[:, -1] * self._value(states.at(found, -1))
+    return tf.reshape(returns, [batch, count])
