@@ -163,15 +163,16 @@ def test_halves_make_a_whole(tmp_path, quick_run):
   assert {path: path.read_bytes() for path in before} == before
 
 
-# Words, counts and delays of kill_points.py: among the seed episodes, at random
-# changes of files and between them, and in the middle of checkpoints.
+# Words, counts and delays of kill_points.py: among the random episodes, in the
+# first checkpoint, at or between random changes while the agent's first
+# episodes are collected, and in the checkpoint after its first updates.
 RANDOM = random.Random(1)
 KILLS = [
   ('', RANDOM.randint(15, 22), 0),
   ('', RANDOM.randint(5, 14), 0),
   ('checkpoints/0000', RANDOM.randint(2, 4), 0.001),
-  ('', RANDOM.randint(5, 10), RANDOM.uniform(0, 0.3)),
-  ('checkpoints/0000', 4, 0),
+  ('', RANDOM.randint(9, 14), RANDOM.uniform(0, 0.3)),
+  ('checkpoints/00000005', 4, 0),
 ]
 
 
