@@ -56,23 +56,22 @@ class Planner:
     **options: Any,
   ):
     plan = kinds.find('worldmodels.agents.planners', kind, 'plan')
-    if spec.discrete != getattr(
-      sys.modules[plan.__module__], 'DISCRETE', False
-    ):
+    module = sys.modules[plan.__module__]
+    if spec.discrete != getattr(module, 'DISCRETE', False):
       actions = 'discrete' if spec.discrete else 'continuous'
       raise errors.OptionError(
         'kind', f"is {kind!r}, which does not plan the task's {actions} actions"
       )
-    if proposals and not getattr(
-      sys.modules[plan.__module__], 'PROPOSALS', False
-    ):
+    if proposals and not getattr(module, 'PROPOSALS', False):
       raise errors.OptionError(
         'proposals', f'is {proposals}; {kind!r} takes none'
       )
     self.horizon, self.proposals, self.value = horizon, proposals, value
     self._sample, self._gamma = sample, gamma
-    self._plan = functools.partial(plan, **kinds.named(plan, options))
-    _check_options(kind, self._plan)
+    # The problem and the seed, whatever a user's planner calls them.
+    given = list(inspect.signature(plan).parameters)[:2]
+    options = kinds.complete(plan, {'kind': kind, **options}, given)
+    self._plan = functools.partial(plan, **options)
 
   def plan(
     self,
@@ -112,11 +111,3 @@ class Planner:
       proposals=proposals,
     )
     return self._plan(problem, seeds[1])
-
-
-def _check_options(kind: str, plan: functools.partial) -> None:
-  """Raises an OptionError for an option that a planner lacks."""
-  for name, parameter in inspect.signature(plan).parameters.items():
-    required = parameter.default is parameter.empty
-    if parameter.kind == parameter.KEYWORD_ONLY and required:
-      raise errors.OptionError(name, f'is missing; {kind!r} needs it')

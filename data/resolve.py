@@ -12,7 +12,6 @@ those of DreamerV3's dm_control environment.
 import ctypes
 import dataclasses
 import difflib
-import importlib
 import importlib.metadata
 import os
 import pathlib
@@ -24,6 +23,7 @@ from collections.abc import Callable
 import dm_env
 
 from worldmodels import errors
+from worldmodels import kinds
 from worldmodels.data import graphics
 
 ACTION_REPEATS = {
@@ -108,14 +108,9 @@ def resolve(task: str) -> Source:
 def _from_module(task: str, name: str, function: str) -> Source:
   """Imports a module and finds its function that loads the task."""
   try:
-    module = importlib.import_module(name)
-  except ModuleNotFoundError as error:
-    missing = error.name or ''
-    if name == missing or name.startswith(f'{missing}.'):
-      problem = f'no module {missing!r}, looked for from {os.getcwd()}'
-    else:
-      problem = f'{name} imports {missing!r}, which is not installed'
-    raise TaskError(f'task {task!r}: {problem}') from error
+    module = kinds.import_users(name)
+  except kinds.ModuleError as error:
+    raise TaskError(f'task {task!r}: {error}') from error
   load = getattr(module, function, None)
   if not callable(load):
     raise TaskError(

@@ -146,3 +146,18 @@ def test_a_planner_of_the_users_is_given_the_problem(sample):
   if sample:
     fold = tf.random.experimental.stateless_fold_in(SEEDS[0], 0)
     np.testing.assert_array_equal(seeds[0], fold)
+
+
+def test_a_planner_of_the_users_may_name_the_problem_as_it_likes(
+  monkeypatch, tmp_path
+):
+  (tmp_path / 'my_still.py').write_text(
+    'from worldmodels.problem import Plan\n'
+    'def plan(task, key, *, depth):\n'
+    '  return Plan(task.start)\n'
+  )
+  monkeypatch.syspath_prepend(tmp_path)
+  options = dict(kind='my_still:plan', horizon=2, sample=False)
+  Planner(Spec(actions=1), **options, depth=3)
+  with pytest.raises(errors.OptionError, match='^depth is missing'):
+    Planner(Spec(actions=1), **options)

@@ -11,10 +11,15 @@ import inspect
 import os
 import pathlib
 import re
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Collection
 from typing import Any
 
 from worldmodels import errors
+
+
+class ModuleError(errors.UserError):
+  """A module of the user's that cannot be found; the message is one line."""
 
 
 def names(package: str, member: str) -> list[str]:
@@ -74,11 +79,32 @@ def make(
   for name in given:
     if name not in known and not _takes_anything(function):
       raise errors.OptionError('kind', f'is {kind!r}, which takes no {name!r}')
-  chosen = named(function, options) | given
-  for name, parameter in known.items():
-    if parameter.default is parameter.empty and name not in chosen:
-      raise errors.OptionError(name, f'is missing; {kind!r} needs it')
-  return function(**chosen)
+  return function(**complete(function, options, given) | given)
+
+
+def complete(
+  function: Callable[..., Any],
+  options: dict[str, Any],
+  given: Collection[str],
+) -> dict[str, Any]:
+  """Returns the options that a class or function names, and all it needs.
+
+  Args:
+    function: of a kind.
+    options: `kind`, and options by name.
+    given: names of what it is called with beside them.
+
+  Raises:
+    OptionError: an option is missing.
+  """
+  chosen = named(function, options)
+  for name, parameter in _parameters(function).items():
+    lacks = name not in chosen and name not in given
+    if lacks and parameter.default is parameter.empty:
+      raise errors.OptionError(
+        name, f'is missing; {options["kind"]!r} needs it'
+      )
+  return chosen
 
 
 def named(
@@ -149,18 +175,30 @@ def _by_keyword(signature: inspect.Signature) -> dict[str, inspect.Parameter]:
   }
 
 
+def import_users(name: str) -> types.ModuleType:
+  """Imports a module of the user's.
+
+  Raises:
+    ModuleError: it is not there, or imports what is not.
+  """
+  try:
+    return importlib.import_module(name)
+  except ModuleNotFoundError as error:
+    missing = error.name or ''
+    if name == missing or name.startswith(f'{missing}.'):
+      problem = f'no module {missing!r}, looked for from {os.getcwd()}'
+    else:
+      problem = f'{name} imports {missing!r}, which is not installed'
+    raise ModuleError(problem) from error
+
+
 def _find_users(kind: str) -> Callable[..., Any]:
   """Imports `module:name` of the user's."""
   module, _, name = kind.partition(':')
   try:
-    found = importlib.import_module(module)
-  except ModuleNotFoundError as error:
-    missing = error.name or ''
-    if module == missing or module.startswith(f'{missing}.'):
-      problem = f'no module {missing!r}, looked for from {os.getcwd()}'
-    else:
-      problem = f'{module} imports {missing!r}, which is not installed'
-    raise errors.OptionError('kind', f'is {kind!r}: {problem}') from error
+    found = import_users(module)
+  except ModuleError as error:
+    raise errors.OptionError('kind', f'is {kind!r}: {error}') from error
   if not callable(getattr(found, name, None)):
     raise errors.OptionError(
       'kind', f'is {kind!r}: module {module} has no class or function {name!r}'
