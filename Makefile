@@ -15,8 +15,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 PIP = -m pip --disable-pip-version-check
 PYTEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup train test lint wheel try-wheel test-lowest test-newest \
-  clean check
+.PHONY: help setup train test faults kills lint wheel try-wheel test-lowest \
+  test-newest clean check
 
 help:
 	@echo 'make setup   create .venv and install the pinned requirements, once'
@@ -24,6 +24,8 @@ help:
 	@echo '             TASK=$(TASK) CONFIG=$(CONFIG)'
 	@echo '             LOGDIR=$(LOGDIR) ARGS=--config.KEY=VALUE'
 	@echo 'make test    every test, or those of ARGS="tests/house_test.py -x"'
+	@echo 'make faults  plant faults one by one: does a test find each of them?'
+	@echo 'make kills   kill trainings 50 times: do they come out the same?'
 	@echo 'make lint    ruff: its rules, and its format'
 	@echo 'make wheel   dist/worldmodels_tf-*.whl'
 	@echo 'make clean   remove what building and testing left (not runs, .venv)'
@@ -44,6 +46,13 @@ train: setup
 
 test: setup
 	.venv/bin/python $(PYTEST) $(ARGS)
+
+# Not part of CI: minutes. ARGS=rssm plants those with this word in them.
+faults: setup
+	.venv/bin/python tests/faults.py $(ARGS)
+
+kills: setup
+	.venv/bin/python tests/kills.py $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

@@ -8,6 +8,7 @@ import tensorflow as tf
 from worldmodels import errors
 from worldmodels import kinds
 from worldmodels import nets
+from worldmodels.agents import suited
 from worldmodels.agents.action_distribution import ActionDistribution
 from worldmodels.spec import Spec
 from worldmodels.states import Tensor
@@ -19,7 +20,9 @@ class Actor(keras.layers.Layer):
   Args:
     features_size: F.
     spec: of the task.
-    kind: of the distribution, a file of agents/action_distributions.
+    kind: of the distribution, a file of agents/action_distributions; `auto` for
+      one that suits the actions.
+    continuous: what `auto` is where they are not discrete.
     distributions: {kind: its keyword values}.
     units, layers, activation, initializer, normalization, precision: of the
       MLP.
@@ -31,6 +34,7 @@ class Actor(keras.layers.Layer):
     *,
     spec: Spec,
     kind: str,
+    continuous: str = 'tanh_normal',
     distributions: dict[str, dict[str, Any]],
     units: int = 400,
     layers: int = 4,
@@ -41,6 +45,7 @@ class Actor(keras.layers.Layer):
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
+    kind = suited.distribution(kind, continuous, spec.discrete)
     self._make = kinds.find(
       'worldmodels.agents.action_distributions', kind, 'Distribution'
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from worldmodels import errors
 from worldmodels import kinds
+from worldmodels.agents import suited
 from worldmodels.problem import Plan
 from worldmodels.problem import Problem
 from worldmodels.spec import Spec
@@ -34,7 +35,7 @@ class Planner:
 
   Args:
     spec: of the task.
-    kind: of the planner.
+    kind: of the planner; `auto` for one that suits the actions.
     horizon: H, agent_steps.
     sample: states are drawn in planning; else the means.
     proposals: M.
@@ -55,6 +56,7 @@ class Planner:
     gamma: float = 1.0,
     **options: Any,
   ):
+    kind = suited.planner(kind, spec.discrete)
     plan = kinds.find('worldmodels.agents.planners', kind, 'plan')
     module = sys.modules[plan.__module__]
     if spec.discrete != getattr(module, 'DISCRETE', False):

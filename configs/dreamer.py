@@ -30,79 +30,80 @@ def get_config(preset: str = 'cpu') -> config_dict.ConfigDict:
 def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   """Makes a config of PlaNet one of Dreamer, with the values of [C]."""
   config.agent.kind = 'dreamer'
-  config.acting = 'policy'  # or planner, which may use actor and critic
-  config.exploring = 'policy'  # or planner: who collects episodes
+  config.acting = 'policy'  # {policy, planner} the latter may use the learner
+  config.exploring = 'policy'  # {policy, planner} who collects episodes
   config.learner = config_dict.create(
-    kind='actor_critic',  # agents/learners/
-    horizon=15,  # imagined agent_steps [P]
-    gamma=0.99,  # discount per agent_step [P]
-    lambda_=0.95,  # of the lambda-returns [P]
-    starts=0,  # states of a batch that rollouts start from; 0: all [P]
-    gradient='pathwise',  # or reinforce, or mixed [P]
-    mix=0.9,  # share of reinforce in mixed [C2]
-    entropy=0.0,  # weight of the actor's entropy [C]
-    normalize=0.0,  # least spread that returns are divided by; 0: are not
-    normalize_decay=0.99,  # of the average of their spread (DreamerV3)
+    kind='actor_critic',  # {agents/learners/}
+    horizon=15,  # [1, 10000] imagined agent_steps [P]
+    gamma=0.99,  # [0, 1] discount per agent_step [P]
+    lambda_=0.95,  # [0, 1] of the lambda-returns [P]
+    starts=0,  # [0, inf) states of a batch to start from; 0: all [P]
+    gradient='pathwise',  # {pathwise, reinforce, mixed} [P]
+    mix=0.9,  # [0, 1] share of reinforce in mixed [C2]
+    entropy=0.0,  # [0, 1e6] weight of the actor's entropy [C]
+    normalize=0.0,  # [0, 1e6] least divisor of returns; 0: none
+    normalize_decay=0.99,  # [0, 1) of the average of their spread (DreamerV3)
     actor=dict(
-      kind='tanh_normal',  # agents/action_distributions/ [P]
+      kind='auto',  # {auto, agents/action_distributions/} by the actions
+      continuous='tanh_normal',  # {agents/action_distributions/} of auto [P]
       distributions=dict(
         tanh_normal=dict(
-          mean_scale=5.0,  # bound of the mean before the tanh [C]
-          init_std=5.0,  # before the tanh, at the start [C]
-          min_std=1e-4,  # floor of it [C]
-          mode_samples=100,  # draws, the likeliest of which is the mode [C]
+          mean_scale=5.0,  # (0, 1000] bound of the mean before the tanh [C]
+          init_std=5.0,  # (0, 80] before the tanh, at the start [C]
+          min_std=1e-4,  # [0, 100] floor of it [C]
+          mode_samples=100,  # [0, 10000] draws; the mode is the likeliest [C]
         ),
         truncated_normal=dict(
-          init_std=1.0,  # at the start; it is at most twice that [C2]
-          min_std=0.1,  # added to it [C2]
+          init_std=1.0,  # (0, 100] at the start; at most twice that [C2]
+          min_std=0.1,  # (0, 100] added to it [C2]
         ),
         bounded_normal=dict(
-          min_std=0.1,  # lower bound of the standard deviation [P3]
-          max_std=1.0,  # upper bound [P3]
+          min_std=0.1,  # (0, 100] lower bound of the standard deviation [P3]
+          max_std=1.0,  # (0, 100] upper bound [P3]
         ),
         one_hot=dict(
-          unimix=0.01,  # uniform share of the probabilities [P3]
+          unimix=0.01,  # [0, 1) uniform share of the probabilities [P3]
         ),
       ),
-      units=400,  # [C; P: 300]
-      layers=4,  # hidden ones [C; P: 3]
+      units=400,  # [1, 65536] per layer [C; P: 300]
+      layers=4,  # [0, 64] hidden ones [C; P: 3]
       activation='elu',  # [P]
       initializer='glorot_uniform',  # of the weights [C]
-      normalization='none',  # or layer
-      precision='float32',  # of the products; or mixed_bfloat16
+      normalization='none',  # {none, layer}
+      precision='float32',  # {float32, mixed_bfloat16} of the products
       optimizer=dict(
-        rate=8e-5,  # [P]
-        epsilon=1e-7,  # [C]
-        clip=100.0,  # global norm of the gradient [P]
-        warmup=0,  # updates over which the rate rises from zero
-        average=0.0,  # decay of the average that acts; 0: none
+        rate=8e-5,  # (0, 1] learning rate of Adam [P]
+        epsilon=1e-7,  # (0, 1] of Adam [C]
+        clip=100.0,  # (0, 1e9] global norm of the gradient [P]
+        warmup=0,  # [0, 1000000000] updates while the rate rises from zero
+        average=0.0,  # [0, 1) decay of the average that acts; 0: none
       ),
     ),
     critic=dict(
-      kind='normal',  # or two_hot (DreamerV3)
-      std=1.0,  # of the Gaussian [C]
-      bins=255,  # of two_hot: numbers, equally far apart in symlog [P3]
-      limit=20.0,  # of two_hot: the largest symlog [P3]
-      units=400,  # [C; P: 300]
-      layers=3,  # hidden ones [P]
+      kind='normal',  # {worldmodels/heads/}
+      std=1.0,  # (0, 1000] of the Gaussian [C]
+      bins=255,  # [3, 65535] of two_hot: numbers; an odd count [P3]
+      limit=20.0,  # (0, 80] of two_hot: the largest symlog [P3]
+      units=400,  # [1, 65536] per layer [C; P: 300]
+      layers=3,  # [0, 64] hidden ones [P]
       activation='elu',  # [P]
       initializer='glorot_uniform',  # of the weights [C]
-      normalization='none',  # or layer
-      precision='float32',  # of the products; or mixed_bfloat16
-      slow='none',  # a slow copy [P: not needed]; or target, regularizer
-      slow_every=1,  # updates between its moves
-      slow_share=1.0,  # of the way that it moves
+      normalization='none',  # {none, layer}
+      precision='float32',  # {float32, mixed_bfloat16} of the products
+      slow='none',  # {none, target, regularizer} a slow copy [P: none]
+      slow_every=1,  # [1, 1000000] updates between its moves
+      slow_share=1.0,  # (0, 1] of the way that it moves
       optimizer=dict(
-        rate=8e-5,  # [P]
-        epsilon=1e-7,  # [C]
-        clip=100.0,  # global norm of the gradient [P]
-        warmup=0,  # updates over which the rate rises from zero
-        average=0.0,  # decay of the average that values plans; 0: none
+        rate=8e-5,  # (0, 1] learning rate of Adam [P]
+        epsilon=1e-7,  # (0, 1] of Adam [C]
+        clip=100.0,  # (0, 1e9] global norm of the gradient [P]
+        warmup=0,  # [0, 1000000000] updates while the rate rises from zero
+        average=0.0,  # [0, 1) decay of that which values plans; 0: none
       ),
     ),
   )
   config.planner.update(
-    proposals=0,  # sequences of the actor among the candidates
+    proposals=0,  # [0, 1000000] sequences of the actor among the candidates
     value=False,  # the critic's value counts at the horizon (TD-MPC2)
   )
   return config
@@ -112,7 +113,7 @@ def paper() -> config_dict.ConfigDict:
   """Returns Dreamer as its code runs it; where the paper differs: [P]."""
   config = _as_dreamer(planet.paper())
   config.environment.action_repeat = 2  # for all tasks [P]
-  config.train.first_updates = 100  # "pretrain" [C]
+  config.train.episodes = 5000  # 5e6 env_steps [P, C]
   config.encoder.bits = 8  # [C]
   config.dynamics.activation = 'elu'  # [C]
   config.heads.reward.update(
@@ -127,7 +128,7 @@ def v2() -> config_dict.ConfigDict:
   """Returns DreamerV2 with the values its code has for DMC vision [C2]."""
   config = paper()
   config.preset = 'v2'
-  config.train.update(batch=16, length=50)
+  config.train.update(episodes=2000, batch=16, length=50)
   config.encoder.update(channels=(48, 96, 192, 384), activation='elu')
   config.heads.image.update(
     linear=1536, channels=(192, 96, 48), activation='elu'
@@ -146,7 +147,7 @@ def v2() -> config_dict.ConfigDict:
     free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2
   )
   config.optimizer.update(rate=3e-4, epsilon=1e-5)
-  config.learner.actor.kind = 'truncated_normal'
+  config.learner.actor.continuous = 'truncated_normal'
   config.learner.actor.optimizer.update(rate=8e-5, epsilon=1e-5)
   config.learner.critic.update(layers=4, slow='target', slow_every=100)
   config.learner.critic.optimizer.update(rate=8e-5, epsilon=1e-5)
@@ -160,28 +161,31 @@ def v3() -> config_dict.ConfigDict:
   config = v2()
   config.preset = 'v3'
   config.train.update(
-    batch=16, length=64, updates=250
+    episodes=1000, batch=16, length=64, updates=250
   )  # 512 replayed steps for each agent_step
-  norm = dict(activation='silu', normalization='layer')
+  norm = dict(
+    activation='silu', normalization='layer', initializer='glorot_normal'
+  )
   config.encoder.update(channels=(32, 64, 128, 256), padding='same', **norm)
   config.heads.image.update(
     start=4, linear=0, channels=(256, 128, 64, 32), **norm
   )
-  config.dynamics.update(deter=512, hidden=512, unimix=0.01, activation='silu')
+  config.dynamics.update(
+    deter=512,
+    hidden=512,
+    unimix=0.01,
+    activation='silu',
+    initializer='glorot_normal',
+  )
   config.heads.image.scale = 2.0  # The published loss has no half in it.
   config.heads.reward.update(kind='two_hot', units=512, layers=2, **norm)
   config.heads.discount.update(
-    kind='bernoulli',
-    scale=1.0,
-    units=512,
-    layers=2,
-    initializer='glorot_uniform',
-    **norm,
+    kind='bernoulli', scale=1.0, units=512, layers=2, **norm
   )
   config.kl.update(free='side', prior_scale=0.5, posterior_scale=0.1)
   config.optimizer.update(rate=1e-4, epsilon=1e-8, clip=1000.0)
   config.learner.actor.update(
-    kind='bounded_normal', units=512, layers=2, **norm
+    continuous='bounded_normal', units=512, layers=2, **norm
   )
   config.learner.actor.optimizer.update(rate=3e-5, epsilon=1e-5)
   config.learner.critic.update(
@@ -232,7 +236,7 @@ def cpu() -> config_dict.ConfigDict:
   config = _as_dreamer(planet.cpu())
   config.train.episodes = 80
   network = dict(units=128, layers=2, initializer='he_normal')
-  config.learner.actor.update(kind='truncated_normal', **network)
+  config.learner.actor.update(continuous='truncated_normal', **network)
   config.learner.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
   config.learner.critic.update(
     kind='two_hot',

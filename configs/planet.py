@@ -25,137 +25,145 @@ def paper() -> config_dict.ConfigDict:
   """Returns PlaNet as its code runs it; where the paper differs: [P]."""
   config = config_dict.ConfigDict()
   config.preset = 'paper'  # which of the functions here made it
-  config.task = 'cartpole_swingup'  # of the suite, of data/tasks, module:name
-  config.seed = 0  # of everything that is random
+  # A task of dm_control.suite, a file of data/tasks, locomotion/NAME,
+  # manipulation/NAME, or module:name of one's own.
+  config.task = 'cartpole_swingup'  # docs/running.md has all names
+  config.seed = 0  # [0, 4294967295] of everything that is random
 
-  # Of every `kind`: the name of a file in the folder named beside it, or
-  # module:name of one's own.
+  # The comment beside a key begins with its range, which is stated once: an
+  # interval of numbers, (0, 1] without the 0, or {choices}. A folder there
+  # stands for the kinds that are its files, and for module:name of one's own.
+  # `auto` is chosen by what the task shows and takes.
   config.agent = config_dict.create(
-    kind='planet',  # agents/
+    kind='planet',  # {agents/}
     sample_states=True,  # states are drawn while acting; else the means [C]
   )
   config.environment = config_dict.create(
-    action_repeat=0,  # env_steps per agent_step; 0: PlaNet's table, else 2
-    size=64,  # pixels, height and width [P]
-    quality='exact',  # of the rendering: exact, near or fast
+    action_repeat=0,  # [0, 1000] env_steps per agent_step; 0: the task's
+    size=64,  # [8, 1024] pixels, height and width [P]
+    quality='exact',  # {exact, near, fast} of the rendering
+    camera='auto',  # name or index, -1 MuJoCo's free one; auto: the task's
     vectors=(),  # names of observations to have beside the image
+    step_limit=0,  # [0, inf) env_steps until an episode is cut; 0: the task's
   )
   config.store = config_dict.create(
-    capacity=0,  # env_steps kept on disk; 0 keeps all [C]
-    memory_mb=1024,  # MB of memory that compressed episodes may use
+    capacity=0,  # [0, inf) env_steps kept on disk; 0 keeps all [C]
+    memory_mb=1024,  # [1, inf) MB that compressed episodes may use
   )
   config.train = config_dict.create(
-    episodes=1000,  # in all, the seed episodes included [P]
-    seed_episodes=5,  # of random actions [P]
-    updates=100,  # gradient steps per episode [P: C = 100]
-    first_updates=0,  # further gradient steps before the first episode
-    batch=50,  # chunks [P]
-    length=50,  # agent_steps per chunk [P]
+    episodes=1000,  # [1, inf) in all, the seed episodes included [P]
+    seed_episodes=5,  # [1, inf) of random actions [P]
+    updates=100,  # [1, 1000000] gradient steps per episode [P: C = 100]
+    first_updates=0,  # [0, 1000000] further ones before the first episode
+    batch=50,  # [1, 65536] chunks [P]
+    length=50,  # [2, 10000] agent_steps per chunk [P]
     overlap=False,  # collect an episode while learning from those before it
-    checkpoints=3,  # kept
+    checkpoints=3,  # [1, 1000] kept
+    deterministic_ops=False,  # the same bits on a GPU as well, but slower
   )
   config.evaluate = config_dict.create(
-    every=10,  # episodes between evaluations [C: 10]
-    episodes=1,  # per evaluation during training [C]
-    last_episodes=10,  # of the evaluation at the end [P]
-    context=5,  # observed agent_steps before open-loop prediction
-    horizon=45,  # predicted agent_steps
+    every=10,  # [1, inf) episodes between evaluations [C: 10]
+    episodes=1,  # [1, 10000] per evaluation during training [C]
+    last_episodes=10,  # [1, 10000] of the evaluation at the end [P]
+    context=5,  # [1, 10000] observed agent_steps before the predicted ones
+    horizon=45,  # [1, 10000] predicted agent_steps
   )
   config.encoder = config_dict.create(
-    kind='convolutional',  # worldmodels/encoders/ [P]
-    bits=5,  # color depth [P]
+    kind='convolutional',  # {worldmodels/encoders/} [P]
+    bits=5,  # [1, 8] color depth [P]
     center=False,  # subtract the mean image of the seed episodes
-    channels=(32, 64, 128, 256),  # [P]
-    kernel=4,  # pixels, of stride 2 [P]
-    padding='valid',  # or same [C]
+    channels=(32, 64, 128, 256),  # [1, 4096] each [P]
+    kernel=4,  # [1, 64] pixels, of stride 2 [P]
+    padding='valid',  # {valid, same} [C]
     activation='relu',  # [P]
     initializer='glorot_uniform',  # of the weights [C]
-    normalization='none',  # or layer: over channels, before the activation
-    precision='float32',  # of the convolutions; mixed_bfloat16 where it pays
+    normalization='none',  # {none, layer} over channels, before activation
+    precision='float32',  # {float32, mixed_bfloat16} of the convolutions
   )
   config.dynamics = config_dict.create(
-    kind='rssm',  # worldmodels/dynamics/
-    latent='gaussian',  # or deterministic (PlaNet, figure 4), categorical
+    kind='rssm',  # {worldmodels/dynamics/}
+    latent='gaussian',  # {gaussian, deterministic, categorical} [P: figure 4]
     recurrent=True,  # False: PlaNet's stochastic model (figure 4)
-    deter=200,  # [P]
-    stoch=30,  # [P]
-    hidden=200,  # [P]
-    cell='gru',  # as GRUBlockCell [C]; or layer_norm_gru (DreamerV2)
-    min_std=0.1,  # [C; not in P]
-    classes=32,  # of each categorical, of which there are `stoch`
-    unimix=0.01,  # uniform share of their probabilities (DreamerV3)
+    deter=200,  # [1, 65536] units of the recurrent path [P]
+    stoch=30,  # [1, 65536] size of what is drawn; of categoricals, how many
+    hidden=200,  # [1, 65536] units of the dense layers [P]
+    cell='gru',  # {gru, layer_norm_gru} as GRUBlockCell [C]
+    min_std=0.1,  # [0, 100] least standard deviation [C; not in P]
+    classes=32,  # [2, 65536] of each categorical
+    unimix=0.01,  # [0, 1) uniform share of their probabilities (DreamerV3)
     activation='relu',  # of the dense layers [P]
     initializer='glorot_uniform',  # of the dense layers [C]
-    precision='float32',  # of all products; or mixed_bfloat16
+    fans='layer',  # {layer, part} whose inputs it counts: of sums each part [C]
+    precision='float32',  # {float32, mixed_bfloat16} of all products
   )
   config.heads = config_dict.create(
     image=dict(
-      kind='convolutional',  # worldmodels/heads/ [P]
-      scale=1.0,  # weight in the loss [P]
-      share=1.0,  # of the frames reconstructed at each update
-      start=1,  # side of the decoder's first map: 1 [P] or 4
-      linear=1024,  # units of the dense layer before it [P]; 0: none
-      channels=(128, 64, 32),  # [P]
+      kind='convolutional',  # {worldmodels/heads/} [P]
+      scale=1.0,  # [0, 1e6] weight in the loss [P]
+      share=1.0,  # (0, 1] of the frames reconstructed at each update
+      start=1,  # {1, 4} side of the decoder's first map [P]
+      linear=1024,  # [0, 65536] units of the dense layer before it [P]
+      channels=(128, 64, 32),  # [1, 4096] each [P]
       activation='relu',  # [P]
       initializer='glorot_uniform',  # [C]
-      normalization='none',  # or layer: as that of the encoder
-      precision='float32',  # of the convolutions; or mixed_bfloat16
+      normalization='none',  # {none, layer} as that of the encoder
+      precision='float32',  # {float32, mixed_bfloat16} of the convolutions
     ),
     reward=dict(
-      kind='normal',  # a Gaussian [P]; or symlog, two_hot (DreamerV3)
-      scale=10.0,  # [C; P: 1]
-      units=300,  # [C; P: 200]
-      layers=3,  # [C; P: 2]
-      std=1.0,  # of the Gaussian [P]
-      bins=255,  # of two_hot: numbers, equally far apart in symlog
-      limit=20.0,  # of two_hot: the largest symlog
+      kind='normal',  # {worldmodels/heads/} [P]
+      scale=10.0,  # [0, 1e6] weight in the loss [C; P: 1]
+      units=300,  # [1, 65536] per layer [C; P: 200]
+      layers=3,  # [0, 64] hidden ones [C; P: 2]
+      std=1.0,  # (0, 1000] of the Gaussian [P]
+      bins=255,  # [3, 65535] of two_hot: numbers; an odd count
+      limit=20.0,  # (0, 80] of two_hot: the largest symlog
       activation='relu',  # [P]
       initializer='glorot_uniform',  # [C]
-      normalization='none',  # or layer, before the activation [P]
-      precision='float32',  # of the products; or mixed_bfloat16
+      normalization='none',  # {none, layer} before the activation [P]
+      precision='float32',  # {float32, mixed_bfloat16} of the products
     ),
     discount=dict(
-      kind='none',  # or bernoulli, for tasks that end before their time
-      scale=5.0,  # of its log likelihood
-      units=64,  # per layer
-      layers=2,  # hidden ones
+      kind='auto',  # {auto, none, worldmodels/heads/} for early ends
+      scale=5.0,  # [0, 1e6] of its log likelihood
+      units=64,  # [1, 65536] per layer
+      layers=2,  # [0, 64] hidden ones
       activation='elu',  # of the layers
       initializer='he_normal',  # of the weights
-      normalization='none',  # or layer
-      precision='float32',  # of the products; or mixed_bfloat16
+      normalization='none',  # {none, layer} before the activation
+      precision='float32',  # {float32, mixed_bfloat16} of the products
     ),
   )
   config.kl = config_dict.create(
-    scale=1.0,  # [P]
-    free_nats=3.0,  # [P]
-    free='step',  # which of the published forms: step, mean or side
-    prior_scale=1.0,  # balance (DreamerV2): the prior's share
-    posterior_scale=1.0,  # and the posterior's; 1 and 1 is the plain KL
+    scale=1.0,  # [0, 1e6] weight in the loss [P]
+    free_nats=3.0,  # [0, 1e6] that cost nothing [P]
+    free='step',  # {step, mean, side} which of the published forms
+    prior_scale=1.0,  # [0, 1e6] balance (DreamerV2): the prior's share
+    posterior_scale=1.0,  # [0, 1e6] the posterior's; 1 and 1: the plain KL
   )
   config.overshooting = config_dict.create(
-    steps=0,  # distance predicted from every state; 0: none [C]
-    kl=0.0,  # weight of the KL of those predictions
-    reward=0.0,  # weight of their reward likelihood
-    image=0.0,  # weight of their image likelihood, on a few of the frames
+    steps=0,  # [0, 10000] distance predicted from every state; 0: none [C]
+    kl=0.0,  # [0, 1e6] weight of the KL of those predictions
+    reward=0.0,  # [0, 1e6] weight of their reward likelihood
+    image=0.0,  # [0, 1e6] weight of their image likelihood, on a few frames
   )
   config.optimizer = config_dict.create(
-    rate=1e-3,  # [P]
-    epsilon=1e-4,  # [P]
-    clip=1000.0,  # global norm of the gradient [P]
-    warmup=0,  # updates over which the rate rises from zero
-    average=0.0,  # decay of the average of the weights that acts; 0: none
+    rate=1e-3,  # (0, 1] learning rate of Adam [P]
+    epsilon=1e-4,  # (0, 1] of Adam [P]
+    clip=1000.0,  # (0, 1e9] global norm of the gradient [P]
+    warmup=0,  # [0, 1000000000] updates over which the rate rises from zero
+    average=0.0,  # [0, 1) decay of the average that acts; 0: none
   )
   config.planner = config_dict.create(
-    kind='cem',  # agents/planners/
-    horizon=12,  # agent_steps [P]
-    iterations=10,  # [P]
-    candidates=1000,  # [P]
-    elites=100,  # [P]
-    spread=1.0,  # standard deviation of the first candidates [P]
-    min_std=0.0,  # of later ones
+    kind='auto',  # {auto, agents/planners/} auto: cem or categorical_cem
+    horizon=12,  # [1, 10000] agent_steps [P]
+    iterations=10,  # [1, 10000] refits of the candidates [P]
+    candidates=1000,  # [1, 1000000] sequences of actions [P]
+    elites=100,  # [1, 1000000] the best, that are fitted [P]
+    spread=1.0,  # (0, 100] standard deviation of the first candidates [P]
+    min_std=0.0,  # [0, 100] of later ones
     sample=True,  # states are drawn in planning; else the means [C]
   )
-  config.exploration = 0.3  # standard deviation of the noise on actions [P]
+  config.exploration = 0.3  # [0, 1] standard deviation of noise on actions [P]
   return config
 
 
@@ -175,12 +183,12 @@ def cpu() -> config_dict.ConfigDict:
     center=True,  # [X]
     channels=(16,),  # one: places on a map of 32x32 [X]
     kernel=4,
-    points=24,  # feature maps, each of which gives a place
+    points=24,  # [1, 4096] feature maps, each of which gives a place
     coordinates=False,  # give the convolutions each pixel's place
     presence=False,  # tell how strongly each feature is there
     standardize=True,  # take contrast out of the maps [X]
-    sharpness=2.0,  # of the softmax at the start; it is learned [X]
-    whiten=0.0,  # divide by the spread of a pixel, with this floor; 0: do not
+    sharpness=2.0,  # (0, 1000] of the softmax, at the start [X]
+    whiten=0.0,  # [0, 1000] floor of what pixels are divided by; 0: do not
     activation='elu',
     initializer='he_normal',
     precision='mixed_bfloat16',
@@ -192,15 +200,16 @@ def cpu() -> config_dict.ConfigDict:
     cell='layer_norm_gru',
     activation='elu',
     initializer='he_normal',
+    fans='part',  # [X]
   )
   config.heads.image = config_dict.create(
     kind='keypoints',  # [X]
     scale=4.0,
     share=0.25,  # [X]
-    points=32,  # blobs [X]
-    side=32,  # of the map with the blobs [X]
-    width=0.06,  # of a blob, on a map from -1 to 1
-    hidden=200,  # units of the dense layer before them; 0: none
+    points=32,  # [1, 4096] blobs [X]
+    side=32,  # [1, 512] of the map with the blobs [X]
+    width=0.06,  # (0, 10] of a blob, on a map from -1 to 1
+    hidden=200,  # [0, 65536] units of the layer before them; 0: none
     channels=(),  # of transposed convolutions before the last
     activation='elu',
     initializer='he_normal',

@@ -1,8 +1,9 @@
 """Converts between agents' action vectors [A] and a task's own actions.
 
 Where actions are continuous the vector is within [-1, 1] and is scaled to the
-task's bounds. Where the task offers A choices (`dm_env.specs.DiscreteArray`) it
-is one-hot, and the task is told the index.
+task's bounds. A part without bounds is passed on as it is, one with a single
+bound is shifted to its side of it. Where the task offers A choices
+(`dm_env.specs.DiscreteArray`) it is one-hot, and the task is told the index.
 """
 
 import math
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from dm_env import specs
 
 _TOLERANCE = 1e-6  # of bounds and of one-hot vectors, for sums in float32
+# From here on a bound counts as none: many tasks that have none name the
+# largest number of a type.
+_UNBOUNDED = 1e9
 
 
 def spec(size: int, discrete: bool = False) -> specs.BoundedArray:
@@ -61,6 +65,8 @@ class Actions:
   Attributes:
     size: A.
     discrete: whether the vectors are one-hot.
+    bounds: the task's own, [low, high] of each part of a continuous action,
+      infinite where it has none.
   """
 
   def __init__(self, task_spec: specs.Array):
@@ -73,6 +79,7 @@ class Actions:
     self.discrete = isinstance(task_spec, specs.DiscreteArray)
     if self.discrete:
       self.size = int(task_spec.num_values)
+      self.bounds = []
       return
     floats = isinstance(task_spec, specs.Array) and np.issubdtype(
       task_spec.dtype, np.floating
@@ -83,12 +90,9 @@ class Actions:
         f'its action is {task_spec!r}: expected one array of floats, or a '
         'DiscreteArray'
       )
-    shape = task_spec.shape
-    low = np.broadcast_to(getattr(task_spec, 'minimum', -np.inf), shape)
-    high = np.broadcast_to(getattr(task_spec, 'maximum', np.inf), shape)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    self._low = np.where(bounded, low, -1.0)
-    self._high = np.where(bounded, high, 1.0)
+    low, high = _told_bounds(task_spec)
+    self.bounds = np.stack([low, high], -1).reshape(-1, 2).tolist()
+    self._low, self._high = _bounds(low, high, np.dtype(task_spec.dtype))
 
   def to_task(self, action: npt.ArrayLike) -> np.ndarray:
     """Converts a vector [A] to an action of the task's own spec.
@@ -103,3 +107,45 @@ class Actions:
     action = self._low + (action + 1) / 2 * (self._high - self._low)
     # Rounding may lead out of bounds, here and where the action was chosen.
     return np.clip(action, self._low, self._high).astype(self._spec.dtype)
+
+
+def _told_bounds(task_spec: specs.Array) -> list[np.ndarray]:
+  """Returns low and high of a spec, float64 in its shape."""
+  ends = (('minimum', -np.inf), ('maximum', np.inf))
+  return [
+    np.broadcast_to(getattr(task_spec, name, none), task_spec.shape).astype(
+      np.float64
+    )
+    for name, none in ends
+  ]
+
+
+def _bounds(
+  low: np.ndarray, high: np.ndarray, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns what -1 and 1 stand for, for the bounds of a task."""
+  if not (low <= high).all():  # NaN too
+    raise ValueError(
+      f'its action has the bounds {low.tolist()} and {high.tolist()}: expected '
+      'numbers, the lower one first'
+    )
+  huge = min(_UNBOUNDED, float(np.finfo(dtype).max))
+  above, below = low > -huge, high < huge  # whether there is that bound
+  if (low >= huge).any() or (high <= -huge).any():
+    raise ValueError(
+      f'its action has the bounds {low.tolist()} and {high.tolist()}: expected '
+      f'them nearer to zero than {huge:g}'
+    )
+  # A width of 2, as that of [-1, 1], where a bound is missing.
+  least = np.where(above, np.maximum(low, -1.0), -1.0)
+  most = np.where(below, np.minimum(high, 1.0), 1.0)
+  least = np.where(~above & below, most - 2, least)
+  most = np.where(above & ~below, least + 2, most)
+  both = above & below
+  least, most = np.where(both, low, least), np.where(both, high, most)
+  if (~both & (least.astype(dtype) == most.astype(dtype))).any():
+    raise ValueError(
+      f'its action has the bounds {low.tolist()} and {high.tolist()}, where '
+      f'{dtype.name} knows no difference of 2: name both bounds'
+    )
+  return least, most

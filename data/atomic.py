@@ -1,44 +1,58 @@
 """Files and directories that are whole or, after a crash, absent.
 
-Each is made under a temporary name beside its own, flushed to disk and renamed.
-It is locked until then, so that what a killed program left can be told from
-what another program is writing.
+Each is made beside its place under a temporary name, flushed to disk and
+renamed. That name is drawn at random and the file is made exclusively, so that
+nobody can put a link there first. It is locked until it has its own name: what
+a killed program left can then be told from what another program is writing.
 """
 
 import contextlib
 import fcntl
 import os
 import pathlib
+import re
+import secrets
 import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-_TEMPORARY = '.tmp'
+# Of any temporary name, and what comes before it.
+_TEMPORARY = re.compile(r'(.+)\.[0-9a-f]{16}\.tmp', re.DOTALL)
+_LONGEST = 200  # bytes of a name; with the rest it stays below 255
+_REMOVED = '.old'  # after the name of a directory that is on its way out
+# Where files cannot be locked, what is as old as this is no longer written.
+_ABANDONED_SECONDS = 24 * 3600
 
 
-def write(path: pathlib.Path, fill: Callable[[BinaryIO], object]) -> None:
+def write(
+  path: pathlib.Path,
+  fill: Callable[[BinaryIO], object],
+  *,
+  sweep: bool = True,
+) -> None:
   """Writes a file so that neither a crash nor a power cut leaves half of it.
 
   Args:
-    path: of the file; an older one is replaced.
+    path: of the file; an older one, or a link, is replaced.
     fill: writes the content into the open file that it gets.
+    sweep: whether what a killed program left of this file is removed. That
+      takes a look at every name in the directory.
 
   Raises:
     OSError: the disk is full or cannot be written; nothing is left behind, and
       an older file is as it was.
   """
-  temporary = _temporary(path)
-  try:
-    with naming(path), open(temporary, 'wb') as file:
-      fcntl.flock(file, fcntl.LOCK_EX)
-      fill(file)
-      file.flush()
-      os.fsync(file.fileno())
+  if sweep:
+    _sweep(path)
+  with _created(path) as (temporary, file):
+    fill(file)
+    file.flush()
+    os.fsync(file.fileno())
+    with _renaming(path):
       os.replace(temporary, path)
-  except BaseException:
-    temporary.unlink(missing_ok=True)
-    raise
-  _sync(path.parent)
+  sync(path.parent)
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
@@ -48,12 +62,11 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
 
 def check_writable(path: pathlib.Path, content: bytes) -> None:
   """Raises the OSError that writing `content` to `path` would raise."""
-  temporary = _temporary(path)
-  try:
-    with naming(path), open(temporary, 'wb') as file:
-      file.write(content)
-  finally:
-    temporary.unlink(missing_ok=True)
+  _sweep(path)
+  with _created(path) as (temporary, file):
+    file.write(content)
+    file.flush()
+    temporary.unlink()
 
 
 @contextlib.contextmanager
@@ -71,60 +84,58 @@ def directory(path: pathlib.Path) -> Iterator[pathlib.Path]:
     end of that it is renamed to `path`.
 
   Raises:
+    FileExistsError: another program is making it.
     OSError: the disk is full or cannot be written. As after every exception in
       the `with` statement nothing is left behind, and an older directory is as
       it was.
   """
-  temporary = _temporary(path)
-  _remove_leftover(temporary)
+  busy = _sweep(path)
+  if busy:
+    raise FileExistsError(f'{path} is being written by another program')
   with naming(path):
-    temporary.mkdir()
+    temporary, descriptor = _make_directory(path)
     try:
-      with _opened(temporary) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield temporary
-        for folder, _, names in os.walk(temporary):
-          for name in names:
-            _sync(os.path.join(folder, name))
-          _sync(folder)
-        if path.exists():
-          remove_directory(path)
-        temporary.rename(path)
+      yield temporary
+      for folder, _, names in os.walk(temporary):
+        for name in names:
+          sync(os.path.join(folder, name))
+        sync(folder)
+      if path.exists():
+        remove_directory(path)
+      temporary.rename(path)
     except BaseException:
       shutil.rmtree(temporary, ignore_errors=True)
       raise
-  _sync(path.parent)
+    finally:
+      os.close(descriptor)
+  sync(path.parent)
 
 
 def remove_directory(path: pathlib.Path) -> None:
   """Removes a directory so that no crash leaves half of it under its name."""
-  aside = _temporary(path.with_name(f'{path.name}.old'))
-  _remove_leftover(aside)
+  aside = _temporary(path.with_name(path.name + _REMOVED))
   path.rename(aside)
   shutil.rmtree(aside)
 
 
 def remove_leftovers(parent: pathlib.Path) -> None:
-  """Removes what killed programs left half written, or removed, in `parent`."""
-  for path in parent.glob(f'*{_TEMPORARY}'):
+  """Removes what killed programs left half written, or removed, in `parent`.
+
+  For those who write there. Who only reads has to leave them.
+  """
+  with os.scandir(parent) as entries:
+    left = [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+  for path in left:
     _remove_leftover(path)
 
 
-def _remove_leftover(path: pathlib.Path) -> None:
-  """Removes a file or directory unless it is gone or a program writes it."""
-  with contextlib.suppress(FileNotFoundError), _opened(path) as descriptor:
-    try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      return
-    if path.is_dir():
-      shutil.rmtree(path)
-    else:
-      path.unlink()
-
-
-def _temporary(path: pathlib.Path) -> pathlib.Path:
-  return path.with_name(path.name + _TEMPORARY)
+def sync(path: str | os.PathLike) -> None:
+  """Flushes a file, or the names of the files in a directory, to disk."""
+  descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -138,16 +149,109 @@ def naming(path: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[int]:
-  """Opens a file or directory for reading; yields its descriptor."""
-  descriptor = os.open(path, os.O_RDONLY)
+def _created(path: pathlib.Path) -> Iterator[tuple[pathlib.Path, BinaryIO]]:
+  """Makes a locked temporary file; removed if the `with` statement fails."""
+  flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+  while True:
+    temporary = _temporary(path)
+    with _renaming(path):
+      descriptor = os.open(temporary, flags, 0o666)
+    if _keeps(temporary, descriptor):
+      break
+    os.close(descriptor)
   try:
-    yield descriptor
+    with naming(path), os.fdopen(descriptor, 'wb') as file:
+      yield temporary, file
+  except BaseException:
+    temporary.unlink(missing_ok=True)
+    raise
+
+
+def _make_directory(path: pathlib.Path) -> tuple[pathlib.Path, int]:
+  """Makes a locked temporary directory."""
+  while True:
+    temporary = _temporary(path)
+    with _renaming(path):
+      temporary.mkdir()
+    with contextlib.suppress(FileNotFoundError):
+      descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+      if _keeps(temporary, descriptor):
+        return temporary, descriptor
+      os.close(descriptor)
+
+
+def _keeps(path: pathlib.Path, descriptor: int) -> bool:
+  """Locks what was just made; says whether it is still there.
+
+  Between the two another writer may have taken it for a leftover.
+  """
+  # Not on every file system; there the age decides.
+  with contextlib.suppress(OSError):
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+  try:
+    return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+  except FileNotFoundError:
+    return False
+
+
+def _sweep(path: pathlib.Path) -> bool:
+  """Removes what is left of one path; says whether somebody writes it now."""
+  own = {_start(path.name), _start(path.name + _REMOVED)}
+  with _renaming(path), os.scandir(path.parent) as entries:
+    matches = [_TEMPORARY.fullmatch(entry.name) for entry in entries]
+  left = [path.with_name(m[0]) for m in matches if m and m[1] in own]
+  return not all([_remove_leftover(leftover) for leftover in left])
+
+
+def _remove_leftover(path: str | os.PathLike) -> bool:
+  """Removes a file or directory unless a program writes it; says if so."""
+  flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+  try:
+    kind = os.lstat(path).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+      return True  # No program of ours makes pipes, links or devices.
+    descriptor = os.open(path, flags)
+  except (FileNotFoundError, PermissionError):
+    return True
+  try:
+    if _is_written(descriptor):
+      return False
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+      if stat.S_ISDIR(kind):
+        shutil.rmtree(path)
+      else:
+        os.unlink(path)
+    return True
   finally:
     os.close(descriptor)
 
 
-def _sync(path: str | os.PathLike) -> None:
-  """Flushes a file, or the names of the files in a directory, to disk."""
-  with _opened(path) as descriptor:
-    os.fsync(descriptor)
+def _is_written(descriptor: int) -> bool:
+  """Says whether another program has a file open to write it."""
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return True
+  except OSError:
+    age = time.time() - os.fstat(descriptor).st_mtime
+    return age < _ABANDONED_SECONDS
+  return False
+
+
+def _temporary(path: pathlib.Path) -> pathlib.Path:
+  return path.with_name(f'{_start(path.name)}.{secrets.token_hex(8)}.tmp')
+
+
+def _start(name: str) -> str:
+  """Returns how the temporary names of a name start."""
+  return os.fsdecode(os.fsencode(name)[:_LONGEST])
+
+
+@contextlib.contextmanager
+def _renaming(path: pathlib.Path) -> Iterator[None]:
+  """Puts the name that is asked for in OSErrors in place of a temporary one."""
+  try:
+    yield
+  except OSError as error:
+    error.filename = str(path)
+    raise

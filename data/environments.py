@@ -1,14 +1,17 @@
 """Environments as agents see them: they show images and take action vectors.
 
 `make` wraps a task of dm_control.suite, of data/tasks or of a module of one's
-own so that all of them observe `image`, repeat actions, sum rewards and refuse
-what would otherwise spoil a run in silence. It never imports TensorFlow, and
+own so that all of them observe `image`, repeat actions, sum rewards, end, and
+refuse what would otherwise spoil a run in silence. A task gets copies of what
+it is told, and what it returns is copied. This never imports TensorFlow, and
 dm_control only for tasks that need it. Rendering in software crashes in a
 process that has TensorFlow: programs start environments with workers.py.
 """
 
+import contextlib
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dm_env
 import numpy as np
@@ -17,10 +20,16 @@ from dm_env import specs
 
 from worldmodels import errors
 from worldmodels.data import actions
+from worldmodels.data import composer
+from worldmodels.data import graphics
+from worldmodels.data import limits
+from worldmodels.data import observations
 from worldmodels.data import rendering
 from worldmodels.data import resolve
+from worldmodels.data import rows
 
 TaskError = resolve.TaskError
+AUTO = 'auto'  # the camera that the name of the task stands for
 
 
 def make(
@@ -30,13 +39,16 @@ def make(
   size: int = 64,
   action_repeat: int = 0,
   quality: str = 'near',
+  camera: str | int = AUTO,
   vectors: Sequence[str] = (),
+  step_limit: int = 0,
 ) -> 'Environment':
   """Makes an environment with image observations.
 
   Args:
     task: a file in data/tasks (`hill`), a dm_control.suite task
-      (`cartpole_swingup`), or `module.path:function`.
+      (`cartpole_swingup`), `locomotion/NAME` or `manipulation/NAME` of
+      dm_control, or `module.path:function`.
     seed: of the task's random numbers, from 0 to 2**32 - 1.
     size: height and width of the image in pixels.
     action_repeat: env_steps for which an action is held; 0 for the task's own:
@@ -44,7 +56,10 @@ def make(
       or 1 for other tasks.
     quality: `exact`, `near` or `fast`, see rendering.py; a task that draws
       itself ignores it.
+    camera: name or index of one of the model's, -1 for MuJoCo's free one.
     vectors: names of the task's observations to return beside the image.
+    step_limit: env_steps after which an episode is cut, unless the task ends it
+      before; 0 for the task's own limit, see limits.py.
 
   Returns:
     An environment whose observation has `image` uint8 [size, size, 3] and each
@@ -54,12 +69,13 @@ def make(
   Raises:
     TaskError: the task does not exist or breaks a rule.
     GraphicsError: no OpenGL to render with.
-    OptionError: there is no such quality.
+    OptionError: there is no such quality or camera.
   """
   errors.choose('quality', quality, rendering.QUALITIES)
-  if size < 1 or action_repeat < 0:
+  if size < 1 or action_repeat < 0 or step_limit < 0:
     raise TaskError(
-      f'size {size} or action_repeat {action_repeat} is too small'
+      f'size {size}, action_repeat {action_repeat} or step_limit {step_limit} '
+      'is too small'
     )
   return Environment(
     task,
@@ -68,25 +84,10 @@ def make(
     size=size,
     action_repeat=action_repeat,
     quality=quality,
+    camera=camera,
     vectors=tuple(vectors),
+    step_limit=step_limit,
   )
-
-
-def observation_spec(
-  shapes: dict[str, tuple[int, ...]],
-) -> dict[str, specs.Array]:
-  """Makes specs from the shapes of the image and of each vector."""
-  return {
-    key: specs.BoundedArray(shape, np.uint8, 0, 255, key)
-    if key == 'image'
-    else specs.Array(shape, np.float32, key)
-    for key, shape in shapes.items()
-  }
-
-
-def reward_spec() -> specs.Array:
-  """Makes the spec of a reward, summed over the action repeat."""
-  return specs.Array((), np.float64, 'reward')
 
 
 class Environment(dm_env.Environment):
@@ -98,7 +99,13 @@ class Environment(dm_env.Environment):
     action_repeat: env_steps per agent_step.
     action_size: A.
     discrete: whether actions are one-hot.
-    step_limit: agent_steps per episode, or None if the task does not say.
+    bounds: the task's own, [low, high] of each part of a continuous action.
+    step_limit: agent_steps per episode, or None if nobody says: it is then cut
+      after limits.UNNAMED env_steps.
+    ends_early: whether an episode may end before its time: unless the task says
+      `ends_early = False`, it may.
+    global_random: whether episodes depend on NumPy's global random numbers by
+      no fault of the task.
   """
 
   def __init__(
@@ -110,13 +117,21 @@ class Environment(dm_env.Environment):
     size: int,
     action_repeat: int,
     quality: str,
+    camera: str | int,
     vectors: tuple[str, ...],
+    step_limit: int,
   ):
     self.task = task
     self.quality = quality
     self.action_repeat = action_repeat or source.action_repeat
+    if self.action_repeat < 1:
+      raise self._error(
+        f'its ACTION_REPEAT is {self.action_repeat}: expected at least 1'
+      )
     self._source = source
+    self._asked_limit = step_limit
     self._size = size
+    self._camera = camera
     self._vectors = vectors
     self._over = True
     self._load(seed)
@@ -125,8 +140,8 @@ class Environment(dm_env.Environment):
     """Makes the episodes from the next reset on a pure function of `seed`."""
     self._over = True
     own = getattr(self._env, 'reseed', None) or getattr(self._env, 'seed', None)
-    random = getattr(getattr(self._env, 'task', None), 'random', None)
-    if callable(own):
+    random = composer.random_of(self._env)
+    if _takes_one(own):
       own(seed)
     elif self._source.random_model or not hasattr(random, 'seed'):
       self.close()
@@ -138,40 +153,53 @@ class Environment(dm_env.Environment):
     """Starts an episode, after `reseed` if there is a seed."""
     if seed is not None:
       self.reseed(seed)
-    timestep = self._env.reset()
+    timestep = composer.reset(self._env)
     self._over = False
     self._env_steps = 0
-    return dm_env.restart(self._observe(timestep.observation))
+    with self._naming():
+      observations.check_timestep(timestep, 'reset')
+    return dm_env.restart(self._observe(timestep))
 
-  def step(self, action: npt.ArrayLike) -> dm_env.TimeStep:
+  def step(self, action: npt.ArrayLike) -> rows.TimeStep:
     action = self._actions.to_task(action)
     if self._over:
       return self.reset()
-    reward, discount = 0.0, 1.0
-    for _ in range(self.action_repeat):
-      timestep = self._env.step(action)
-      reward += self._number('reward', timestep.reward)
-      discount *= self._number('discount', timestep.discount)
+    reward, discount, held = 0.0, 1.0, 0
+    while held < self.action_repeat and not self._over:
+      timestep = self._env.step(action.copy())
+      with self._naming():
+        observations.check_timestep(timestep, 'step')
+        reward += observations.number('reward', timestep.reward)
+        discount *= observations.discount(timestep.discount)
+      held += 1
       self._env_steps += 1
-      self._over = timestep.last() or self._env_steps == self._limit
-      if self._over:
-        break
+      self._over = timestep.last() or self._env_steps >= self._limit
+    with self._naming():
+      observations.number('reward', reward)  # The sum may be beyond float32.
     kind = dm_env.StepType.LAST if self._over else dm_env.StepType.MID
-    observation = self._observe(timestep.observation)
-    return dm_env.TimeStep(kind, reward, discount, observation)
+    observation = self._observe(timestep)
+    return rows.TimeStep(kind, reward, discount, observation, env_steps=held)
 
   def action_spec(self) -> specs.BoundedArray:
     return actions.spec(self.action_size, self.discrete)
 
   def observation_spec(self) -> dict[str, specs.Array]:
-    return observation_spec(self._shapes)
+    return observations.observation_spec(self._observations.shapes)
 
   def reward_spec(self) -> specs.Array:
-    return reward_spec()
+    return observations.reward_spec()
+
+  @property
+  def ends_early(self) -> bool:
+    return bool(getattr(self._env, 'ends_early', self._source.ends_early))
+
+  @property
+  def global_random(self) -> bool:
+    return composer.is_composer(self._env)
 
   @property
   def step_limit(self) -> int | None:
-    return math.ceil(self._limit / self.action_repeat) if self._limit else None
+    return math.ceil(self._limit / self.action_repeat) if self._told else None
 
   def close(self) -> None:
     """Closes the task and frees its OpenGL context; may be called twice."""
@@ -180,7 +208,8 @@ class Environment(dm_env.Environment):
       return
     env.close()
     if self._render:
-      env.physics.free()
+      with contextlib.suppress(ReferenceError):  # composer has freed its own.
+        env.physics.free()
 
   def _load(self, seed: int) -> None:
     self._env = self._source.load(seed)
@@ -191,88 +220,67 @@ class Environment(dm_env.Environment):
           f'load({seed}) returned a {type(self._env).__name__}, which has no '
           f'method {name!r}: expected a dm_env.Environment'
         )
-    self._set_limit()
+    with self._naming():
+      own = limits.of(self._env) or self._source.step_limit
+    self._limit, self._told = limits.choose(own, self._asked_limit)
     self._set_actions()
     self._set_observation()
 
-  def _set_limit(self) -> None:
-    """Finds the env_steps of an episode, 0 if the task does not say."""
-    # dm_control has the limit of its environments nowhere in public.
-    limit = getattr(
-      self._env, 'step_limit', getattr(self._env, '_step_limit', 0)
-    )
-    finite = limit and math.isfinite(limit)
-    self._limit = math.ceil(limit) if finite else self._source.step_limit
-
   def _set_actions(self) -> None:
     spec = self._env.action_spec()
-    try:
+    with self._naming():
       self._actions = actions.Actions(spec)
-    except ValueError as error:
-      raise self._error(str(error)) from error
     self.action_size = self._actions.size
     self.discrete = self._actions.discrete
+    self.bounds = self._actions.bounds
 
   def _set_observation(self) -> None:
     available = self._env.observation_spec()
-    if not isinstance(available, Mapping):
-      raise self._error(
-        f"its observation is no dict with the key 'image': {available!r}"
+    has_image = not isinstance(available, Mapping) or 'image' in available
+    if has_image and self._camera != AUTO:
+      raise errors.OptionError(
+        'camera', f'is {self._camera!r}, but task {self.task!r} draws itself'
       )
-    if 'image' in available:
-      spec = available['image']
-      self._check_image(spec.shape, spec.dtype)
-    elif hasattr(getattr(self._env, 'physics', None), 'render'):
-      camera = self._source.camera
+    if not has_image:
+      if not hasattr(getattr(self._env, 'physics', None), 'render'):
+        raise self._error(
+          "its observation has no 'image' and it has no physics to render"
+        )
+      graphics.check()
+      camera = self._source.camera if self._camera == AUTO else self._camera
       self._render = rendering.Renderer(
         self._env, camera, self._size, self.quality
       )
-    else:
-      raise self._error(
-        "its observation has no 'image' and it has no physics to render"
-      )
-    self._shapes = {'image': (self._size, self._size, 3)}
-    for name in self._vectors:
-      if name not in available or name == 'image':
-        names = ', '.join(key for key in available if key != 'image')
-        raise self._error(f'it has no vector {name!r}, only: {names or "none"}')
-      self._shapes[name] = (math.prod(available[name].shape),)
-
-  def _observe(
-    self, observation: Mapping[str, npt.ArrayLike]
-  ) -> dict[str, np.ndarray]:
-    wanted = self._vectors if self._render else ('image', *self._vectors)
-    if any(name not in observation for name in wanted):
-      raise self._error(
-        f'it observes {list(observation)} but promised {list(wanted)}'
-      )
-    if self._render:
-      image = self._render()
-    else:
-      image = np.asarray(observation['image'])
-      self._check_image(image.shape, image.dtype)
-    result = {'image': np.array(image)}  # The task may draw into it again.
-    for name in self._vectors:
-      vector = np.array(observation[name], np.float32).reshape(-1)
-      if not np.isfinite(vector).all():
-        raise self._error(f'its observation {name!r} is {vector.tolist()}')
-      result[name] = vector
-    return result
-
-  def _check_image(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
-    expected = (self._size, self._size, 3)
-    if tuple(shape) != expected or dtype != np.uint8:
-      square = len(shape) == 3 and shape[0] == shape[1] > self._size
-      hint = f'; draw it smaller, or ask for size {shape[0]}' if square else ''
-      raise self._error(
-        f'its image is {np.dtype(dtype).name} {list(shape)}, expected uint8 '
-        f'{list(expected)}{hint}'
+    with self._naming():
+      self._observations = observations.Observations(
+        available, self._vectors, self._size, rendered=not has_image
       )
 
-  def _number(self, name: str, value: npt.ArrayLike | None) -> float:
-    if value is None or np.size(value) != 1 or not np.isfinite(value).all():
-      raise self._error(f'its {name} is {value}: expected a finite number')
-    return float(np.reshape(value, ()))
+  def _observe(self, timestep: dm_env.TimeStep) -> dict[str, np.ndarray]:
+    image = self._render() if self._render else None
+    with self._naming():
+      return self._observations.read(timestep.observation, image)
+
+  @contextlib.contextmanager
+  def _naming(self) -> Iterator[None]:
+    """Puts the name of the task before what it did wrong."""
+    try:
+      yield
+    except ValueError as error:
+      raise self._error(str(error)) from error
 
   def _error(self, problem: str) -> TaskError:
     return TaskError(f'task {self.task!r}: {problem}')
+
+
+def _takes_one(function: object) -> bool:
+  """Returns whether something can be called with one argument."""
+  if not callable(function):
+    return False
+  try:
+    inspect.signature(function).bind(0)
+  except TypeError:
+    return False
+  except ValueError:  # Of a function in C nothing is known.
+    pass
+  return True

@@ -11,65 +11,52 @@ import dataclasses
 import os
 import pathlib
 import re
-import struct
+import secrets
 import threading
+import time
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 
+from worldmodels.data import archive
 from worldmodels.data import atomic
+from worldmodels.data import reading
 from worldmodels.data import rows
 
-# Errors that reading damaged archives has been seen to raise.
-_DAMAGE = (
-  zipfile.BadZipFile,
-  zlib.error,
-  struct.error,
-  EOFError,
-  KeyError,
-  NotImplementedError,
-  OSError,
-  RuntimeError,
-  SyntaxError,
-  ValueError,
-)
-_OWN_NAME = re.compile(r'(\d{6,})-[0-9a-f]{32}-\d+\.npz')
-_END = struct.Struct('<4s6sH10s')  # of an archive
-_LOCAL_HEADER = 30  # bytes before the name of a member
+ENDING = '.npz'
 
+# An episode of others may take so much memory, whatever the cache may.
+_LEAST_MEMORY = 1 << 28  # bytes
 
-class DamagedError(Exception):
-  """The content of a file has changed since it was written."""
+_OWN_NAME = re.compile(r'([0-9]{6,})-[0-9a-f]{32}-[0-9]+\.npz')
 
-
-@dataclasses.dataclass(frozen=True)
-class _Member:
-  """Where the rows of one array lie in a file; no offset if compressed."""
-
-  offset: int | None
-  dtype: np.dtype
-  shape: tuple[int, ...]
+Place = tuple[bool, int, str]
+# For each key the dtype, and the shape of one row.
+Columns = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 
 def new_name(index: int, length: int) -> str:
   """Makes a file name for episode number `index` of `length` rows."""
-  return f'{index:06d}-{uuid.uuid4().hex}-{length}.npz'
+  return f'{index:06d}-{uuid.uuid4().hex}-{length}{ENDING}'
+
+
+def number_in(name: str) -> int | None:
+  """Returns the number in the name of our own files, None for other names."""
+  match = _OWN_NAME.fullmatch(name)
+  return int(match[1]) if match else None
 
 
 def index_of(path: pathlib.Path) -> int | None:
   """Returns the number in the name of our own files, None for other names."""
-  match = _OWN_NAME.fullmatch(path.name)
-  return int(match[1]) if match else None
+  return number_in(path.name)
 
 
-def order(path: pathlib.Path) -> tuple[bool, int, str]:
+def order(name: str) -> Place:
   """Returns the key of sorting: foreign files by name, then ours by number."""
-  index = index_of(path)
-  return (index is not None, index or 0, path.name)
+  number = number_in(name)
+  return (number is not None, number or 0, name)
 
 
 def write(path: pathlib.Path, episode: dict[str, np.ndarray]) -> None:
@@ -78,7 +65,51 @@ def write(path: pathlib.Path, episode: dict[str, np.ndarray]) -> None:
   Raises:
     OSError: the disk is full or cannot be written; nothing is left behind.
   """
-  atomic.write(path, lambda file: np.savez(file, **episode))
+
+  def fill(file: BinaryIO) -> None:
+    np.savez(file, **episode)
+    file.flush()
+    # To the nanosecond, which the clock of a file system is not: whoever
+    # changes the file a moment later leaves another time.
+    now = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+    os.utime(file.fileno(), ns=(now, now))
+
+  # Its name is new, so nothing can be left of it.
+  atomic.write(path, fill, sweep=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Facts:
+  """What is known of a file that was verified, as long as it does not change.
+
+  Attributes:
+    size, modified, changed: of the file; times in nanoseconds.
+    length: L, rows.
+    total_reward: sum of the rewards.
+    env_steps: simulator steps, None where the file does not say.
+    columns: what its arrays are; shared by all files that are alike.
+    offsets: where they begin in the file, in the order of `columns`; None for
+      one that has to be read whole.
+  """
+
+  size: int
+  modified: int
+  changed: int
+  length: int
+  total_reward: float
+  env_steps: int | None
+  columns: Columns
+  offsets: tuple[int | None, ...]
+
+  def match(self, status: os.stat_result) -> bool:
+    """Says whether a file is still the one that was verified."""
+    # Nobody can set the time of the change, so that an index that came with
+    # the files of others is never believed.
+    return (self.size, self.modified, self.changed) == (
+      status.st_size,
+      status.st_mtime_ns,
+      status.st_ctime_ns,
+    )
 
 
 class EpisodeFile:
@@ -86,33 +117,56 @@ class EpisodeFile:
 
   Attributes:
     path: of the file.
+    place: in the order of files.
     index: number of the episode, None for a foreign file.
+    facts: what is known of it.
     length: L, rows.
     total_reward: sum of the rewards.
+    env_steps: simulator steps, None where the file does not say.
     nbytes: of the file.
     shapes: for each key the shape of one row.
 
+  Args:
+    path: of the file.
+    cache: of compressed files.
+    facts: that still match; without them the file is verified.
+    trusted: whether its values need not be verified.
+
   Raises:
     DamagedError: the archive is damaged.
-    ValueError: it holds no episode.
+    RowsError: it holds no episode.
+    IrregularError: it is no regular file.
+    OSError: it cannot be read.
   """
 
-  def __init__(self, path: pathlib.Path, cache: 'Cache'):
+  __slots__ = (
+    *('path', 'place', 'index', 'facts', 'length', 'total_reward'),
+    *('env_steps', 'nbytes', '_cache', '_derived'),
+  )
+
+  def __init__(
+    self,
+    path: pathlib.Path,
+    cache: 'Cache',
+    facts: Facts | None = None,
+    trusted: bool = False,
+  ):
     self.path = path
-    self.index = index_of(path)
-    self.nbytes = path.stat().st_size
+    self.place = order(path.name)
+    self.index = self.place[1] if self.place[0] else None
+    self.facts = facts or _verify(path, cache.limit, trusted)
+    self.length = self.facts.length
+    self.total_reward = self.facts.total_reward
+    self.env_steps = self.facts.env_steps
+    self.nbytes = self.facts.size
     self._cache = cache
-    self._members = _index(path)
-    self._derived: dict[str, np.ndarray] = {}
-    self.length = rows.check_shapes(
-      {k: (m.dtype, m.shape) for k, m in self._members.items()}
-    )
-    self.shapes = {k: m.shape[1:] for k, m in self._members.items()}
-    stored = [key for key in rows.COLUMNS if key in self._members]
-    columns = rows.derive(self.read(0, self.length, stored), self.length)
-    self._derived = {k: v for k, v in columns.items() if k not in stored}
-    self.shapes |= dict.fromkeys(self._derived, ())
-    self.total_reward = float(columns['reward'].sum(dtype=np.float64))
+    self._derived: dict[str, np.ndarray] | None = None
+
+  @property
+  def shapes(self) -> dict[str, tuple[int, ...]]:
+    """For each key the shape of one row."""
+    shapes = {key: shape for key, (_, shape) in self.facts.columns.items()}
+    return {**dict.fromkeys(rows.COLUMNS, ()), **shapes}
 
   def read(
     self, start: int, stop: int, keys: Iterable[str] | None = None
@@ -122,30 +176,69 @@ class EpisodeFile:
     Returns:
       {key: [stop - start, ...]}: uint8 images, bool flags, float32 otherwise.
     """
-    keys = self.shapes if keys is None else keys
+    shapes = self.shapes
     result = {
-      key: np.empty((stop - start, *self.shapes[key]), rows.dtype_of(key))
-      for key in keys
+      key: np.empty((stop - start, *shapes[key]), rows.dtype_of(key))
+      for key in (shapes if keys is None else keys)
     }
     self.read_into(result, start)
     return result
 
   def read_into(self, arrays: dict[str, np.ndarray], start: int) -> None:
     """Fills contiguous arrays {key: [N, ...]} with N rows from `start` on."""
-    with open(self.path, 'rb', buffering=0) as file:
+    columns = self.facts.columns
+    offsets = dict(zip(columns, self.facts.offsets))
+    descriptor = reading.descriptor_of(self.path)
+    try:
       for key, out in arrays.items():
-        member = self._members.get(key)
         span = slice(start, start + len(out))
-        if member is None:
-          out[:] = self._derived[key][span]
-        elif member.offset is None:
+        if key not in columns:
+          out[:] = self._derive()[key][span]
+        elif offsets[key] is None:
           out[:] = self._cache.load(self.path, key)[span]
-        elif member.dtype == out.dtype:
-          _read_member(file, member, start, out)
+        elif columns[key][0] == out.dtype:
+          self._read(descriptor, offsets[key], start, out)
         else:
-          stored = np.empty_like(out, member.dtype)
-          _read_member(file, member, start, stored)
+          stored = np.empty_like(out, columns[key][0])
+          self._read(descriptor, offsets[key], start, stored)
           out[:] = stored
+    finally:
+      os.close(descriptor)
+
+  def _read(
+    self, descriptor: int, offset: int, start: int, out: np.ndarray
+  ) -> None:
+    """Reads rows from `start` on into a contiguous array [N, ...]."""
+    view = memoryview(out.reshape(-1).view(np.uint8))
+    begin = offset + start * (len(view) // len(out))
+    while view:
+      count = os.preadv(descriptor, [view], begin)
+      if not count:
+        raise OSError(f'{self.path} has become shorter')
+      view, begin = view[count:], begin + count
+
+  def _derive(self) -> dict[str, np.ndarray]:
+    """Returns the discount and flags [L] that the file lacks."""
+    if self._derived is None:
+      stored = [key for key in rows.COLUMNS if key in self.facts.columns]
+      known = self.read(0, self.length, stored)
+      derived = rows.derive(known, self.length)
+      self._derived = {k: v for k, v in derived.items() if k not in stored}
+    return self._derived
+
+
+def _verify(path: pathlib.Path, most: int, trusted: bool) -> Facts:
+  found = archive.inspect(path, max(most, _LEAST_MEMORY), trusted)
+  return Facts(
+    size=found.status.st_size,
+    modified=found.status.st_mtime_ns,
+    changed=found.status.st_ctime_ns,
+    length=found.length,
+    total_reward=found.total_reward,
+    env_steps=found.env_steps,
+    columns={k: (a.dtype, a.shape[1:]) for k, a in found.arrays.items()},
+    offsets=tuple(array.offset for array in found.arrays.values()),
+  )
 
 
 class Cache:
@@ -176,69 +269,3 @@ class Cache:
       while len(self._arrays) > 1 and self.nbytes > self.limit:
         self.nbytes -= self._arrays.popitem(last=False)[1].nbytes
       return array
-
-
-def _read_member(
-  file: BinaryIO, member: _Member, start: int, out: np.ndarray
-) -> None:
-  """Reads rows from `start` on into a contiguous array [N, ...]."""
-  view = memoryview(out.reshape(-1).view(np.uint8))
-  file.seek(member.offset + start * (len(view) // len(out)))
-  if file.readinto(view) != len(view):
-    raise OSError(f'{file.name} has become shorter')
-
-
-def _index(path: pathlib.Path) -> dict[str, _Member]:
-  """Verifies the checksums of a file and finds its arrays."""
-  try:
-    with zipfile.ZipFile(path) as archive:
-      bad = archive.testzip()
-      if bad:
-        raise DamagedError(f'the checksum of {bad} is wrong')
-      if len(archive.infolist()) != _count_members(path):
-        raise DamagedError('its directory has lost an array')
-      members = {
-        info.filename.removesuffix('.npy'): _find_member(path, archive, info)
-        for info in archive.infolist()
-      }
-  except (FileNotFoundError, PermissionError):
-    raise  # Nothing is known about the file.
-  except _DAMAGE as error:
-    raise DamagedError(str(error) or type(error).__name__) from error
-  # Nothing is learned from names, objects and the like.
-  return {k: m for k, m in members.items() if m.dtype.kind in 'biuf'}
-
-
-def _count_members(path: pathlib.Path) -> int:
-  """Reads how many arrays a file says it has, which zipfile ignores."""
-  with open(path, 'rb') as file:
-    file.seek(-_END.size, os.SEEK_END)
-    signature, _, count, _ = _END.unpack(file.read())
-  return count if signature == b'PK\5\6' else -1
-
-
-def _find_member(
-  path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo
-) -> _Member:
-  """Finds where the rows of an array lie."""
-  with archive.open(info) as file:
-    version = np.lib.format.read_magic(file)
-    read_header = (
-      np.lib.format.read_array_header_1_0
-      if version == (1, 0)
-      else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran, dtype = read_header(file)
-    header = file.tell()
-  in_place = info.compress_type == zipfile.ZIP_STORED
-  if not in_place or (fortran and len(shape) > 1):
-    return _Member(None, dtype, shape)
-  return _Member(_data_offset(path, info) + header, dtype, shape)
-
-
-def _data_offset(path: pathlib.Path, info: zipfile.ZipInfo) -> int:
-  """Finds where the bytes of a member begin, after its name and extra field."""
-  with open(path, 'rb') as file:
-    file.seek(info.header_offset)
-    name, extra = struct.unpack('<HH', file.read(_LOCAL_HEADER)[26:])
-  return info.header_offset + _LOCAL_HEADER + name + extra

@@ -18,6 +18,8 @@ PACKAGES = {'egl': 'libegl1 libgl1', 'osmesa': 'libosmesa6'}
 
 _APT = 'apt-get install --no-install-recommends'
 _NAMES = ('egl', 'osmesa', 'glfw')
+_DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
+_LOADERS = ('dm_control', 'mujoco', 'OpenGL', 'glfw')
 PROBE_SECONDS = 60
 
 _PROBE_EGL = """
@@ -95,6 +97,36 @@ def backend() -> str:
   return wanted
 
 
+def check() -> None:
+  """Raises GraphicsError if MuJoCo has been told of an OpenGL that fails.
+
+  A backend that renders without a display fails when it is imported; the others
+  would only at the first image.
+  """
+  if os.environ.get('MUJOCO_GL') not in PROBES:
+    backend()
+
+
+def cause(error: Exception) -> Exception:
+  """Returns the GraphicsError behind an error of MuJoCo's, else the error."""
+  if isinstance(error, errors.UserError) or not _is_of_graphics(error):
+    return error
+  try:
+    name = backend()
+  except GraphicsError as found:
+    return found
+  if name == 'glfw' and 'OpenGL' in str(error):  # MuJoCo has no context.
+    shown = ', '.join(
+      f'{x}={os.environ[x]}' for x in _DISPLAYS if x in os.environ
+    )
+    told = GraphicsError(
+      f'MUJOCO_GL=glfw cannot use the display {shown}: unset it, or use '
+      'MUJOCO_GL=egl'
+    )
+    return told.with_traceback(error.__traceback__)
+  return error
+
+
 @functools.cache
 def works(name: str) -> bool:
   """Tries, once, whether the backend `egl` or `osmesa` can be used."""
@@ -109,9 +141,17 @@ def works(name: str) -> bool:
 
 
 def _has_display() -> bool:
-  return sys.platform == 'darwin' or any(
-    os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY')
-  )
+  return sys.platform == 'darwin' or any(map(os.environ.get, _DISPLAYS))
+
+
+def _is_of_graphics(error: Exception) -> bool:
+  """Returns whether an error was raised inside what loads OpenGL."""
+  modules = [type(error).__module__]
+  trace = error.__traceback__
+  while trace:
+    modules.append(trace.tb_frame.f_globals.get('__name__', ''))
+    trace = trace.tb_next
+  return any(name.partition('.')[0] in _LOADERS for name in modules)
 
 
 def main() -> int:

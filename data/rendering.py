@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import dm_env
 import numpy as np
 
+from worldmodels import errors
+
 if TYPE_CHECKING:
   from dm_control import mujoco
 
@@ -31,18 +33,20 @@ class Renderer:
 
   Attributes:
     environment: has `physics`, a dm_control.mujoco.Physics.
-    camera: index of a camera of the model.
+    camera: name or index of a camera of the model, -1 for the free one; None
+      for the first, or the free one where there is none.
     size: height and width in pixels.
     quality: one of QUALITIES.
 
   Raises:
     RuntimeError: TensorFlow is loaded in this process.
+    OptionError: the model has no such camera.
   """
 
   def __init__(
     self,
     environment: dm_env.Environment,
-    camera: int,
+    camera: int | str | None,
     size: int,
     quality: str,
   ):
@@ -53,10 +57,15 @@ class Renderer:
         'worldmodels.data.workers'
       )
     self._environment = environment
-    self._index = camera
+    self._wanted = camera
     self._size = size
     self._quality = quality
     self._flags = _FAST_FLAGS if quality == 'fast' else {}
+    # Images of its own are rendered in the same context as ours.
+    self._side = max(
+      [size, *map(_side, environment.observation_spec().values())]
+    )
+    find_camera(environment.physics.model, camera)
     self._model = None
     self._camera = None
 
@@ -71,15 +80,54 @@ class Renderer:
     """Sets the quality, which an OpenGL context takes over when it is made."""
     from dm_control.mujoco import engine
 
-    if self._quality != 'exact':
+    visual = physics.model.vis
+    buffer = visual.global_
+    small = min(buffer.offwidth, buffer.offheight) < self._side
+    if small or self._quality != 'exact':
       if physics._contexts:
         physics._free_rendering_contexts()
-      visual = physics.model.vis
-      visual.global_.offwidth = visual.global_.offheight = self._size
+      buffer.offwidth = buffer.offheight = self._side
+    if self._quality != 'exact':
       visual.quality.shadowsize = _SHADOW_SIZE
       visual.quality.numslices = _SLICES
       visual.quality.numstacks = _STACKS
       if self._quality == 'fast':
         visual.quality.offsamples = 0
-    self._camera = engine.Camera(physics, self._size, self._size, self._index)
+    index = find_camera(physics.model, self._wanted)
+    self._camera = engine.Camera(physics, self._size, self._size, index)
     self._model = physics.model
+
+
+def find_camera(model: 'mujoco.MjModel', camera: int | str | None) -> int:
+  """Finds a camera of a model.
+
+  Args:
+    model: of MuJoCo.
+    camera: see Renderer.
+
+  Returns:
+    Its index, -1 for the free camera.
+
+  Raises:
+    OptionError: there is no such camera; the message lists those there are.
+  """
+  names = [model.id2name(index, 'camera') for index in range(model.ncam)]
+  if camera is None:
+    return min(0, model.ncam - 1)
+  if camera in filter(None, names):
+    return names.index(camera)
+  indices = {str(index): index for index in range(-1, model.ncam)}
+  if str(camera).strip() in indices:
+    return indices[str(camera).strip()]
+  listed = [f'{index} {name}'.strip() for index, name in enumerate(names)]
+  raise errors.OptionError(
+    'camera',
+    f'is {camera!r}; the model has, by index and name, '
+    f'{", ".join([*listed, "-1 (free)"])}',
+  )
+
+
+def _side(spec: dm_env.specs.Array) -> int:
+  """Returns the longer side of an image, 0 for all that is none."""
+  image = len(spec.shape) >= 3 and spec.dtype == np.uint8
+  return max(spec.shape[-3:-1]) if image else 0

@@ -8,19 +8,54 @@ and `discount[t]`. Row 0 is the reset, its action and reward are zero.
   discount     float32 [L]     0 where the task ended
   is_first, is_last, is_terminal  bool [L]
   any vector   float32 [L, N]
-Episodes of others may lack the discount and the flags.
+  env_steps    int32   [L]     simulator steps that the action took; row 0 has 0
+Episodes of others may lack the discount and the flags. Where env_steps are
+missing, each action took as many as actions are held for; they are counted,
+and are no part of what is learned from.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dm_env
 import numpy as np
 import numpy.typing as npt
 
+from worldmodels import errors
+
 FLAGS = ('is_first', 'is_last', 'is_terminal')
 COLUMNS = ('reward', 'discount', *FLAGS)
+COUNT = 'env_steps'
+# What no vector can be called: the keys above, that of sample's padding, and
+# two arguments of np.savez.
+RESERVED = ('image', 'action', *COLUMNS, COUNT, 'mask', 'file', 'allow_pickle')
 
-_REQUIRED = ('image', 'action', 'reward')
+NUMBERS = 'biuf'  # kinds of NumPy that can be learned from
+REQUIRED = ('image', 'action', 'reward')
+
+_MOST_STEPS = 10**6  # of the simulator for one action
+# Above 1, of an action: what a conversion of dtypes may add.
+_ROUNDING = 1e-5
+
+
+class RowsError(errors.UserError, ValueError):
+  """Arrays that are no episode by the convention; the message is one line."""
+
+
+class TimeStep(dm_env.TimeStep):
+  """A timestep that says how long its action was held.
+
+  Attributes:
+    env_steps: simulator steps that it took; fewer than the action repeat where
+      the episode ended within it.
+  """
+
+  env_steps: int | None = None
+
+  def __new__(cls, *fields: Any, env_steps: int) -> 'TimeStep':
+    timestep = super().__new__(cls, *fields)
+    timestep.env_steps = env_steps
+    return timestep
 
 
 def stack(
@@ -29,11 +64,16 @@ def stack(
   """Builds an episode from the timesteps of an environment.
 
   Args:
-    timesteps: L timesteps, from the reset to the last one.
+    timesteps: L timesteps, from the reset to the last one; where they are of
+      the class above, their env_steps are kept.
     actions: the L - 1 actions [A] between them.
 
   Returns:
     {key: [L, ...]} of every observation and every key above.
+
+  Raises:
+    ValueError: the counts do not belong together.
+    RowsError: an observation has a reserved name.
   """
   if len(timesteps) != len(actions) + 1 or not len(actions):
     raise ValueError(f'{len(timesteps)} timesteps, {len(actions)} actions')
@@ -45,7 +85,12 @@ def stack(
     'discount': [1, *(timestep.discount for timestep in timesteps[1:])],
     'is_last': [timestep.last() for timestep in timesteps],
   }
+  held = [getattr(timestep, 'env_steps', None) for timestep in timesteps[1:]]
+  if None not in held:
+    episode[COUNT] = [0, *held]
   for key in observations[0]:
+    if key in RESERVED and key != 'image':
+      raise RowsError(f'an observation is called {key!r}, which is reserved')
     episode[key] = np.stack([observation[key] for observation in observations])
   return complete(episode)
 
@@ -54,17 +99,83 @@ def complete(episode: Mapping[str, npt.ArrayLike]) -> dict[str, np.ndarray]:
   """Returns an episode with the dtypes above and no key missing.
 
   Raises:
-    ValueError: a key, shape or value breaks the row convention.
+    RowsError: a key, shape or value breaks the row convention.
   """
   episode = {key: np.asarray(value) for key, value in episode.items()}
   length = check_shapes({k: (v.dtype, v.shape) for k, v in episode.items()})
-  result = {k: v.astype(dtype_of(k), copy=False) for k, v in episode.items()}
+  return derive(check_values(episode), length)
+
+
+def check_values(
+  arrays: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+  """Checks the values of an episode, whose shapes are right.
+
+  Args:
+    arrays: {key: [L, ...]}; the image is not looked at and may be absent.
+
+  Returns:
+    The same, with the dtypes above.
+
+  Raises:
+    RowsError: a value breaks the row convention.
+  """
+  with np.errstate(over='ignore', invalid='ignore'):  # It is found below.
+    result = {k: v.astype(dtype_of(k), copy=False) for k, v in arrays.items()}
   for key, value in result.items():
     if value.dtype == np.float32 and not np.isfinite(value).all():
-      raise ValueError(f'{key} is not finite')
+      raise RowsError(f'{key} is not finite in row {_row(~np.isfinite(value))}')
   if result['action'][0].any() or result['reward'][0]:
-    raise ValueError('row 0 is the reset: its action and reward must be zero')
-  return derive(result, length)
+    raise RowsError(
+      'row 0 is the reset: its action and reward must be zero. If action[t] '
+      'and reward[t] belong to the step after image[t], move both one row down'
+    )
+  beyond = np.abs(result['action']) > 1 + _ROUNDING
+  if beyond.any():
+    raise RowsError(
+      f'action has {result["action"][beyond][0]:g} in row {_row(beyond)}: '
+      'actions lie in [-1, 1], where -1 and 1 are the bounds of the task'
+    )
+  discount = result.get('discount', np.ones(1))
+  outside = (discount < 0) | (discount > 1)
+  if outside.any():
+    raise RowsError(
+      f'discount has {discount[outside][0]:g} in row {_row(outside)}; it lies '
+      'in [0, 1]'
+    )
+  _check_flags(result)
+  _check_count(arrays.get(COUNT, np.zeros(1)))
+  return result
+
+
+def _check_flags(arrays: Mapping[str, np.ndarray]) -> None:
+  """Checks that an episode begins with its only reset and ends once."""
+  row = np.arange(len(arrays['reward']))
+  for key, place in (('is_first', 0), ('is_last', -1), ('is_terminal', -1)):
+    wrong = arrays.get(key, np.zeros(len(row), bool)) & (row != row[place])
+    if wrong.any():
+      name = 'first' if place == 0 else 'last'
+      raise RowsError(
+        f'{key} is true in row {_row(wrong)} of {len(row)}, and may be in the '
+        f'{name} alone: a file holds one episode'
+      )
+  if 'is_first' in arrays and not arrays['is_first'][0]:
+    raise RowsError('is_first is false in row 0, which is the reset')
+
+
+def _check_count(count: np.ndarray) -> None:
+  """Checks the simulator steps [L], before they are converted."""
+  wrong = ~((count >= 0) & (count <= _MOST_STEPS))  # NaN too
+  if wrong.any():
+    raise RowsError(
+      f'{COUNT} has {count[wrong][0]:g} in row {_row(wrong)}: each row counts '
+      f'the simulator steps of its action, at most {_MOST_STEPS}'
+    )
+
+
+def _row(wrong: np.ndarray) -> int:
+  """Returns the first row in which something [L, ...] is wrong."""
+  return int(np.argwhere(wrong)[0][0])
 
 
 def check_shapes(
@@ -76,21 +187,27 @@ def check_shapes(
     L, the rows of the episode.
 
   Raises:
-    ValueError: they do not make an episode.
+    RowsError: they do not make an episode.
   """
-  missing = [key for key in _REQUIRED if key not in arrays]
+  missing = [key for key in REQUIRED if key not in arrays]
   if missing:
-    raise ValueError(f'it has no {missing[0]!r}')
+    raise RowsError(f'it has no {missing[0]!r}')
+  for key, (dtype, _) in arrays.items():
+    if dtype.kind not in NUMBERS:
+      raise RowsError(f'{key} holds {dtype}, not real numbers')
   dtype, shape = arrays['image']
   if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3:
-    raise ValueError(f'image is {dtype} {list(shape)}, not uint8 [L, H, W, 3]')
-  for key, dimensions in {'action': 2, **dict.fromkeys(COLUMNS, 1)}.items():
+    raise RowsError(f'image is {dtype} {list(shape)}, not uint8 [L, H, W, 3]')
+  columns = dict.fromkeys((*COLUMNS, COUNT), 1)
+  for key, dimensions in {'action': 2, **columns}.items():
     if key in arrays and len(arrays[key][1]) != dimensions:
-      raise ValueError(f'{key} has shape {list(arrays[key][1])}')
+      raise RowsError(f'{key} has shape {list(arrays[key][1])}')
   length = shape[0]
+  if not length:
+    raise RowsError('it has no rows')
   for key, (_, shape) in arrays.items():
-    if not length or shape[:1] != (length,):
-      raise ValueError(f'{key} has shape {list(shape)}, image {length} rows')
+    if shape[:1] != (length,):
+      raise RowsError(f'{key} has shape {list(shape)}, image {length} rows')
   return length
 
 
@@ -108,4 +225,6 @@ def derive(arrays: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
 
 def dtype_of(key: str) -> type:
   """Returns the dtype in which a key is kept and handed out."""
-  return np.uint8 if key == 'image' else bool if key in FLAGS else np.float32
+  if key in FLAGS:
+    return bool
+  return {'image': np.uint8, COUNT: np.int32}.get(key, np.float32)

@@ -18,6 +18,7 @@ def sample(
   length: int,
   seed: int | Sequence[int],
   short: str,
+  lengths: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
   """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -30,6 +31,7 @@ def sample(
     short: what to do with episodes of less than T rows. `pad`: each counts as
       one place, and is continued with its last image, vectors and discount,
       action and reward zero, flags false. `skip`: they are left out.
+    lengths: rows of each of the files, int64, where that is known.
 
   Returns:
     {key: [B, T, ...]} and `mask` float32 [B, T]: 1 for a row of an episode, 0
@@ -40,7 +42,9 @@ def sample(
     OptionError: `short` is neither.
   """
   errors.choose('short', short, SHORT)
-  places = np.array([file.length for file in files], np.int64) - length + 1
+  if lengths is None:
+    lengths = np.array([file.length for file in files], np.int64)
+  places = lengths - length + 1
   places = np.maximum(places, 1 if short == 'pad' else 0)
   ends = np.cumsum(places)
   if not len(ends) or not ends[-1]:

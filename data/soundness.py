@@ -5,18 +5,28 @@ prints what is found here.
 """
 
 import hashlib
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from worldmodels.data import actions
+from worldmodels.data import limits
 from worldmodels.data import rows
 from worldmodels.data.environments import Environment
 from worldmodels.data.workers import Worker
 
-COMPARED = 20  # agent_steps that are played twice
+COMPARED = 20  # agent_steps of another seed that are looked at
 
+_SHOWN = 6  # unlike bounds
+
+_REPLAYED = 2  # episodes that are played twice, so many agent_steps of each:
+_REPEATED = 200
 _LONGEST = 10_000  # agent_steps after which an episode seems to have no end
+
+_DARK = 8  # of 255: an image that is never brighter is a mistake
+_LARGE = 1e19  # float32 does not hold the square of such a number
 
 Episode = dict[str, np.ndarray]
 
@@ -33,6 +43,28 @@ def play(
   return rows.stack(timesteps, taken)
 
 
+def examine(
+  worker: Worker | Environment,
+  seeds: Sequence[int],
+  episodes: Sequence[Episode],
+) -> list[str]:
+  """Plays episodes again; returns a sentence for each fault of their task.
+
+  Args:
+    worker: the task.
+    seeds: of the episodes, one or more.
+    episodes: played with those seeds.
+  """
+  again = [play(worker, seed, _REPEATED) for seed in seeds[:_REPLAYED]]
+  other = play(worker, seeds[-1] + 1, COMPARED)
+  found = problems(episodes, again[0], other)
+  # What happens by chance may have come out alike with the first seed.
+  pairs = zip(episodes, again, strict=False)
+  unlike = next(filter(None, itertools.starmap(differences, pairs)), [])
+  found += [sentence for sentence in unlike if sentence not in found]
+  return found + unlimited(worker, episodes)
+
+
 def problems(
   episodes: Sequence[Episode], again: Episode, other: Episode
 ) -> list[str]:
@@ -45,22 +77,105 @@ def problems(
   """
   found = []
   first = episodes[0]
-  if not all(episode['is_last'][-1] for episode in episodes):
+  if not _all_end(episodes):
     found.append(f'an episode has not ended after {_LONGEST} agent steps')
-  # Images, and what decides about them.
-  if all((e['image'] == first['image'][0]).all() for e in episodes):
-    found.append('the image never changes')
-  for key in again:
-    if (again[key] != first[key][: len(again[key])]).any():
-      found.append(f'the same seed and actions give another {key}')
+  found += images(episodes)
+  # What decides about an episode.
+  found += differences(first, again)
   common = min(len(first['image']), len(other['image']))
   if (first['image'][:common] == other['image'][:common]).all():
     found.append('another seed and other actions give the same images')
-  # Discounts.
+  # Numbers.
   discount = np.concatenate([episode['discount'] for episode in episodes])
   if discount.min() < 0 or discount.max() > 1:
     found.append(f'a discount is {discount.min()} or {discount.max()}')
+  for key, value in first.items():
+    if value.dtype == np.float32:
+      largest = max(np.abs(episode[key]).max() for episode in episodes)
+      if largest > _LARGE:
+        found.append(
+          f'a number of {key} is as large as {largest:.3g}: float32 does not '
+          'hold its square, which losses need; scale it down'
+        )
   return found
+
+
+def suggestions(
+  worker: Worker | Environment, episodes: Sequence[Episode]
+) -> list[str]:
+  """Returns a sentence for each key of a config that a task asks for."""
+  found = []
+  ends = any((episode['discount'] == 0).any() for episode in episodes)
+  if ends and not worker.ends_early:
+    found.append(
+      'the discount gets to 0 though the task says ends_early = False, so that '
+      'a model learns it only with --config.heads.discount.kind=bernoulli'
+    )
+  if unlimited(worker, episodes) or not _all_end(episodes):
+    found.append(
+      'an episode does not end by itself: cut it with '
+      f'--config.environment.step_limit={limits.UNNAMED}, in env_steps'
+    )
+  return found
+
+
+def images(episodes: Sequence[Episode]) -> list[str]:
+  """Returns a sentence for each fault of the images."""
+  first = episodes[0]['image'][0]
+  if all((episode['image'] == first).all() for episode in episodes):
+    return ['the image never changes']
+  brightest = max(episode['image'].max() for episode in episodes)
+  if brightest <= 1:
+    return ['the image has no values but 0 and 1: multiply it by 255']
+  if brightest < _DARK:
+    return [
+      f'the image has no values but 0 to {brightest}: to a model, for which '
+      'white is 255, that is black; spread them over 0 to 255'
+    ]
+  return []
+
+
+def differences(first: Episode, again: Episode) -> list[str]:
+  """Compares an episode with its beginning, played again.
+
+  Returns:
+    a sentence for each way in which they are unlike.
+  """
+  lengths = [len(episode['reward']) - 1 for episode in (first, again)]
+  common = 1 + min(lengths)
+  ended = [bool(episode['is_last'][-1]) for episode in (first, again)]
+  found = []
+  # One that was cut in playing may go on as the other does.
+  if (
+    (all(ended) and lengths[0] != lengths[1])
+    or (ended == [True, False] and lengths[0] <= lengths[1])
+    or (ended == [False, True] and lengths[1] <= lengths[0])
+  ):
+    common -= 1
+    found.append(
+      'the same seed and actions give episodes of unlike length, '
+      f'{lengths[0]} and {lengths[1]} agent steps: draw all that is random '
+      'from the seed'
+    )
+  return found + [
+    f'the same seed and actions give another {key}'
+    for key in again
+    if (again[key][:common] != first[key][:common]).any()
+  ]
+
+
+def unlimited(
+  worker: Worker | Environment, episodes: Sequence[Episode]
+) -> list[str]:
+  """Returns a sentence if an episode was cut because nobody names a limit."""
+  steps = -(-limits.UNNAMED // worker.action_repeat)
+  longest = max(len(episode['reward']) - 1 for episode in episodes)
+  if worker.step_limit is not None or longest < steps:
+    return []
+  return [
+    f'an episode has not ended after {limits.UNNAMED} env_steps, and was cut: '
+    'give the task a step_limit, or set environment.step_limit'
+  ]
 
 
 def report(
@@ -79,6 +194,9 @@ def report(
   returns = [float(episode['reward'].sum()) for episode in episodes]
   ends = [episode['discount'][-1] for episode in episodes]
   size = np.mean([sum(v.nbytes for v in e.values()) for e in episodes])
+  limit = worker.step_limit or (
+    f'none named; cut after {limits.UNNAMED} env_steps'
+  )
   frames = len({hashlib.sha256(image).digest() for image in images})
   observed = [
     f'{key} {spec.dtype} {list(spec.shape)}'
@@ -88,22 +206,46 @@ def report(
   return [
     f'task         {worker.task}',
     f'action       {_kind(worker)}, held for {worker.action_repeat} steps',
+    f'bounds       {_bounds(worker)}',
     f'observation  {", ".join(observed)}',
     f'image        {rendered}{images.min()} to {images.max()}',
     f'reward       {reward.min():.3g} to {reward.max():.3g}, mean '
     f'{reward.mean():.3g} per agent step',
     f'return       {np.mean(returns):.4g} of random actions (standard '
     f'deviation {np.std(returns):.3g} over {len(returns)} episodes)',
-    f'length       {_span(lengths)} agent steps (limit: {worker.step_limit})',
+    f'length       {_span(lengths)} agent steps (limit: {limit})',
     f'discount     {_span(ends)} at the end (0: the task ended, 1: time is up)',
     f'speed        {sum(lengths) / seconds:.0f} agent steps/s',
     f'size         {size / 1e6:.2f} MB per episode',
   ]
 
 
+def _all_end(episodes: Sequence[Episode]) -> bool:
+  return all(episode['is_last'][-1] for episode in episodes)
+
+
 def _kind(worker: Worker | Environment) -> str:
   size = worker.action_size
   return f'one of {size}' if worker.discrete else f'{size} in [-1, 1]'
+
+
+def _bounds(worker: Worker | Environment) -> str:
+  """Describes what the task itself is told at -1 and at 1."""
+  if worker.discrete:
+    return f'0 to {worker.action_size - 1}, the index of the choice'
+  groups = [list(group) for _, group in itertools.groupby(worker.bounds)]
+  texts = []
+  for group in groups[:_SHOWN]:
+    low, high = group[0]
+    left, right = (
+      '(' if math.isinf(low) else '[',
+      ')' if math.isinf(high) else ']',
+    )
+    times = f'{len(group)} x ' if len(group) > 1 else ''
+    texts.append(f'{times}{left}{low:.4g}, {high:.4g}{right}')
+  if len(groups) > _SHOWN:
+    texts.append(f'... ({len(worker.bounds)} in all)')
+  return f'{", ".join(texts)} of the task itself'
 
 
 def _span(values: Sequence[float]) -> str:

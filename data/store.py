@@ -2,8 +2,10 @@
 
 What is on disk is the truth: counts come from the files, a file is whole or
 absent, a damaged one is set aside, and nothing is held in memory but an index.
+Who only looks changes nothing, and one program writes at a time.
 rows.py says what an episode is, episode_files.py what a file is, index.py in
-which order they are and how they are counted.
+which order they are and how they are counted, index_file.py what is noted of
+them so that they are verified once.
 """
 
 import os
@@ -14,17 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from worldmodels.data import atomic
 from worldmodels.data import background
 from worldmodels.data import episode_files
 from worldmodels.data import rows
 from worldmodels.data import sampling
+from worldmodels.data.archive import DamagedError
+from worldmodels.data.folder import Folder
 from worldmodels.data.index import Index
-from worldmodels.data.metadata import Deleted
 from worldmodels.data.metadata import StoreError
-from worldmodels.data.metadata import match_metadata
-
-_DAMAGED = 'damaged'
+from worldmodels.data.reading import IrregularError
 
 
 class Store(Index):
@@ -33,7 +33,7 @@ class Store(Index):
   Attributes:
     directory: of the files.
     metadata: how the episodes were made, as stored beside them.
-    damaged: files that were set aside when the store was opened.
+    damaged: files that were set aside, or left out, when it was opened.
 
   Args:
     directory: of the files, made if it does not exist.
@@ -42,10 +42,13 @@ class Store(Index):
     metadata: how the episodes are made (task, action_repeat, quality, ...).
     log: takes one line of text.
     memory_bytes: bound of the memory for files that are compressed.
+    reading: only looks: nothing is written, made or removed, and nothing can
+      be appended. It may be opened while another program writes.
 
   Raises:
     StoreError: the directory was made with other metadata, with one line for
-      each difference, or its episodes have unlike shapes.
+      each difference; its episodes have unlike shapes; or a file is no episode
+      by the convention of rows.py.
     OSError: the directory cannot be read or made.
   """
 
@@ -57,20 +60,18 @@ class Store(Index):
     metadata: dict[str, Any] | None = None,
     log: Callable[[str], object] = print,
     memory_bytes: int = 1 << 30,
+    reading: bool = False,
   ):
     directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    atomic.remove_leftovers(directory)
-    self.metadata = match_metadata(directory, metadata or {})
+    self._folder = Folder(directory, metadata or {}, reading)
+    self.metadata = self._folder.metadata
     action_repeat = self.metadata.get('action_repeat', 1)
-    super().__init__(directory, action_repeat, Deleted(directory))
+    super().__init__(directory, action_repeat, self._folder.deleted)
     self._capacity = capacity
     self._log = log
     self._lock = threading.RLock()
     self._cache = episode_files.Cache(memory_bytes)
-    self.damaged = 0
-    for path in sorted(directory.glob('*.npz'), key=episode_files.order):
-      self._open(path)
+    self._open_all()
 
   def append(
     self, episode: dict[str, np.ndarray], index: int | None = None
@@ -86,20 +87,24 @@ class Store(Index):
       The index.
 
     Raises:
-      ValueError: the episode breaks the row convention.
-      StoreError: its keys or shapes are not those of the store.
+      RowsError: the episode breaks the row convention.
+      StoreError: its keys or shapes are not those of the store; another
+        program writes into it or has done so; or it is opened for reading.
       OSError: the disk is full; the store is as before.
     """
     with self._lock:
       index = self.next_index if index is None else index
-      if index in self.numbers:
+      if index in self:
         return index
+      self._folder.claim(self._facts)
       episode = rows.complete(episode)
       self._check_new({k: v.shape[1:] for k, v in episode.items()})
       name = episode_files.new_name(index, len(episode['reward']))
       path = self.directory / name
       episode_files.write(path, episode)
-      self._add(episode_files.EpisodeFile(path, self._cache))
+      file = episode_files.EpisodeFile(path, self._cache, trusted=True)
+      self._add(file)
+      self._folder.note(name, file.facts)
       self._bound()
     return index
 
@@ -130,8 +135,8 @@ class Store(Index):
         (see sampling.py), `skip` leaves them out.
 
     Returns:
-      {key: [B, T, ...]} of each key that all episodes have, and `mask` float32
-      [B, T]: 1 for a row of an episode, 0 for padding.
+      {key: [B, T, ...]} of each key that all episodes have, but env_steps, and
+      `mask` float32 [B, T]: 1 for a row of an episode, 0 for padding.
 
     Raises:
       StoreError: there is no episode to draw from.
@@ -140,7 +145,10 @@ class Store(Index):
     with self._lock:
       files = self._files[:limit]
       try:
-        return sampling.sample(files, self._shapes, batch, length, seed, short)
+        return sampling.sample(
+          *(files, self._shapes, batch, length, seed, short),
+          lengths=self._row_counts()[:limit],
+        )
       except LookupError as error:
         raise StoreError(f'{self.directory}: {error}') from error
 
@@ -182,36 +190,44 @@ class Store(Index):
       f'{_megabytes(memory)} of memory for batches'
     )
 
-  def _open(self, path: pathlib.Path) -> None:
-    try:
-      file = episode_files.EpisodeFile(path, self._cache)
-    except FileNotFoundError:
-      pass  # Another program has just deleted it, beyond its capacity.
-    except episode_files.DamagedError as error:
-      self._set_aside(path, error)
-    except ValueError as error:
-      raise StoreError(f'{path} is no episode: {error}') from error
-    else:
-      self._add(file)
+  def _open_all(self) -> None:
+    """Opens all files; what is damaged is set aside, unless another writes."""
+    spoiled = {}
+    # Our own first, so that those of others are held to them.
+    places = sorted(map(episode_files.order, self._folder.names()))
+    for _, _, name in sorted(places, key=lambda place: not place[0]):
+      path = self.directory / name
+      try:
+        facts = self._folder.facts(name)
+        self._add(episode_files.EpisodeFile(path, self._cache, facts))
+      except FileNotFoundError:
+        pass  # Another program has just deleted it, beyond its capacity.
+      except DamagedError as error:
+        spoiled[name] = error
+      except rows.RowsError as error:
+        raise StoreError(f'{path} is no episode: {error}') from error
+      except IrregularError:
+        self._log(f'{path} is no regular file: left out')
+    self.damaged = len(spoiled)
+    self._folder.tidy(self._facts(), spoiled, self._log)
 
-  def _set_aside(self, path: pathlib.Path, error: Exception) -> None:
-    target = self.directory / _DAMAGED / path.name
-    target.parent.mkdir(exist_ok=True)
-    os.replace(path, target)
-    self.damaged += 1
-    self._log(f'damaged episode set aside in {target}: {error}')
+  def _facts(self) -> dict[str, episode_files.Facts]:
+    return {file.path.name: file.facts for file in self._files}
 
   def _bound(self) -> None:
-    """Deletes the oldest episodes beyond the capacity."""
+    """Deletes the oldest of our episodes beyond the capacity."""
     surplus = self.env_steps - self._capacity if self._capacity else 0
-    old = []
-    while surplus > 0 and len(old) < self.episodes - 1:
-      old.append(self._files[len(old)])
-      surplus -= (old[-1].length - 1) * self._action_repeat
+    old, first = [], self.episodes - len(self._own)
+    while surplus > 0 and len(old) < len(self._own) - 1:
+      old.append(self._files[first + len(old)])
+      surplus -= self._env_steps(old[-1])
     if old:
-      steps = sum(file.length - 1 for file in old)
-      self._deleted.delete([file.path.name for file in old], steps)
-      self._files = self._files[len(old) :]
+      self._drop(old)
+      self._deleted.delete(
+        [file.path.name for file in old],
+        sum(file.length - 1 for file in old),
+        sum(map(self._env_steps, old)),
+      )
       self._log(
         f'deleted the {len(old)} oldest episodes, beyond the capacity of '
         f'{self._capacity} env_steps'

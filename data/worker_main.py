@@ -1,116 +1,158 @@
-"""Serves one environment over a pair of pipes: the program of a worker.
+"""Starts what serves an environment, and ends all that it leaves behind.
 
-worker_process.py starts it with PARENT, the process id of the program that it
-ends with: `python -P -m worldmodels.data.worker_main PARENT`.
+The program of a worker. worker_process.py starts it with PARENT, the process id
+of the program that it ends with: `python -P -m worldmodels.data.worker_main
+PARENT`.
+
+It is two processes. The second one serves the environment (serving.py). The
+first one, which imports next to nothing, keeps it: it ends the second one when
+PARENT ends, however that ends, and then every process that the task has
+started. On Linux those that outlive their own parents come to it, also from a
+session of their own, so that it finds them all.
 """
 
+import contextlib
 import ctypes
 import os
+import pathlib
+import resource
+import select
 import signal
 import sys
-import traceback
+import time
 
-import dm_env
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
-from worldmodels import checkout
-from worldmodels import errors
-from worldmodels.data import channel
-from worldmodels.data import environments
-
-_PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 1  # How often to look whether PARENT is still there.
+# How long what a task has started may take to end when it is asked to, and
+# until the kernel has ended what was killed.
+_ASKED_SECONDS, _KILLED_SECONDS = 0.5, 3
 
 
 def main() -> None:
-  """Serves one environment until the channel closes or the task fails."""
-  _die_with_parent(int(sys.argv[1]))
-  checkout.hide()
-  connection = _take_over_pipes()
-  environment = None
-  try:
-    fields, _ = connection.receive()
-    environment = environments.make(fields.pop('task'), **fields)
-    if 'tensorflow' in sys.modules:
-      raise environments.TaskError(
-        f'task {environment.task!r}: it imports TensorFlow, which crashes '
-        'OpenGL in software; keep TensorFlow out of environments'
-      )
-    connection.send(_description(environment))
-    while True:
-      _serve(connection, environment)
-  except channel.ClosedError:
-    pass  # The parent has no more use for this process.
-  except Exception as error:  # noqa: BLE001 (raised in the parent)
-    traceback.print_exc()
-    connection.send(_failure(error))
-  if environment is not None:
-    environment.close()
-
-
-def _die_with_parent(parent: int) -> None:
-  """Asks the kernel to kill this process when its parent ends (Linux)."""
-  if sys.platform == 'linux':
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+  """Serves one environment until the channel closes or PARENT ends."""
+  parent, keeper = int(sys.argv[1]), os.getpid()
+  _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+  _prctl(_PR_SET_CHILD_SUBREAPER, 1)
   if os.getppid() != parent:  # It ended before that.
-    sys.exit(0)
+    return
+  served = os.fork()
+  if served:
+    _end_like(_Keeper(served, parent).keep())
+  # A session of its own: what a task sends to its group is for that alone.
+  os.setsid()
+  _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+  if os.getppid() != keeper:
+    return
+  from worldmodels.data import serving
+
+  serving.main()
 
 
-def _take_over_pipes() -> channel.Channel:
-  """Keeps stdin and stdout for messages, away from the prints of a task."""
-  connection = channel.Channel(os.dup(0), os.dup(1))
-  null = os.open(os.devnull, os.O_RDONLY)
-  os.dup2(null, 0)
-  os.close(null)
-  os.dup2(2, 1)
-  sys.stdout.reconfigure(line_buffering=True)
-  return connection
+class _Keeper:
+  """Waits for a process, and ends what it leaves behind.
+
+  Args:
+    served: process id of a child.
+    parent: process id of the program that all of it ends with.
+  """
+
+  def __init__(self, served: int, parent: int):
+    self._served = served
+    self._parent = parent
+    self._status = None
+    self._told_to_end = False
+    # Signals end the waiting.
+    self._wake, wake = os.pipe()
+    os.set_blocking(self._wake, False)
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGTERM, self._told)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The pipes are those of the process that serves.
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+  def keep(self) -> int:
+    """Returns the status of the process, as os.waitpid has it."""
+    while self._has_children() and self._status is None:
+      if self._told_to_end or os.getppid() != self._parent:
+        _send(self._served, signal.SIGKILL)
+      select.select([self._wake], [], [], _LOOK_SECONDS)
+      with contextlib.suppress(BlockingIOError):
+        os.read(self._wake, 1 << 10)
+    if sys.platform == 'linux':
+      self._end_orphans(signal.SIGTERM, _ASKED_SECONDS)
+      self._end_orphans(signal.SIGKILL, _KILLED_SECONDS)
+    else:  # They go elsewhere; their group is all that is known of them.
+      with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(self._served, signal.SIGKILL)
+    return self._status or 0
+
+  def _end_orphans(self, number: int, seconds: float) -> None:
+    """Sends a signal to all processes below this one, until none is left."""
+    deadline, pause = time.monotonic() + seconds, 0.001
+    told = set()
+    while self._has_children() and time.monotonic() < deadline:
+      for pid in {*_descendants()} - told:
+        _send(pid, number)
+        told.add(pid)
+      time.sleep(pause)
+      pause = min(2 * pause, 0.05)
+
+  def _has_children(self) -> bool:
+    """Takes note of children that have ended; whether there are others."""
+    try:
+      while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == self._served:
+          self._status = status
+        if not pid:
+          return True
+    except ChildProcessError:
+      return False
+
+  def _told(self, *unused: object) -> None:
+    self._told_to_end = True
 
 
-def _description(environment: environments.Environment) -> channel.Fields:
-  """Describes an environment to the proxy in the parent."""
-  specs = environment.observation_spec()
-  return {
-    'shapes': {key: spec.shape for key, spec in specs.items()},
-    'action_size': environment.action_size,
-    'discrete': environment.discrete,
-    'action_repeat': environment.action_repeat,
-    'step_limit': environment.step_limit,
-    'quality': environment.quality,
-  }
+def _descendants() -> list[int]:
+  """Returns the process ids of all processes below this one (Linux)."""
+  children = {}
+  for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+    with contextlib.suppress(OSError):  # It has ended meanwhile.
+      # The name of a process, in parentheses, may have any characters.
+      fields = path.read_bytes().rpartition(b')')[2].split()
+      children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+  found = children.get(os.getpid(), [])
+  for pid in found:
+    found.extend(children.get(pid, []))
+  return found
 
 
-def _serve(
-  connection: channel.Channel, environment: environments.Environment
-) -> None:
-  """Answers one request: an action, or else a reset."""
-  fields, arrays = connection.receive()
-  if 'action' in arrays:
-    timestep = environment.step(arrays['action'])
-  else:
-    timestep = environment.reset(fields['seed'])
-  _send_timestep(connection, timestep)
+def _send(pid: int, number: int) -> None:
+  """Sends a signal to a process that may have ended, or be another user's."""
+  with contextlib.suppress(ProcessLookupError, PermissionError):
+    os.kill(pid, number)
 
 
-def _send_timestep(
-  connection: channel.Channel, timestep: dm_env.TimeStep
-) -> None:
-  fields = {
-    'step_type': int(timestep.step_type),
-    'reward': timestep.reward,
-    'discount': timestep.discount,
-  }
-  connection.send(fields, timestep.observation)
+def _end_like(status: int) -> None:
+  """Ends this process as the one with that status has ended."""
+  if os.WIFSIGNALED(status):
+    number = os.WTERMSIG(status)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # One is enough.
+    if number != signal.SIGKILL:
+      signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+  os._exit(os.WEXITSTATUS(status))
 
 
-def _failure(error: Exception) -> channel.Fields:
-  """Describes an error as the parent will report it."""
-  place = traceback.extract_tb(error.__traceback__)[-1]
-  lines = str(error).strip().splitlines() or ['no message']
-  return {
-    'error': type(error).__name__,
-    'mendable': isinstance(error, errors.UserError),
-    'message': lines[0],
-    'place': f'{place.filename}:{place.lineno}',
-  }
+def _prctl(option: int, value: int) -> None:
+  """Asks the kernel for something that concerns this process (Linux)."""
+  if sys.platform == 'linux':
+    ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == '__main__':

@@ -1,24 +1,21 @@
 """Starts the process of a worker, and ends it with this one."""
 
 import concurrent.futures
-import fcntl
 import functools
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import weakref
-from typing import BinaryIO
 
 from worldmodels import checkout
 from worldmodels.data import channel
 from worldmodels.data import graphics
+from worldmodels.data import tail
 
 _PROGRAM = 'worldmodels.data.worker_main'
-_TAIL = 2000  # bytes of the output to show
-_OUTPUT_LIMIT = 1 << 20  # bytes after which the output starts anew
-_END_SECONDS = 5
+# How long a task may take to close, and what it has started to be killed.
+_END_SECONDS, _KILL_SECONDS = 5, 5
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
 
@@ -26,7 +23,8 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
 class WorkerProcess:
   """Runs worker_main.py.
 
-  It ends when it is closed, forgotten, or when this process ends.
+  It ends when it is closed, forgotten, or when this process ends, and takes
+  along what its task has started.
 
   Attributes:
     channel: to talk to it.
@@ -34,8 +32,11 @@ class WorkerProcess:
   """
 
   def __init__(self) -> None:
-    self._output = _open_output()
-    self._process = _starter().submit(_start, self._output).result()
+    self._output = tail.Tail()
+    try:
+      self._process = _starter().submit(_start, self._output.writing).result()
+    finally:
+      os.close(self._output.writing)
     self.pid = self._process.pid
     self.channel = channel.Channel(
       self._process.stdout.fileno(), self._process.stdin.fileno()
@@ -51,9 +52,14 @@ class WorkerProcess:
     """Ends the process, by force if need be; may be called twice."""
     self._end()
 
+  def interrupt(self) -> None:
+    """Ends the process by force; a thread that waits for it is told so."""
+    if not self.closed:
+      self._process.terminate()
+
   def kill(self) -> None:
     """Ends the process by force; may be called twice."""
-    self._process.kill()
+    self.interrupt()
     self._end()
 
   def close_and_explain(self) -> str:
@@ -63,14 +69,7 @@ class WorkerProcess:
 
   def output(self) -> str:
     """Returns the end of the output of the process."""
-    size = os.fstat(self._output.fileno()).st_size
-    tail = os.pread(self._output.fileno(), _TAIL, max(0, size - _TAIL))
-    return tail.decode(errors='replace').strip()
-
-  def bound_output(self) -> None:
-    """Forgets the output of the process if it has become long."""
-    if os.fstat(self._output.fileno()).st_size > _OUTPUT_LIMIT:
-      os.ftruncate(self._output.fileno(), 0)
+    return self._output.text()
 
 
 @functools.cache
@@ -83,7 +82,7 @@ def _starter() -> concurrent.futures.Executor:
   return concurrent.futures.ThreadPoolExecutor(1, 'start-workers')
 
 
-def _start(output: BinaryIO) -> subprocess.Popen:
+def _start(output: int) -> subprocess.Popen:
   # In a session of its own, so that Ctrl-C reaches only this process, which
   # may want to finish something.
   return subprocess.Popen(
@@ -115,22 +114,19 @@ def _variables() -> dict[str, str]:
   }
 
 
-def _open_output() -> BinaryIO:
-  """Opens a file without a name, to which a worker appends its output."""
-  file = tempfile.TemporaryFile(buffering=0)
-  flags = fcntl.fcntl(file, fcntl.F_GETFL)
-  fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_APPEND)
-  return file
-
-
 def _end(process: subprocess.Popen) -> None:
   """Closes the channel, which ends a worker; kills it if it does not."""
   process.stdin.close()
-  try:
-    process.wait(_END_SECONDS)
-  except subprocess.TimeoutExpired:
-    process.kill()
-    process.wait()
+  for seconds, force in (
+    (_END_SECONDS, process.terminate),
+    (_KILL_SECONDS, process.kill),
+  ):
+    try:
+      process.wait(seconds)
+      break
+    except subprocess.TimeoutExpired:
+      force()
+  process.wait()
   process.stdout.close()
 
 

@@ -3,10 +3,12 @@
 TensorFlow and OpenGL in software crash in one process, a simulator may crash or
 hang, and rendering should have a core of its own. So each environment runs in a
 process started with `python -m` (fork and spawn would bring TensorFlow along),
-and ends with the one that started it. A worker that dies, hangs or raises is
-reported with its cause, and can be restarted.
+and ends with the one that started it; so does all that its task has started. A
+worker that dies, hangs, raises or sends what is no message is reported with its
+cause, and can be restarted.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +21,14 @@ from worldmodels.data import actions
 from worldmodels.data import channel
 from worldmodels.data import environments
 from worldmodels.data import graphics
+from worldmodels.data import observations
+from worldmodels.data import rows
 from worldmodels.data import worker_process
+
+# Seconds that a reset or a step may take, and the environment to come up.
+STEP_SECONDS, START_SECONDS = 60, 120
+
+_LONGEST = 600  # characters of what a worker says of itself
 
 
 class WorkerError(errors.UserError):
@@ -30,8 +39,8 @@ def start(
   task: str,
   seed: int = 0,
   *,
-  timeout: float = 60,
-  start_timeout: float = 120,
+  timeout: float = STEP_SECONDS,
+  start_timeout: float = START_SECONDS,
   **options: int | str | Sequence[str],
 ) -> 'Worker':
   """Starts an environment in a process of its own.
@@ -61,8 +70,10 @@ class Worker(dm_env.Environment):
     action_repeat: env_steps per agent_step.
     action_size: A.
     discrete: whether actions are one-hot.
-    step_limit: agent_steps per episode, or None if the task does not say.
-    pid: of the process.
+    bounds: the task's own, [low, high] of each part of a continuous action.
+    step_limit: agent_steps per episode, or None if nobody says, see limits.py.
+    ends_early: whether an episode may end before its time.
+    pid: of the process that has the environment.
   """
 
   def __init__(
@@ -108,30 +119,41 @@ class Worker(dm_env.Environment):
     action = actions.check(action, self.action_size, self.discrete)
     self._send({}, {'action': action})
 
-  def receive(self) -> dm_env.TimeStep:
+  def receive(self) -> rows.TimeStep:
     """Waits for the step that was sent."""
     if not self._pending:
       raise RuntimeError('receive without a step that was sent')
-    fields, observation = self._receive(self._timeout)
-    return dm_env.TimeStep(
-      dm_env.StepType(fields['step_type']),
-      fields['reward'],
-      fields['discount'],
-      observation,
-    )
+    fields, observation = self._receive(self._timeout, 'step')
+    try:
+      kind = dm_env.StepType(fields['step_type'])
+      numbers = [_number(fields[key]) for key in ('reward', 'discount')]
+      env_steps = operator.index(fields['env_steps'])
+    except (KeyError, TypeError, ValueError) as error:
+      raise self._garbled(f'{error!r} of a step') from error
+    found = {key: (x.shape, x.dtype) for key, x in observation.items()}
+    if found != self._observed:
+      raise self._garbled(f'it observes {list(found)}')
+    return rows.TimeStep(kind, *numbers, observation, env_steps=env_steps)
 
   def action_spec(self) -> specs.BoundedArray:
     return actions.spec(self.action_size, self.discrete)
 
   def observation_spec(self) -> dict[str, specs.Array]:
-    return environments.observation_spec(self._shapes)
+    return observations.observation_spec(self._shapes)
 
   def reward_spec(self) -> specs.Array:
-    return environments.reward_spec()
+    return observations.reward_spec()
 
   def close(self) -> None:
     """Ends the process; may be called twice."""
     self._process.close()
+
+  def interrupt(self) -> None:
+    """Ends the process by force, also while another thread waits for it.
+
+    To that thread it has died.
+    """
+    self._process.interrupt()
 
   @property
   def output(self) -> str:
@@ -143,13 +165,23 @@ class Worker(dm_env.Environment):
     self.pid = self._process.pid
     self._pending = False
     self._send(self._arguments)
-    fields, _ = self._receive(self._start_timeout)
-    self._shapes = {k: tuple(v) for k, v in fields['shapes'].items()}
-    self.action_size = fields['action_size']
-    self.discrete = fields['discrete']
-    self.action_repeat = fields['action_repeat']
-    self.step_limit = fields['step_limit']
-    self.quality = fields['quality']
+    fields, _ = self._receive(self._start_timeout, 'start')
+    try:
+      self.pid = fields['pid']
+      self._shapes = {k: tuple(v) for k, v in fields['shapes'].items()}
+      self.action_size = fields['action_size']
+      self.discrete = fields['discrete']
+      self.bounds = fields['bounds']
+      self.action_repeat = fields['action_repeat']
+      self.step_limit = fields['step_limit']
+      self.ends_early = fields['ends_early']
+      self.quality = fields['quality']
+    except (AttributeError, KeyError, TypeError) as error:
+      raise self._garbled(f'{error!r} of a description') from error
+    self._observed = {
+      key: (spec.shape, spec.dtype)
+      for key, spec in self.observation_spec().items()
+    }
 
   def _send(
     self, fields: channel.Fields, arrays: channel.Arrays | None = None
@@ -164,16 +196,21 @@ class Worker(dm_env.Environment):
       raise self._died() from error
     self._pending = True
 
-  def _receive(self, timeout: float) -> tuple[channel.Fields, channel.Arrays]:
+  def _receive(
+    self, timeout: float, what: str
+  ) -> tuple[channel.Fields, channel.Arrays]:
+    """Waits for an answer, to a request to `start` or to `step`."""
     try:
       fields, arrays = self._process.channel.receive(timeout)
     except channel.ClosedError as error:
       raise self._died() from error
+    except channel.GarbledError as error:
+      raise self._garbled(str(error)) from error
     except TimeoutError as error:
       self._process.kill()
       raise WorkerError(
         f'worker of {self.task!r} gave no answer for {timeout:g} s and was '
-        f'killed{self._last_words()}'
+        f'killed (a longer limit: --{what}_timeout){self._last_words()}'
       ) from error
     except BaseException:  # Ctrl-C: its answer would be taken for the next.
       self._process.kill()
@@ -182,21 +219,30 @@ class Worker(dm_env.Environment):
     if 'error' in fields:
       self.close()
       raise self._failed(fields)
-    self._process.bound_output()
     return fields, arrays
 
   def _failed(self, fields: channel.Fields) -> Exception:
     """Makes the error that the environment raised, to be raised here."""
-    message = fields['message']
+    error, message, place = (
+      _plain(str(fields.get(key))) for key in ('error', 'message', 'place')
+    )
     known = (environments.TaskError, graphics.GraphicsError)
     for kind in known:
-      if fields['error'] == kind.__name__:
+      if error == kind.__name__:
         return kind(message)
-    if fields['mendable']:
+    if fields.get('mendable') is True:
       return errors.UserError(message)
     return WorkerError(
-      f'task {self.task!r} raised {fields["error"]}: {message} '
-      f'({fields["place"]})'
+      f'task {self.task!r} raised {error}: {message} ({place})'
+    )
+
+  def _garbled(self, problem: str) -> WorkerError:
+    """Ends a worker that cannot be understood; returns the error to raise."""
+    self._process.kill()
+    return WorkerError(
+      f'worker of {self.task!r} sent what is no message and was killed '
+      f'({_plain(problem)}): does the task write to file descriptors that are '
+      f'not its own?{self._last_words()}'
     )
 
   def _died(self) -> WorkerError:
@@ -207,4 +253,17 @@ class Worker(dm_env.Environment):
 
   def _last_words(self) -> str:
     lines = self.output.splitlines()
-    return f'; it last printed: {lines[-1]}' if lines else ''
+    return f'; it last printed: {_plain(lines[-1])}' if lines else ''
+
+
+def _number(value: object) -> float | None:
+  """Returns a number of a message, or None; raises TypeError otherwise."""
+  if value is not None and type(value) not in (int, float):
+    raise TypeError(f'{type(value).__name__} is no number')
+  return value
+
+
+def _plain(text: str) -> str:
+  """Returns text without what a terminal would not print, cut if very long."""
+  text = ''.join(c if c.isprintable() else ' ' for c in text[: _LONGEST + 1])
+  return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'

@@ -158,9 +158,12 @@ def test_a_baseline_takes_noise_from_reinforce_and_not_from_its_mean():
   states = [0.8]
   plain = found(make(gradient='reinforce'), start(states))
   based = make(gradient='reinforce')
-  # The critic says what is to be expected: -(0.8 + m)^2 - s^2 - SIGMA^2.
+  # The critic says what is to be expected: -(0.8 + m)^2 - s^2 - SIGMA^2. It
+  # says something else of the state after the step, which hangs on the action.
   expected = -((0.8 + np.tanh(0.04)) ** 2) - 0.15**2 - SIGMA**2
-  based.critic.head.variables[-1].assign([expected])
+  kernel, bias = based.critic.head.variables
+  kernel.assign([[0.7]])
+  bias.assign([expected - 0.7 * 0.8])
   # Of the value after the step nothing is to be seen: it ends there.
   value, error = found(based, start(states), ENDING)
   golden = golden_of_one_step(states)
@@ -170,15 +173,56 @@ def test_a_baseline_takes_noise_from_reinforce_and_not_from_its_mean():
 
 def test_returns_bootstrap_from_the_critic_and_end_with_the_episode():
   made = make(2)
-  made.critic.head.variables[-1].assign([7.0])
+  kernel, bias = made.critic.head.variables
+  kernel.assign([[0.7]])  # Each state has a value of its own.
+  bias.assign([7.0])
   dream = imagine(made, [0.4])
-  reward = dream.reward.numpy()
-  golden = reward[:, 0] + GAMMA * (reward[:, 1] + GAMMA * 7)
-  np.testing.assert_allclose(dream.returns[:, 0], golden, rtol=1e-5)
-  np.testing.assert_allclose(
-    dream.returns[:, 1], reward[:, 1] + GAMMA * 7, rtol=1e-5
-  )
+  reward, places = dream.reward.numpy(), dream.features.numpy()[..., 0]
+  value = 0.7 * places + 7
+  np.testing.assert_allclose(dream.value_before, value[:, :-1], rtol=1e-5)
+  last = reward[:, 1] + GAMMA * value[:, 2]
+  np.testing.assert_allclose(dream.returns[:, 1], last, rtol=1e-4)
+  first = reward[:, 0] + GAMMA * last
+  np.testing.assert_allclose(dream.returns[:, 0], first, rtol=1e-4)
   np.testing.assert_allclose(dream.weight[0], [1, GAMMA], rtol=1e-6)
+
+
+class Slope(worlds.Line):
+  """A line on which an episode goes on the likelier the farther right."""
+
+  def discount(self, state):
+    return 0.5 + 0.1 * state['place'][..., 0]
+
+
+def test_the_gradient_of_a_dream_by_hand():
+  """Along each draw: through the dynamics, by no input of the actor, and by no
+  weight of a step.
+
+  places s0, s1, s2; s' = s + m(s) + noise, m = tanh(k s + b)
+  R0 = -s1^2 + c(s1) R1,  R1 = -s2^2,  c(s) = GAMMA (0.5 + 0.1 s)
+  objective (R0 + c(s1) R1) / (1 + c(s1)), of which c(s1) as weight is given.
+  """
+  made, world = make(2), Slope(SIGMA)
+  kernel, bias = (x.value for x in made.actor.variables)
+  with tf.GradientTape() as tape:
+    dream = imagine(made, [0.5, -0.25, 0.1, 0.8], world=world)
+    loss, _ = made.actor_loss(dream, tf.constant(1.0), SEED)
+  by_kernel, by_bias = tape.gradient(loss, [kernel, bias])
+  s0, s1, s2 = dream.features.numpy()[:, :, 0].T
+  c = GAMMA * (0.5 + 0.1 * s1)
+  slope0, slope1 = (1 - np.tanh(0.3 * x - 0.2) ** 2 for x in (s0, s1))
+  weight = 1 + c
+
+  def golden(d0, d1):
+    """Of the means' own derivatives by a parameter."""
+    d_s1, d_s2 = d0, d0 + d1
+    d_r1 = -2 * s2 * d_s2
+    d_r0 = -2 * s1 * d_s1 + GAMMA * 0.1 * d_s1 * -(s2**2) + c * d_r1
+    return -np.sum(d_r0 + c * d_r1) / np.sum(weight)
+
+  found = [by_kernel[0, 0], by_bias[0]]
+  right = [golden(slope0 * s0, slope1 * s1), golden(slope0, slope1)]
+  np.testing.assert_allclose(found, right, rtol=1e-3)
 
 
 def test_entropy_is_weighed():

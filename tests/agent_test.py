@@ -62,10 +62,11 @@ class Bare(agent.WorldModelAgent):
   """An agent with nothing but what the base class offers."""
 
   def __init__(self):
-    config = dreamer.get_config('debug').to_dict()
+    spec = Spec(actions=2)
+    config = build.chosen(dreamer.get_config('debug'), spec).to_dict()
     parts = ('encoder', 'dynamics', 'heads', 'kl', 'overshooting')
     super().__init__(
-      spec=Spec(actions=2),
+      spec=spec,
       model={part: config[part] for part in parts},
       optimizer=config['optimizer'],
       sample_states=False,

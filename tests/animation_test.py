@@ -7,6 +7,7 @@ from tensorboard.plugins.image import metadata
 from tensorboard.util import img_mime_type_detector
 from tensorboard.util import tensor_util
 
+from worldmodels import errors
 from worldmodels.agents.runs import animation
 
 
@@ -88,6 +89,37 @@ def test_one_frame(ending):
 def test_ending_in_capitals(tmp_path):
   animation.write(tmp_path / 'DREAM.GIF', make())
   assert (tmp_path / 'DREAM.GIF').read_bytes().startswith(b'GIF')
+
+
+@pytest.mark.parametrize(
+  'name, says',
+  [
+    ('dream.avi', "ends in '.avi'; what plays in a browser is .webm, .mp4"),
+    ('dream', "ends in 'nothing'"),
+    ('.', 'is a directory'),
+    ('old.webm', 'is a directory'),
+    ('none/dream.webm', 'there is no none'),
+  ],
+)
+def test_a_file_that_cannot_be_written_is_found_before(
+  name, says, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'old.webm').mkdir()
+  with pytest.raises(animation.OutError, match=says) as caught:
+    animation.check_out(name)
+  assert str(caught.value).startswith(f'--out={name}')
+  assert '\n' not in str(caught.value)
+
+
+def test_no_name_is_no_file():
+  with pytest.raises(errors.OptionError, match="^--out is ''; it is a path"):
+    animation.check_out('')
+
+
+def test_a_file_in_the_home_directory(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert animation.check_out('~/dream.webm') == tmp_path / 'dream.webm'
 
 
 @pytest.mark.parametrize('name', ['dream.avi', 'dream', 'dream.webm.txt'])

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from worldmodels.data import atomic
 
 ROOT = pathlib.Path(__file__).parent.parent
+# What a temporary name ends with; half of it is random.
+TEMPORARY = re.compile(r'\.[0-9a-f]{16}\.tmp$')
 
 # Writes one and the same file and directory three times, with other content.
 WRITE_THRICE = """
@@ -51,7 +54,7 @@ def no_space(*arguments, **options):
 
 @pytest.fixture
 def calls(monkeypatch):
-  """What is flushed and renamed, in order."""
+  """What is flushed and renamed, in order; temporary names end with .tmp."""
   found = []
 
   def record(name):
@@ -61,7 +64,8 @@ def calls(monkeypatch):
       place = first
       if isinstance(first, int):
         place = os.readlink(f'/proc/self/fd/{first}')
-      found.append((name, pathlib.Path(place).name))
+      known = TEMPORARY.sub('.tmp', pathlib.Path(place).name)
+      found.append((name, known))
       return function(first, *arguments, **options)
 
     monkeypatch.setattr(os, name, recorded)
@@ -202,7 +206,7 @@ def test_a_directory_is_removed(tmp_path):
 
 def leave(path, kind):
   """Makes the temporary file or directory of a path; returns it."""
-  temporary = path.with_name(f'{path.name}.tmp')
+  temporary = path.with_name(f'{path.name}.0123456789abcdef.tmp')
   if kind == 'directory':
     temporary.mkdir()
     (temporary / 'half').write_text('half')
@@ -243,6 +247,94 @@ def test_a_leftover_is_in_nobodys_way(tmp_path):
   atomic.write_bytes(tmp_path / 'file', b'3')
   assert read(tmp_path) == {'file': '3', 'new/one': '2'}
   assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_only_temporary_names_of_ours_are_leftovers(tmp_path):
+  """A name of the user's, what is no file, and another file's leftover."""
+  (tmp_path / 'thesis.tmp').write_text('2')
+  other = leave(tmp_path / 'other', 'file')
+  pipe = tmp_path / 'file.0123456789abcdee.tmp'
+  os.mkfifo(pipe)
+  link = tmp_path / 'file.0123456789abcded.tmp'
+  link.symlink_to(tmp_path / 'thesis.tmp')
+  left = leave(tmp_path / 'file', 'file')
+  atomic.write_bytes(tmp_path / 'file', b'3')
+  assert not left.exists() and other.exists()
+  atomic.remove_leftovers(tmp_path)
+  assert not other.exists() and pipe.exists() and link.exists()
+  assert (tmp_path / 'thesis.tmp').read_text() == '2'
+
+
+def test_leftovers_of_a_long_name_are_found(tmp_path):
+  path = tmp_path / ('ä' * 127)
+  atomic.write_bytes(path, b'1')
+  left = tmp_path / ('ä' * 100 + '.0123456789abcdef.tmp')
+  left.write_text('half')
+  atomic.write_bytes(path, b'2')
+  assert read(tmp_path) == {path.name: '2'}
+
+
+def test_what_was_just_made_is_no_leftover(tmp_path, monkeypatch):
+  """Another writer looks between the making of a file and its lock."""
+  flock, looks = fcntl.flock, []
+
+  def lock(descriptor, how):
+    if len(looks) < 3 and how == fcntl.LOCK_EX:
+      looks.append(how)
+      atomic.remove_leftovers(tmp_path)
+    return flock(descriptor, how)
+
+  monkeypatch.setattr(fcntl, 'flock', lock)
+  atomic.write_bytes(tmp_path / 'file', b'1')
+  make(tmp_path / 'new', one='1')
+  assert len(looks) == 3
+  assert read(tmp_path) == {'file': '1', 'new/one': '1'}
+
+
+def test_without_locks_what_is_old_is_a_leftover(tmp_path, monkeypatch):
+  def no_locks(descriptor, how):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  monkeypatch.setattr(fcntl, 'flock', no_locks)
+  old, new = (leave(tmp_path / name, 'file') for name in ('old', 'new'))
+  os.utime(old, (1e9, 1e9))
+  atomic.remove_leftovers(tmp_path)
+  assert not old.exists() and new.exists()
+  atomic.write_bytes(tmp_path / 'file', b'1')
+  make(tmp_path / 'folder', one='1')
+  new.unlink()
+  assert read(tmp_path) == {'file': '1', 'folder/one': '1'}
+
+
+# ------------------------------------------------------------------ links ----
+
+
+@pytest.mark.parametrize('name', ['file.tmp', 'file'])
+def test_no_link_is_followed(tmp_path, name):
+  """Somebody has put a link to a file of the user's in the way."""
+  precious = tmp_path / 'precious'
+  precious.write_text('mine')
+  (tmp_path / name).symlink_to(precious)
+  atomic.check_writable(tmp_path / 'file', b'content')
+  atomic.write_bytes(tmp_path / 'file', b'content')
+  assert precious.read_text() == 'mine'
+  assert not (tmp_path / 'file').is_symlink()
+  assert (tmp_path / 'file').read_text() == 'content'
+
+
+def test_temporary_names_cannot_be_foreseen(tmp_path, monkeypatch):
+  drawn = iter(['0' * 16, '1' * 16])
+  monkeypatch.setattr('secrets.token_hex', lambda size: next(drawn))
+  precious = tmp_path / 'precious'
+  precious.write_text('mine')
+  taken = tmp_path / f'file.{"0" * 16}.tmp'
+  taken.symlink_to(precious)
+  with pytest.raises(FileExistsError) as caught:
+    atomic.write_bytes(tmp_path / 'file', b'content')
+  assert caught.value.filename == str(tmp_path / 'file')
+  assert precious.read_text() == 'mine'
+  atomic.write_bytes(tmp_path / 'file', b'content')
+  assert precious.read_text() == 'mine'
 
 
 # ------------------------------------------------------- kills and limits ----

@@ -15,7 +15,10 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags
 
+from worldmodels.agents.programs import config_flag
+from worldmodels.agents.programs import launch
 from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
@@ -123,6 +126,351 @@ def case(*args, **variables):
   return Case(tuple(flags), says, variables)
 
 
+# ------------------------------------------ values, keys, flags and configs ---
+#
+# Of `train`, answered in this process by the function that the program calls to
+# parse its flags. A row is a line; tests of whole programs are below.
+
+
+def value(config, key, text, right):
+  """A value out of its range, and the range that the line has to name."""
+  return Row(
+    (f'--config={config}:debug', f'--config.{key}={text}'),
+    (f'error: {key} is ', f'; it is {right}'),
+  )
+
+
+def each(config, key, text, right):
+  """A tuple with a part out of its range."""
+  return Row(
+    (f'--config={config}:debug', f'--config.{key}={text}'),
+    (f'error: {key} is ', f'; each part is {right}'),
+  )
+
+
+def flag(*arguments_and_says):
+  """Flags, and what the line says."""
+  *arguments, says = arguments_and_says
+  return Row(tuple(arguments), (says,))
+
+
+def lines(body, says):
+  """A file of configs whose get_config, which starts from debug, does this."""
+  text = (
+    'from ml_collections import config_dict\n'
+    'from worldmodels.configs import dreamer, planet\n\n'
+    "def get_config(preset='debug'):\n"
+    '  config = planet.get_config(preset)\n'
+    f'  {body}\n'
+    '  return config\n'
+  )
+  return file(text, says)
+
+
+def file(text, says):
+  """A file of configs."""
+  return Row(('--config=mine.py',), ('error: ', says), text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """Flags of train, what the line has to say, and the text of mine.py."""
+
+  flags: tuple
+  says: tuple
+  text: str = ''
+
+  def __str__(self):
+    shown = self.text.removesuffix('\n  return config\n').splitlines()[-1:]
+    return ' '.join([*self.flags[-1:], *shown])
+
+
+RATE = 'above 0, at most 1'
+DECAY = '0 to below 1'
+WEIGHT = '0 to 1000000'
+ACTOR = 'learner.actor.distributions'
+TABLE = [
+  # Rates, clips, decays and weights.
+  value('planet', 'optimizer.rate', '-1e-3', RATE),
+  value('planet', 'optimizer.rate', '0', RATE),
+  value('planet', 'optimizer.rate', 'nan', RATE),
+  value('planet', 'optimizer.rate', 'inf', RATE),
+  value('planet', 'optimizer.rate', '1e4', RATE),
+  value('planet', 'optimizer.epsilon', '0', RATE),
+  value('planet', 'optimizer.epsilon', '-1', RATE),
+  value('planet', 'optimizer.clip', '-1', 'above 0, at most 1000000000'),
+  value('planet', 'optimizer.clip', '0', 'above 0, at most 1000000000'),
+  value('planet', 'optimizer.clip', 'nan', 'above 0, at most 1000000000'),
+  value('planet', 'optimizer.clip', '1e38', 'above 0, at most 1000000000'),
+  value('planet', 'optimizer.warmup', '-1', '0 to 1000000000'),
+  value('planet', 'optimizer.average', '1', DECAY),
+  value('planet', 'optimizer.average', '1.5', DECAY),
+  value('planet', 'optimizer.average', '-0.1', DECAY),
+  value('planet', 'kl.scale', '-1', WEIGHT),
+  value('planet', 'kl.scale', 'nan', WEIGHT),
+  value('planet', 'kl.free_nats', '-3', WEIGHT),
+  value('planet', 'kl.prior_scale', '-0.5', WEIGHT),
+  value('planet', 'kl.posterior_scale', 'inf', WEIGHT),
+  value('planet', 'kl.free', 'foo', 'one of step, mean, side'),
+  value('planet', 'overshooting.steps', '-1', '0 to 10000'),
+  value('planet', 'overshooting.kl', '-1', WEIGHT),
+  value('planet', 'overshooting.reward', 'nan', WEIGHT),
+  value('planet', 'overshooting.image', '-2', WEIGHT),
+  # A run.
+  value('planet', 'seed', '-1', '0 to 4294967295'),
+  value('planet', 'seed', '4294967296', '0 to 4294967295'),
+  value('planet', 'preset', '', 'not empty'),
+  value('planet', 'task', '', 'not empty'),
+  value('planet', 'agent.kind', 'plante', 'one of dreamer, planet, uniform,'),
+  value('planet', 'agent.kind', 'critic', 'one of dreamer, planet, uniform,'),
+  value('planet', 'exploration', '-0.5', '0 to 1'),
+  value('planet', 'exploration', '3', '0 to 1'),
+  value('planet', 'train.episodes', '0', 'at least 1'),
+  value('planet', 'train.episodes', '1', 'at least train.seed_episodes (2)'),
+  value('planet', 'train.seed_episodes', '0', 'at least 1'),
+  value('planet', 'train.updates', '-1', '1 to 1000000'),
+  value('planet', 'train.first_updates', '-1', '0 to 1000000'),
+  value('planet', 'train.batch', '0', '1 to 65536'),
+  value('planet', 'train.batch', '100000', '1 to 65536'),
+  value('planet', 'train.length', '1', '2 to 10000'),
+  value('planet', 'train.length', '4', 'more than overshooting.steps + 1 (4)'),
+  value('planet', 'train.length', '100000', '2 to 10000'),
+  value('planet', 'train.checkpoints', '0', '1 to 1000'),
+  value('planet', 'store.capacity', '-1', 'at least 0'),
+  value('planet', 'store.memory_mb', '-1', 'at least 1'),
+  value('planet', 'store.memory_mb', '0', 'at least 1'),
+  value('planet', 'evaluate.every', '0', 'at least 1'),
+  value('planet', 'evaluate.episodes', '0', '1 to 10000'),
+  value('planet', 'evaluate.last_episodes', '-1', '1 to 10000'),
+  value('planet', 'evaluate.context', '0', '1 to 10000'),
+  value('planet', 'evaluate.horizon', '1000000', '1 to 10000'),
+  value('planet', 'environment.action_repeat', '-2', '0 to 1000'),
+  value('planet', 'environment.action_repeat', '1000000', '0 to 1000'),
+  value('planet', 'environment.size', '0', '8 to 1024'),
+  value('planet', 'environment.size', '-64', '8 to 1024'),
+  value('planet', 'environment.quality', 'good', 'one of exact, near, fast'),
+  each('planet', 'environment.vectors', '(1, 2)', 'a name, in quotes'),
+  each('planet', 'environment.vectors', '', 'not empty'),
+  # The model.
+  value('planet', 'encoder.kind', 'conv', 'one of convolutional, spatial'),
+  value('planet', 'encoder.bits', '9', '1 to 8'),
+  value('planet', 'encoder.bits', '0', '1 to 8'),
+  value('planet', 'encoder.bits', '-3', '1 to 8'),
+  value('planet', 'encoder.kernel', '200', '1 to 64'),
+  value('planet', 'encoder.kernel', '0', '1 to 64'),
+  each('planet', 'encoder.channels', '(-8,16)', '1 to 4096'),
+  each('planet', 'encoder.channels', '(0,)', '1 to 4096'),
+  value('planet', 'encoder.points', '0', '1 to 4096'),
+  value('planet', 'encoder.sharpness', '1e400', 'above 0, at most 1000'),
+  value('planet', 'encoder.sharpness', '-1', 'above 0, at most 1000'),
+  value('planet', 'encoder.whiten', '-1', '0 to 1000'),
+  value('planet', 'encoder.precision', 'float12', 'one of float32, mixed_bf'),
+  value('planet', 'dynamics.kind', 'ssm', 'one of rssm, or module:name'),
+  value('planet', 'dynamics.latent', 'gauss', 'one of gaussian, determin'),
+  value('planet', 'dynamics.deter', '0', '1 to 65536'),
+  value('planet', 'dynamics.stoch', '-5', '1 to 65536'),
+  value('planet', 'dynamics.hidden', '0', '1 to 65536'),
+  value('planet', 'dynamics.cell', 'lstm', 'one of gru, layer_norm_gru'),
+  value('planet', 'dynamics.min_std', '-1', '0 to 100'),
+  value('planet', 'dynamics.classes', '1', '2 to 65536'),
+  value('planet', 'dynamics.unimix', '2', DECAY),
+  value('planet', 'heads.image.kind', 'draw', 'one of bernoulli, convolut'),
+  flag(
+    DEBUG, '--config.heads.image.kind=none', 'heads.image.kind is none; every'
+  ),
+  flag(
+    DEBUG, '--config.heads.reward.kind=none', 'heads.reward.kind is none; ev'
+  ),
+  value('planet', 'heads.image.share', '0', RATE),
+  value('planet', 'heads.image.share', '2', RATE),
+  value('planet', 'heads.image.share', '-1', RATE),
+  value('planet', 'heads.image.width', '0', 'above 0, at most 10'),
+  value('planet', 'heads.image.side', '0', '1 to 512'),
+  value('planet', 'heads.reward.kind', 'norm', 'one of bernoulli, convolut'),
+  value('planet', 'heads.reward.scale', '-10', WEIGHT),
+  value('planet', 'heads.reward.std', '0', 'above 0, at most 1000'),
+  value('planet', 'heads.reward.std', '-1', 'above 0, at most 1000'),
+  value('planet', 'heads.reward.layers', '-1', '0 to 64'),
+  value('planet', 'heads.reward.bins', '1', '3 to 65535'),
+  value('planet', 'heads.reward.limit', '100', 'above 0, at most 80'),
+  value('planet', 'heads.reward.normalization', 'batch', 'one of none, layer'),
+  value('planet', 'heads.discount.kind', 'Bernoulli', 'one of auto, none, b'),
+  value('planet', 'heads.discount.units', '0', '1 to 65536'),
+  flag(
+    *('--config=planet:paper', '--config.heads.image.start=3'),
+    'heads.image.start is 3; it is one of 1, 4',
+  ),
+  flag(
+    *('--config=planet:paper', '--config.encoder.kernel=40'),
+    'encoder.kernel is 40; convolution 2 of encoder.channels gets a map of 13',
+  ),
+  flag(
+    *('--config=planet:paper', '--config.heads.image.channels=()'),
+    'heads.image.channels is (); from a start of 1 it has 3 parts',
+  ),
+  flag(
+    *('--config=planet:paper', '--config.environment.size=84'),
+    'environment.size is 84; heads.image draws 64 x 64',
+  ),
+  flag(
+    *(DEBUG, '--config.environment.size=84'),
+    'heads.image draws 64 x 64, its side (16) doubled by each of its channels',
+  ),
+  flag(
+    *('--config=dreamer:v3', '--config.heads.reward.bins=4'),
+    'heads.reward.bins is 4; it is odd',
+  ),
+  # Acting.
+  value('planet', 'planner.kind', 'cme', 'one of auto, categorical_cem, cem'),
+  value('planet', 'planner.horizon', '0', '1 to 10000'),
+  value('planet', 'planner.iterations', '0', '1 to 10000'),
+  value('planet', 'planner.candidates', '0', '1 to 1000000'),
+  value('planet', 'planner.elites', '0', '1 to 1000000'),
+  value('planet', 'planner.elites', '13', '1 to planner.candidates (12)'),
+  value('planet', 'planner.spread', '0', 'above 0, at most 100'),
+  value('planet', 'planner.min_std', '-1', '0 to 100'),
+  value('dreamer', 'planner.proposals', '-1', '0 to 1000000'),
+  value('dreamer', 'acting', 'both', 'one of policy, planner'),
+  value('dreamer', 'exploring', 'actor', 'one of policy, planner'),
+  value('dreamer', 'learner.kind', 'critic', 'one of actor_critic, or module'),
+  value('dreamer', 'learner.horizon', '0', '1 to 10000'),
+  value('dreamer', 'learner.gamma', '2', '0 to 1'),
+  value('dreamer', 'learner.gamma', '-0.1', '0 to 1'),
+  value('dreamer', 'learner.lambda_', '1.1', '0 to 1'),
+  value('dreamer', 'learner.starts', '-1', 'at least 0'),
+  value('dreamer', 'learner.gradient', 'path', 'one of pathwise, reinforce'),
+  value('dreamer', 'learner.mix', '2', '0 to 1'),
+  value('dreamer', 'learner.entropy', '-1', WEIGHT),
+  value('dreamer', 'learner.normalize', 'nan', WEIGHT),
+  value('dreamer', 'learner.normalize_decay', '1', DECAY),
+  value('dreamer', 'learner.actor.kind', 'normal', 'one of auto, bounded_n'),
+  value('dreamer', 'learner.actor.continuous', 'auto', 'one of bounded_norm'),
+  value('dreamer', 'learner.actor.units', '0', '1 to 65536'),
+  value('dreamer', 'learner.actor.optimizer.rate', '-1', RATE),
+  value('dreamer', f'{ACTOR}.one_hot.unimix', '2', DECAY),
+  value('dreamer', f'{ACTOR}.truncated_normal.min_std', '0', 'above 0'),
+  value('dreamer', f'{ACTOR}.tanh_normal.mean_scale', '0', 'above 0'),
+  value('dreamer', f'{ACTOR}.bounded_normal.min_std', '2', 'at most max_std'),
+  value('dreamer', 'learner.critic.kind', 'norm', 'one of bernoulli, convol'),
+  value('dreamer', 'learner.critic.slow', 'fast', 'one of none, target, reg'),
+  value('dreamer', 'learner.critic.slow_every', '0', '1 to 1000000'),
+  value('dreamer', 'learner.critic.slow_share', '0', RATE),
+  value('dreamer', 'learner.critic.optimizer.clip', 'nan', 'above 0, at most'),
+  # Types.
+  flag(DEBUG, '--config.train.updates=1e2', 'updates=1e2: invalid literal'),
+  flag(DEBUG, '--config.train.updates=100.0', 'updates=100.0: invalid lit'),
+  flag(DEBUG, '--config.train.batch=True', 'train.batch=True: invalid lit'),
+  flag(DEBUG, '--config.seed=None', 'config.seed=None: invalid literal'),
+  flag(DEBUG, '--config.exploration=much', 'exploration=much: could not conv'),
+  flag(DEBUG, '--config.train.overlap=no', 'overlap=no: it is true or false'),
+  flag(DEBUG, '--config.planner.sample=maybe', 'maybe: it is true or false'),
+  flag(DEBUG, '--config.encoder.channels=(8,16.5)', '16.5 is no int'),
+  flag(DEBUG, '--config.encoder.channels=(8,many)', 'encoder.channels'),
+  flag(DEBUG, '--config.train.batch', 'Missing value for flag --config.train'),
+  # Keys.
+  flag(DEBUG, '--config.dynamics.detr=8', "did you mean 'dynamics.deter'?"),
+  flag(DEBUG, '--config.trian.batch=8', "did you mean 'train.batch'?"),
+  flag(DEBUG, '--config.rssm.deter=8', "did you mean 'dynamics.deter'?"),
+  flag(DEBUG, '--config.rssm.min_std=1', "did you mean 'dynamics.min_std'?"),
+  flag(DEBUG, '--config.planner.name=cem', "did you mean 'planner.kind'?"),
+  flag(DEBUG, '--config.planner.hor=8', "did you mean 'planner.horizon'?"),
+  flag(DEBUG, '--config.opt.rate=1', "did you mean 'optimizer.rate'?"),
+  flag(DEBUG, '--config.deter=8', "did you mean 'dynamics.deter'?"),
+  flag(DEBUG, '--config.learning_speed=1', 'debug --help lists its keys'),
+  flag(DEBUG, '--config.seed.x=8', "no key 'seed.x' in the config"),
+  flag(DEBUG, '--config.dynamics=8', 'dynamics is a group of keys; set one'),
+  flag(DEBUG, '--noconfig.overlap', "did you mean 'train.overlap'?"),
+  # Flags.
+  flag(DEBUG, '--confg.seed=1', "Unknown command line flag 'confg.seed'"),
+  flag(DEBUG, '--logdri=run', "Unknown command line flag 'logdri'"),
+  flag(DEBUG, '--flagfile=absent.flags', 'Unable to open flagfile'),
+  flag('--config=planet:huge', "no preset 'huge' of planet; there are paper"),
+  flag('--config=plant:cpu', 'configs of the package are dreamer, planet'),
+  flag('--config=plant.py', "there is no file 'plant.py' in "),
+  flag('--config=', "there is no file '' in "),
+  flag('--config=planet:cpu', '--config=dreamer:hug', "no preset 'hug' of dr"),
+  # Files of configs.
+  file('def get_config() return 1', "expected ':' (mine.py, line 1)"),
+  file('RATE = 1', "has no attribute 'get_config'"),
+  file('import lab_of_nobody', "No module named 'lab_of_nobody'"),
+  file('def get_config(preset): return 1', 'required positional argument'),
+  file('def get_config(): return None', 'returns a NoneType, not a Config'),
+  file('def get_config(): return {}', 'returns a dict, not a ConfigDict'),
+  file('raise RuntimeError("no\\nway")', 'no; way (mine.py, line 1)'),
+  file('import sys\nsys.exit(0)', 'mine.py: it ends the program'),
+  lines('1 / 0', 'ZeroDivisionError: division by zero (mine.py, line 6)'),
+  lines('assert config.seed', 'AssertionError (mine.py, line 6)'),
+  lines('config.trian.batch = 8', 'trian'),
+  lines('config.train.batch = 8.5', "field 'batch'"),
+  lines('del config["train"]', "the config has no group 'train'; start from"),
+  lines('del config["heads"]', "the config has no group 'heads'; start from"),
+  lines('del config["planner"]', "the config has no group 'planner'; start"),
+  lines('del config["task"]', "the config has no key 'task'; start from a"),
+  lines('del config.train["batch"]', "the config has no key 'train.batch'"),
+  lines('del config.kl["scale"]', "the config has no key 'kl.scale'; start"),
+  lines('del config.heads["reward"]', "has no group 'heads.reward'; start"),
+  lines('config = config_dict.ConfigDict()', "has no key 'preset'; start"),
+  lines('config.agent.kind = "dreamer"', "has no group 'learner'; start"),
+  lines('config.optimizer.decay = 0.1', 'optimizer.decay is no option; there'),
+  lines('config.kl.balance = 0.8', 'kl.balance is no option; there are free,'),
+  lines('config.train.bacth = 8', 'train.bacth is no option; there are batch'),
+  lines('config.optimizer.rate = -1.0', 'optimizer.rate is -1.0; it is above'),
+  lines(
+    'config.planner = config_dict.create(kind="cem", horizon="far", sample=1)',
+    "planner.horizon is 'far'; it is a whole number",
+  ),
+  lines(
+    'config.heads.speed = config_dict.create(kind="norm", scale=1.0)',
+    "heads.speed.kind is 'norm'; it is one of none, bernoulli",
+  ),
+  lines(
+    'config.heads.speed = config_dict.create(kind="normal", scale=-1.0)',
+    f'heads.speed.scale is -1.0; it is {WEIGHT}',
+  ),
+  lines(
+    'config.agent.warmth = 5  # [0, 3] of mine\n  config.agent.warmth = 7',
+    'agent.warmth is 7; it is 0 to 3',
+  ),
+]
+
+
+@pytest.fixture
+def parse(tmp_path, monkeypatch, capsys):
+  """A function from flags of train to (status, stderr) of parsing them."""
+  monkeypatch.chdir(tmp_path)
+  config_flag.define('A config.')
+  flags.DEFINE_string('logdir', None, 'A directory.', required=True)
+
+  def parsed(*arguments):
+    argv = ['worldmodels train', '--logdir=run', *arguments]
+    monkeypatch.setattr(sys, 'argv', argv)
+    with pytest.raises(SystemExit) as caught:
+      launch._parse('planet:cpu', argv)
+    return caught.value.code, capsys.readouterr().err
+
+  yield parsed
+  for name in [*flags.FLAGS]:
+    if name.split('.')[0] in ('config', 'logdir'):
+      delattr(flags.FLAGS, name)
+  sys.modules.pop('config_config', None)  # A file is loaded into it.
+
+
+@pytest.mark.parametrize('row', TABLE, ids=str)
+def test_one_line_says_what_is_wrong(row, parse, tmp_path):
+  if row.text:
+    (tmp_path / 'mine.py').write_text(row.text)
+  status, stderr = parse(*row.flags)
+  assert status == 2 and stderr.startswith('error: ')
+  assert stderr.count('\n') == 1 and 'Traceback' not in stderr
+  for part in row.says:
+    assert part in stderr, stderr
+  assert not (tmp_path / 'run').exists()
+
+
+def test_the_table_is_long_and_has_no_row_twice():
+  assert len({*TABLE}) == len(TABLE) >= 110
+
+
 # ----------------------------------------------- a new run, quickly refused ---
 
 NEW = {
@@ -155,6 +503,7 @@ NEW = {
   'missing config file': case(
     '--config=configs/plant.py', "no file 'configs/plant.py'"
   ),
+  'empty directory': case('--logdir=', "--logdir is ''; it needs"),
   'missing config': case('--config=plant:cpu', 'of the package are'),
   'config file of something else': case(
     '--config=tests/frail_task.py', 'get_config'
@@ -166,6 +515,29 @@ NEW = {
   'quality': case('--config.environment.quality=good', 'near, fast'),
   'vector': case(
     HILL, '--config.environment.vectors=weight', 'only: position, velocity'
+  ),
+  'head without its vector': case(
+    '--config=tests/odd_configs.py:velocity',
+    'heads.velocity predicts a vector that is not observed: set '
+    "environment.vectors=('velocity',)",
+  ),
+  'planner for other actions': case(
+    *('--config.task=juggle', '--config.planner.kind=cem'),
+    "planner.kind is 'cem', but the actions of the task are discrete: set "
+    'planner.kind=auto',
+  ),
+  'actor for other actions': case(
+    *('--config=dreamer:debug', HILL, '--config.learner.actor.kind=one_hot'),
+    'are continuous: set learner.actor.kind=auto',
+  ),
+  'vector with the name of a column': case(
+    f'--config.task={STRANGE.format("Named")}',
+    "--config.environment.vectors=('action',)",
+    "its vector 'action' has a name that episodes keep",
+  ),
+  'action without room': case(
+    f'--config.task={STRANGE.format("half_bounded")}',
+    'its action has the bounds [1e+30] and [inf]: expected them nearer',
   ),
   'image of the wrong type': case(
     f'--config.task={STRANGE.format("float_image")}',
@@ -205,7 +577,7 @@ def test_a_new_run_is_refused(name, tmp_path, no_tensorflow):
   )
   assert NEW[name].says in told(done)
   # What is mended need not be put anywhere else.
-  assert not logdir.exists() or not list(logdir.iterdir())
+  assert not logdir.exists()
 
 
 @pytest.mark.parametrize('program', ['train', 'evaluate', 'video'])
@@ -406,15 +778,123 @@ def test_evaluate_needs_the_environment(name, tmp_path, no_tensorflow):
     ('dream.avi', '.webm, .mp4, .webp, .gif'),
     ('none/dream.webm', 'there is no none'),
     ('LICENSE/dream.webm', 'there is no LICENSE'),
+    ('', "--out is ''; it "),
+    ('folder.gif', 'folder.gif: that is a directory; it is a file to write'),
+    ('fifo.gif', 'fifo.gif: that is no regular file; it is a file to write'),
+    ('/proc/dream.gif', '--out=/proc/dream.gif: '),
+    (f'{"a" * 300}.gif', '.gif: File name too long'),
+    ('~nobody_of_this_name/dream.gif', 'there is no such user'),
   ],
 )
 def test_a_film_that_cannot_be_written(out, says, tmp_path, no_tensorflow):
   logdir = begun(tmp_path / 'run')
+  if out.startswith('f'):
+    out = tmp_path / out
+    out.mkdir() if out.stem == 'folder' else os.mkfifo(out)
+  before = contents(tmp_path)
   done = run(
     'video', f'--logdir={logdir}', f'--out={out}', path=[no_tensorflow]
   )
   assert says in told(done) and not done.stdout
-  assert not (ROOT / out).exists()
+  assert contents(tmp_path) == before and not list(ROOT.glob('*.tmp'))
+
+
+VIDEO = {
+  'not a number': case('--fps=nan', '--fps=nan: it is a number from 0.1'),
+  'endless': case('--fps=inf', '--fps=inf'),
+  'too slow': case('--fps=0', '--fps=0'),
+  'no context': case('--context=0', '--context=0'),
+  'no horizon': case('--horizon=0', '--horizon=0'),
+  'no scale': case('--scale=0', '--scale=0'),
+  'too many': case('--episodes=17', '--episodes=17'),
+  'checkpoint': case('--checkpoint=-1', '--checkpoint=-1'),
+}
+EVALUATION = {
+  'too many': case('--parallel=1000', '--parallel=1000'),
+  'too long': case('--episodes=1000000000', '--episodes=1000000000'),
+  'seed': case('--seed=-1', '--seed=-1'),
+  'seed beyond': case('--seed=4294967296', '--seed=4294967296'),
+  'checkpoint': case('--checkpoint=-1', '--checkpoint=-1'),
+}
+
+
+@pytest.mark.parametrize(
+  'program,flags,says',
+  [
+    (program, found.flags, found.says)
+    for program, cases in (('video', VIDEO), ('evaluate', EVALUATION))
+    for found in cases.values()
+  ],
+)
+def test_values_that_a_flag_cannot_have(
+  program, flags, says, tmp_path, no_tensorflow
+):
+  logdir = begun(tmp_path / 'run')
+  done = run(program, f'--logdir={logdir}', *flags, path=[no_tensorflow])
+  assert says in told(done) and not done.stdout
+
+
+@pytest.mark.parametrize('program', ['train', *BOTH])
+@pytest.mark.parametrize('logdir', ['', ' ', '~nobody_of_this_name/run'])
+def test_a_logdir_that_is_none(program, logdir, no_tensorflow):
+  flags = [DEBUG, HILL] if program == 'train' else []
+  before = os.listdir(ROOT)
+  done = run(program, f'--logdir={logdir}', *flags, path=[no_tensorflow])
+  assert f'--logdir is {logdir!r}; ' in told(done)
+  assert os.listdir(ROOT) == before
+
+
+@pytest.mark.parametrize('program', BOTH)
+def test_paths_from_home(program, tmp_path, no_tensorflow):
+  """A shell leaves the ~ of --flag=~/x to the program."""
+  flags = ['--out=~/films/dream.gif'] if program == 'video' else []
+  (tmp_path / 'films').mkdir()
+  done = run(
+    program,
+    '--logdir=~/runs/none',
+    *flags,
+    path=[no_tensorflow],
+    HOME=str(tmp_path),
+  )
+  assert f'{tmp_path}/runs/none holds no config.json' in told(done)
+
+
+def test_a_run_and_a_config_from_home(tmp_path, no_tensorflow):
+  (tmp_path / 'mine.py').write_text(
+    'from worldmodels.configs import planet\nget_config = planet.get_config\n'
+  )
+  logdir = begun(tmp_path / 'run')
+  done = run(
+    'train',
+    '--config=~/mine.py:debug',
+    '--config.task=nohill',
+    '--logdir=~/run',
+    path=[no_tensorflow],
+    HOME=str(tmp_path),
+  )
+  assert f'{logdir} is a run of another config (task: cart' in told(done)
+
+
+@pytest.mark.parametrize('program', ['train', *BOTH])
+def test_a_run_with_files_that_lie(program, tmp_path, no_tensorflow):
+  """One is enough; run_directory_test and checkpoint_files_test have more."""
+  flags = [DEBUG, HILL] if program == 'train' else []
+  for number, (name, content, says) in enumerate(
+    [
+      ('config.json', os.mkfifo, 'is a FIFO, not a regular file'),
+      ('config.json', b'{"agent": 1}', "it has no key 'task'"),
+      ('checkpoints/00000010/counters.json', b'{}', 'has no key updates'),
+      ('checkpoints/00000010/variables.npz', os.mkfifo, 'is a FIFO'),
+    ]
+  ):
+    logdir = begun(tmp_path / str(number), checkpoints=[10], task='hill')
+    (logdir / name).unlink()
+    if callable(content):
+      content(logdir / name)
+    else:
+      (logdir / name).write_bytes(content)
+    done = run(program, f'--logdir={logdir}', *flags, path=[no_tensorflow])
+    assert says in told(done)
 
 
 @pytest.mark.parametrize('program', ['train', *BOTH])

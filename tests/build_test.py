@@ -121,6 +121,30 @@ def test_an_agent_fits_its_spec(configs, kind):
   assert agent.model.keys == ('image', 'reward')
 
 
+@pytest.mark.parametrize('ends_early', [False, True])
+@pytest.mark.parametrize('discrete', [False, True])
+def test_kinds_are_chosen_by_the_task(discrete, ends_early):
+  config = dreamer.get_config('v3')
+  config.heads.discount.kind = 'auto'  # DreamerV3 itself always has the head.
+  asked = config.copy_and_resolve_references()
+  found = build.chosen(config, Spec(3, discrete), ends_early)
+  assert found.planner.kind == ('categorical_cem' if discrete else 'cem')
+  actor = 'one_hot' if discrete else 'bounded_normal'
+  assert found.learner.actor.kind == actor
+  assert found.heads.discount.kind == ('bernoulli' if ends_early else 'none')
+  # The config that it came from can be given to another task.
+  assert config == asked
+  # What was chosen is not chosen again.
+  assert build.chosen(found, Spec(3, not discrete), not ends_early) == found
+
+
+def test_a_config_without_those_groups_has_nothing_to_choose():
+  config = planet.get_config('debug')
+  del config['planner']
+  del config.heads['discount']
+  assert build.chosen(config, ONE, True) == config
+
+
 def test_building_changes_nothing_of_the_config():
   config = planet.get_config('debug')
   build.agent(config, ONE)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import checkpoint_files
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -21,6 +23,15 @@ SAVE_TWO = """
 import sys
 from tests import checkpoint_test
 for updates in (1, 2):
+  checkpoint_test.save(sys.argv[1], updates, keep=1)
+"""
+
+# Saves 80 and keeps one.
+SAVE_MANY = """
+import os, sys
+from tests import checkpoint_test
+os.fsync = lambda file: None
+for updates in range(2, 82):
   checkpoint_test.save(sys.argv[1], updates, keep=1)
 """
 
@@ -86,6 +97,153 @@ def test_saving_again_replaces(tmp_path):
   checkpoint.save(tmp_path, variables(7), counters(5))
   save(tmp_path, 5)
   assert restored(tmp_path) == (5, [])
+
+
+def test_one_of_the_same_number_is_there_at_every_moment(tmp_path, monkeypatch):
+  """Also for who looks while the only one is replaced, or after a kill."""
+  save(tmp_path, 5, keep=1)
+  found = []
+
+  def looking(function):
+    def look(*arguments, **options):
+      for _ in range(2):
+        count, lines = restored(tmp_path)
+        assert not lines
+        found.append((count, len(checkpoint.complete(tmp_path))))
+        if len(found) % 2:
+          done = function(*arguments, **options)
+      return done
+
+    return look
+
+  monkeypatch.setattr(os, 'rename', looking(os.rename))
+  monkeypatch.setattr(shutil, 'rmtree', looking(shutil.rmtree))
+  save(tmp_path, 5, keep=1)
+  assert {count for count, _ in found} == {5} and (5, 2) in found
+  assert [path.name for path in tmp_path.iterdir()] == ['00000005']
+
+
+def test_what_a_kill_left_beside_one_of_its_number_replaces_it(tmp_path):
+  save(tmp_path, 5)
+  (tmp_path / '00000005' / 'variables.npz').write_bytes(b'PK')
+  save(tmp_path / 'other', 5)
+  (tmp_path / 'other' / '00000005').rename(tmp_path / '00000005.new')
+  (tmp_path / 'other').rmdir()
+  assert restored(tmp_path) == (5, [])
+  assert restored(tmp_path, 5) == (5, [])
+  save(tmp_path, 10)
+  assert sorted(os.listdir(tmp_path)) == ['00000005', '00000010']
+  assert restored(tmp_path, 5) == (5, [])
+
+
+def test_a_folder_that_is_no_checkpoint_is_none(tmp_path):
+  """Neither is it counted among those that are kept."""
+  save(tmp_path, 5)
+  (tmp_path / '99999999').mkdir()
+  count, lines = restored(tmp_path)
+  assert count == 5 and len(lines) == 1 and '99999999 is damaged' in lines[0]
+  assert checkpoint.check(tmp_path) == counters(5)
+  with pytest.raises(checkpoint.CheckpointError, match='; there: 5$'):
+    checkpoint.check(tmp_path, 7)
+  save(tmp_path, 10, keep=1)
+  assert restored(tmp_path)[0] == 10
+  assert sorted(os.listdir(tmp_path)) == ['00000010', '99999999']
+  assert checkpoint.last_whole(tmp_path) == str(tmp_path / '00000010')
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_what_is_not_finite_is_no_checkpoint(bad, tmp_path):
+  save(tmp_path, 5, keep=1)
+  mine = variables(10)
+  mine[1].value[2] = mine[3].value[0] = bad
+  message = (
+    r'2 of 4 variables are not finite any more \(the first is model\.bias\).*'
+    f'last good one is {tmp_path}/00000005: lower optimizer.rate'
+  )
+  for use in (
+    lambda: checkpoint.save(tmp_path, mine, counters(10), keep=1),
+    lambda: checkpoint.check_finite(tmp_path, mine),
+  ):
+    with pytest.raises(checkpoint.CheckpointError, match=message) as caught:
+      use()
+    assert '\n' not in str(caught.value)
+  assert os.listdir(tmp_path) == ['00000005']
+  assert restored(tmp_path) == (5, [])
+  checkpoint.check_finite(tmp_path, variables(10))
+
+
+def test_one_that_is_not_finite_is_passed_over(tmp_path):
+  """There are some of before it was looked at."""
+  save(tmp_path, 5)
+  values = checkpoint.by_path(variables(10))
+  values['model.bias'][2] = np.nan
+  (tmp_path / '00000010').mkdir()
+  checkpoint_files.write(tmp_path / '00000010', values, counters(10))
+  count, lines = restored(tmp_path)
+  assert count == 5 and '1 of 4 variables are not finite' in lines[0]
+
+
+def test_counters_of_nothing_do_not_start_a_run_anew(tmp_path):
+  save(tmp_path, 5)
+  save(tmp_path, 10)
+  for updates in (10, 5):
+    (tmp_path / f'{updates:08d}' / 'counters.json').write_text('{}')
+  with pytest.raises(checkpoint.CheckpointError, match='all 2 are damaged'):
+    restored(tmp_path)
+
+
+# ------------------------------------------------ read while a run goes on ---
+
+
+def test_a_reader_finds_the_one_that_came_meanwhile(tmp_path, monkeypatch):
+  """One is kept; what the reader saw is gone when it opens it, twice."""
+  read, reads = checkpoint_files.read, []
+
+  def late(path, updates):
+    reads.append(updates)
+    if len(reads) < 3:
+      save(tmp_path, updates + 1, keep=1)
+    return read(path, updates)
+
+  save(tmp_path, 5, keep=1)
+  monkeypatch.setattr(checkpoint_files, 'read', late)
+  assert restored(tmp_path) == (7, [])
+  assert reads == [5, 6, 7]
+  # Also one of the same number.
+  del reads[1:]
+  monkeypatch.setattr(checkpoint_files, 'read', once_replaced(tmp_path, read))
+  assert restored(tmp_path) == (7, [])
+
+
+def once_replaced(directory, read):
+  """A `read` before which, the first time, another program replaces it."""
+  done = []
+
+  def late(path, updates):
+    if not done:
+      done.append(path)
+      save(directory, updates, keep=1)
+      raise FileNotFoundError(path)
+    return read(path, updates)
+
+  return late
+
+
+def test_readers_beside_a_writer_find_one_at_every_look(tmp_path):
+  save(tmp_path, 1, keep=1)
+  writer = subprocess.Popen(
+    [sys.executable, '-c', SAVE_MANY, tmp_path], cwd=ROOT
+  )
+  counts = []
+  try:
+    while writer.poll() is None:
+      count, lines = restored(tmp_path)
+      assert not lines
+      counts.append(count)
+  finally:
+    writer.kill()
+    writer.wait()
+  assert counts == sorted(counts) and len(set(counts)) > 5
 
 
 def test_order_is_that_of_numbers(tmp_path):

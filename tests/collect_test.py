@@ -113,6 +113,18 @@ def test_a_seed_for_each_environment():
     collect.rollouts(Actor(), [World(2), World(2)], [1])
 
 
+def test_actions_are_kept_as_they_were_taken():
+  """Whoever acts may write them into the same array at each step."""
+  reused = np.zeros([1, A], np.float32)
+
+  def act(observation, is_first, step):
+    reused[:] = (step + 1) / 10
+    return reused
+
+  (episode,) = collect.rollouts(act, [World(3)], [0])
+  np.testing.assert_allclose(episode['action'][:, 0], [0, 0.1, 0.2, 0.3])
+
+
 def test_numbers_that_are_not_finite_are_refused():
   world = World(2)
   with pytest.raises(ValueError, match='not finite'):
@@ -298,3 +310,28 @@ def test_a_worker_that_always_fails_is_an_error():
   with pytest.raises(workers.WorkerError, match='the worker died'):
     gather([Frail(99)], [5], log=lines.append)
   assert len(lines) == collect.ATTEMPTS - 1
+
+
+# --------------------------------------------------------------- stopping ----
+
+
+class Stopping(Frail):
+  """Tells its collector to stop in its second step, and may fail then."""
+
+  def receive(self):
+    if self._step == 1:
+      self.collector.stop()
+    return super().receive()
+
+
+@pytest.mark.parametrize('failures', [0, 1])
+def test_a_stopped_episode_ends_with_its_step_and_no_worker_is_restarted(
+  failures,
+):
+  lines, world = [], Stopping(failures)
+  collector = collect.Collector(uniform.Agent(spec=SPEC), [world], lines.append)
+  world.collector = collector
+  for _ in range(2):
+    with pytest.raises(collect.Stopped):
+      list(collector.collect([5, 6], seed, True))
+  assert world.restarts == 0 and not lines

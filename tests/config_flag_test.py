@@ -8,6 +8,7 @@ import ml_collections
 import pytest
 from absl import flags
 
+from worldmodels import errors
 from worldmodels.agents.programs import config_flag
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -92,6 +93,8 @@ def test_what_is_neither_names_what_there_is(value):
     ('import lab_of_nobody', "No module named 'lab_of_nobody'"),
     ('LEARNING_RATE = 1', "has no attribute 'get_config'"),
     ('raise NameError', 'NameError'),
+    ('x = 1\n1 / 0', 'ZeroDivisionError: division by zero (bad.py, line 2)'),
+    ('import sys\nsys.exit(0)', 'it ends the program'),
   ],
 )
 def test_a_file_that_makes_none(text, says, mine):
@@ -165,6 +168,9 @@ def test_what_is_no_flag_is_handed_back(monkeypatch):
     ('--config.deter=8', "did you mean 'dynamics.deter'?"),
     ('--config.rssm.deter=8', "did you mean 'dynamics.deter'?"),
     ('--config.seed.x=8', "no key 'seed.x'"),
+    ('--config.planner.name=cem', "did you mean 'planner.kind'?"),
+    ('--config.behaviour.gamma=1', "no key 'behaviour.gamma'"),
+    ('--config.eval.hor=8', "did you mean 'evaluate.horizon'?"),
     ('--noconfig.overlap', "did you mean 'train.overlap'?"),
     (
       '--config.dynamics=8',
@@ -178,6 +184,48 @@ def test_a_wrong_key_is_answered_with_the_nearest(flag, says, parse):
   with pytest.raises(config_flag.FlagError) as caught:
     parse(flag)
   assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'flag', ['--config.learning_speed=1', '--config.foo.bar=1', '--config.a=1']
+)
+def test_a_key_like_no_other_gets_no_hint(flag, parse):
+  with pytest.raises(config_flag.FlagError) as caught:
+    parse(flag)
+  assert 'did you mean' not in str(caught.value)
+  assert str(caught.value).endswith(
+    '; --config=planet:debug --help lists its keys'
+  )
+
+
+@pytest.mark.parametrize(
+  'flag,says',
+  [
+    ('--config.optimizer.rate=-1', 'optimizer.rate is -1.0; it is above 0'),
+    ('--config.train.length=2', 'train.length is 2; it is more than overshoo'),
+  ],
+)
+def test_values_are_checked(flag, says, parse):
+  """All of those are in bad_input_test."""
+  with pytest.raises(errors.UserError) as caught:
+    parse(flag)
+  assert says in str(caught.value)
+
+
+@pytest.mark.parametrize('value', [5, 6])
+def test_the_comments_of_a_users_file_count(value, parse, mine):
+  text = MINE.replace(
+    '  return', '  config.planner.width = 3  # [1, 5] nodes\n  return'
+  )
+  (mine / 'wide.py').write_text(text)
+  shown = config_flag.describe('wide.py:a')
+  assert 'planner.width=3' in shown and '[1, 5] nodes' in shown
+  arguments = ('--config=wide.py:a', f'--config.planner.width={value}')
+  if value == 5:
+    assert parse(*arguments).planner.width == 5
+    return
+  with pytest.raises(errors.UserError, match='width is 6; it is 1 to 5'):
+    parse(*arguments)
 
 
 @pytest.mark.parametrize(

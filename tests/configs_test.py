@@ -1,28 +1,34 @@
 """Every file in configs/ is under these tests as soon as it exists."""
 
 import ast
+import collections
 import functools
 import importlib
 import inspect
-import io
 import json
 import pathlib
 import pkgutil
 import textwrap
-import tokenize
 
 import ml_collections
 import pytest
 
 from worldmodels import configs
 from worldmodels import kinds
+from worldmodels import latents
 from worldmodels import losses
+from worldmodels import nets
+from worldmodels.agents import critic
+from worldmodels.agents import dreamer
 from worldmodels.agents.actor import Actor
 from worldmodels.agents.critic import Critic
+from worldmodels.agents.learners import actor_critic
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.agents.planner import Planner
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import config_keys
+from worldmodels.data import rendering
 from worldmodels.encoder import Encoder
 from worldmodels.spec import Spec
 
@@ -103,31 +109,8 @@ def test_an_agent_is_made_of_it(name, preset):
 
 def commented(source):
   """Yields (key, whether a comment is beside it) of each place it is set."""
-  lines = {
-    token.start[0]
-    for token in tokenize.generate_tokens(io.StringIO(source).readline)
-    if token.type == tokenize.COMMENT
-  }
-
-  def within(key, node):
-    if isinstance(node, ast.Call):  # dict(...), config_dict.create(...)
-      for argument in node.args:
-        yield from within(key, argument)
-      for word in node.keywords:
-        yield from within(f'{key}.{word.arg}', word.value)
-    else:
-      yield key, bool({node.lineno, node.end_lineno} & lines)
-
-  for node in ast.walk(ast.parse(source)):
-    if isinstance(node, ast.Assign):
-      target, _, key = ast.unparse(node.targets[0]).partition('.')
-      if target == 'config' and key:
-        yield from within(key, node.value)
-    elif isinstance(node, ast.Call):  # config.KEY.update(...)
-      target, _, key = ast.unparse(node.func).partition('.')
-      group, _, update = key.rpartition('.')
-      if target == 'config' and update == 'update':
-        yield from within(group, node)
+  for key, _, comment in config_keys.places(source):
+    yield key, bool(comment)
 
 
 @functools.cache
@@ -175,6 +158,68 @@ config.dynamics.update(
     'dynamics.deter': True,
     'dynamics.stoch': False,
   }
+
+
+# ------------------------------------------------------- types and ranges ----
+
+# Text that no list of choices could hold: names of tasks, cameras and presets,
+# and what Keras calls its activations and initializers.
+FREE = ('task', 'camera', 'preset', 'activation', 'initializer')
+
+
+@pytest.mark.parametrize('name,preset', PRESETS)
+def test_every_key_has_a_type_and_a_range(name, preset):
+  """A number an interval, a word choices, a tuple that of its parts."""
+  keys = config_keys.of_package()
+  lacking = []
+  for path, value in leaves(config_of(name, preset)).items():
+    key = keys.get(path)
+    free = type(value) is bool or path.split('.')[-1] in (*FREE, 'vectors')
+    right = (
+      config_keys.Choices
+      if isinstance(value, str)
+      else (config_keys.Interval, config_keys.Choices)
+    )
+    if key is None or key.type is None or key.problem(value):
+      lacking.append(path)
+    elif not free and not isinstance(key.range, right):
+      lacking.append(path)
+  assert lacking == []
+
+
+def test_a_range_is_stated_once():
+  """Two of them would come to differ."""
+  stated = collections.Counter(
+    key
+    for config in CONFIGS.values()
+    for key, _, comment in config_keys.places(inspect.getsource(config))
+    if config_keys.read(f'config.x = 0  # {comment}')['x'].range
+  )
+  assert [key for key, count in stated.items() if count > 1] == []
+  there = {
+    key for name, preset in both() for key in leaves(config_of(name, preset))
+  }
+  assert stated.keys() <= there
+
+
+def both():
+  return [param.values for param in PRESETS]
+
+
+def test_choices_are_those_of_the_code():
+  keys = config_keys.of_package()
+  for key, choices in {
+    'dynamics.latent': latents.LATENTS,
+    'encoder.normalization': nets.NORMALIZATIONS,
+    'environment.quality': tuple(rendering.QUALITIES),
+    'kl.free': losses.FREE_FORMS,
+    'acting': dreamer.ACTING,
+    'exploring': dreamer.ACTING,
+    'learner.gradient': actor_critic.GRADIENTS,
+    'learner.critic.slow': critic.SLOW,
+    'dynamics.cell': tuple(nets._CELLS),
+  }.items():
+    assert keys[key].range == config_keys.Choices(choices), key
 
 
 # -------------------------------------------------------------- dead keys ----
@@ -230,6 +275,8 @@ def part(config, key):
 
 def component_keys(config):
   """The keys of the config that something an agent is made of takes."""
+  # With all that `auto` may stand for, but for the other kind of actions.
+  config = build.chosen(config, Spec(actions=1), ends_early=True)
   found = set()
 
   def give(key, *functions, others=()):
@@ -418,6 +465,7 @@ PAPER = {
   'dynamics.stoch': 30,
   'dynamics.min_std': 0.1,  # configs.py:135
   'dynamics.activation': 'relu',
+  'dynamics.fans': 'layer',
   'heads.reward.units': 300,  # configs.py:110-111; paper: 200
   'heads.reward.layers': 3,  # paper: 2
   'heads.reward.std': 1.0,
@@ -444,7 +492,7 @@ PAPER = {
   'overshooting.steps': 0,
   'overshooting.kl': 0.0,
   'overshooting.reward': 0.0,
-  'planner.kind': 'cem',
+  'planner.kind': 'cem',  # cem, where actions are continuous
   'planner.horizon': 12,  # configs.py:250,293-295
   'planner.iterations': 10,
   'planner.candidates': 1000,
@@ -458,7 +506,8 @@ PAPER = {
 
 
 def test_paper_has_the_figures_of_planets_code():
-  found = leaves(config_of('planet', 'paper'))
+  config = build.chosen(config_of('planet', 'paper'), Spec(actions=6))
+  found = leaves(config)
   assert {key: found[key] for key in PAPER} == PAPER
 
 

@@ -13,7 +13,13 @@ from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
 # Files with few tests that take minutes.
-SLOW = ('learns_test', 'resume_test', 'dreamer_run_test', 'benchmark_test')
+SLOW = (
+  'learns_test',
+  'resume_test',
+  'dreamer_run_test',
+  'benchmark_test',
+  'probe_tasks_test',
+)
 
 
 def pytest_configure(config):

@@ -134,6 +134,7 @@ def sums_in_full(layer, x):
       3, 4, 2, 'same', dtype='mixed_bfloat16'
     ),
     lambda: convolutions.TransposedConvolution(3, 4, 2, dtype='mixed_bfloat16'),
+    lambda: convolutions.Convolution(3, 4, 1, dtype='mixed_bfloat16'),
   ],
 )
 def test_the_gradient_of_a_bias_in_bfloat16_is_summed_in_float32(make):
@@ -144,10 +145,11 @@ def test_the_gradient_of_a_bias_in_bfloat16_is_summed_in_float32(make):
   np.testing.assert_allclose(found, golden, rtol=0.02)
 
 
+@pytest.mark.parametrize('run', [tf.function, lambda eager: eager])
 @pytest.mark.parametrize(
   'kind', kinds.names('worldmodels.encoders', 'ImageEncoder')
 )
-def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind):
+def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind, run):
   image = tf.random.stateless_uniform([16, 64, 64, 3], [0, 1], -0.5, 0.5)
   # ELU: where a ReLU's argument is near 0, its gradient is another one.
   options = dict(channels=(8, 16, 16, 16), activation='elu')
@@ -168,7 +170,7 @@ def test_an_encoders_gradients_in_bfloat16_are_those_in_float32(kind):
       total = tf.reduce_sum(weight * network(image))
     return tape.gradient(total, [x.value for x in network.trainable_variables])
 
-  pairs = [tf.function(gradients)(network) for network in made]
+  pairs = [run(gradients)(network) for network in made]
   largest = max(float(tf.norm(full)) for full in pairs[0])
   for variable, full, half in zip(made[0].trainable_variables, *pairs):
     # A softmax does not see the bias of its logits: that gradient is 0.

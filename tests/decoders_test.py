@@ -62,6 +62,29 @@ def test_image_from_4_doubles_four_times():
   assert len(convolutional.Head(5, **SMALL | dict(linear=0)).variables) == 8
 
 
+def test_the_first_layer_from_1_starts_as_a_transposed_convolution():
+  """Of kernel 5 from 1024 channels to 128: 3,200 inputs and 25,600 outputs."""
+  made = convolutional.Head(5)
+  kernel = next(x for x in made.variables if 'map/kernel' in x.path)
+  assert kernel.shape == (1024, 3200)
+  assert np.std(kernel) == pytest.approx((2 / 28800) ** 0.5, rel=0.02)
+
+
+def test_the_first_layer_from_4_is_linear():
+  made = convolutional.Head(
+    5, **SMALL | dict(start=4, linear=0, normalization='layer')
+  )
+  norms = {x.path.split('/')[-2] for x in made.variables if 'scale' in x.path}
+  assert norms == {'norm0', 'norm1', 'norm2'}
+  seen = []
+  made._decoder = lambda maps: seen.append(maps) or tf.zeros([2, 64, 64, 3])
+  x = features(2)
+  made.mean(x)
+  linear = tf.reshape(made._map(tf.reshape(x, [-1, 5])), seen[0].shape)
+  np.testing.assert_allclose(seen[0], linear, atol=1e-6)
+  assert np.min(seen[0]) < -0.1
+
+
 def test_image_loss_is_half_the_squared_error():
   made, x = load('convolutional from 4'), features(2)
   mean = made.mean(x)

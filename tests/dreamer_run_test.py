@@ -40,7 +40,7 @@ def test_it_goes_on_from_a_checkpoint(run, tmp_path):
   for folder, number in (('episodes', 4), ('heldout', 3)):
     resume_test.numbered(half / folder)[number].unlink()
   printed = resume_test.train(half, *FLAGS, **OPTIONS)
-  assert 'continues  after 10 updates and 4 episodes' in printed
+  assert 'continues  after 10 updates, 4 episodes' in printed
   resume_test.assert_same(half, run)
 
 

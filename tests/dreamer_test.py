@@ -176,6 +176,24 @@ def test_a_planner_is_told_what_the_learner_would_do_in_each_state():
   assert np.ptp(plan.value) > 0
 
 
+def discount(problem, seed):
+  """A planner that shows what comes after a step counts."""
+  del seed
+  action = tf.zeros([B, A])
+  return Plan(problem.start, problem.step(problem.state, action)[2])
+
+
+def test_a_planner_discounts_as_the_learner_does():
+  def change(config):
+    config.acting = 'planner'
+    config.planner.kind = 'dreamer_test:discount'
+    config.learner.gamma = 0.75
+
+  agent = make(change=change)
+  plan = agent.plan(agent.model.initial(B), SEEDS)
+  np.testing.assert_allclose(plan.value, [0.75] * B)
+
+
 @pytest.mark.parametrize('acting', dreamer.ACTING)
 def test_discrete_actions_are_one_hot(acting):
   def change(config):

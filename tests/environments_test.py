@@ -8,12 +8,15 @@ import subprocess
 import sys
 import types
 
+import dm_env
 import numpy as np
 import pytest
+from strange_tasks import Named
 
 from worldmodels import errors
 from worldmodels.data import environments
 from worldmodels.data import graphics
+from worldmodels.data import limits
 from worldmodels.data import rendering
 from worldmodels.data import resolve
 from worldmodels.data import workers
@@ -124,6 +127,27 @@ def test_choices_are_known_after_loading_anew():
   assert env.step([0, 0, 1]).observation['taken'][0] == 2
 
 
+@pytest.mark.parametrize('repeat', [1, 4])
+def test_what_a_task_does_to_arrays_stays_with_the_task(repeat):
+  """It gets the action anew at each repeat, and no row changes later."""
+  env = make('Misusing', action_repeat=repeat, vectors=['taken', 'seed'])
+  action = np.array([0.5, -0.25])
+  timesteps = [env.reset()]
+  for _ in range(2):
+    timesteps.append(env.step(action))
+  env.reset()  # The task spoils what it gave last.
+  assert action.tolist() == [0.5, -0.25]
+  np.testing.assert_array_equal(env._env.told, [[4, 0.375]] * 2 * repeat)
+  for number, timestep in enumerate(timesteps):
+    count = number * repeat
+    seen = timestep.observation
+    assert (seen['image'] == count).all()
+    assert seen['taken'].tolist() == ([4, 0.375] if number else [0, 0])
+    if number:
+      assert timestep.reward == sum(range(count - repeat + 1, count + 1))
+      assert timestep.discount == 1
+
+
 # --------------------------------------------------------------- episodes ----
 
 
@@ -156,6 +180,70 @@ def test_a_step_limit_of_the_task_is_kept_and_told():
   env.reset()
   assert [env.step(NO_ACTION).last() for _ in range(3)] == [False, False, True]
   assert make('load').step_limit is None
+
+
+def test_an_episode_may_end_early_unless_the_task_says_otherwise():
+  assert make('load').ends_early is True
+  assert make('punctual').ends_early is False
+  for task in resolve.own_tasks():
+    assert environments.make(task).ends_early is False
+
+
+def test_a_task_without_a_limit_is_cut_where_it_is_said():
+  env = make('endless', action_repeat=300)
+  assert env.step_limit is None and 'cut after 1000 env_steps' in (
+    limits.NO_LIMIT
+  )
+  env.reset()
+  steps = [env.step(NO_ACTION) for _ in range(4)]
+  assert [step.last() for step in steps] == [False, False, False, True]
+  assert [step.env_steps for step in steps] == [300, 300, 300, 100]
+  assert steps[-1].discount == 1
+
+
+@pytest.mark.parametrize(
+  'function, asked, limit, length',
+  [
+    ('endless', 7, 4, 4),  # Actions are held for two steps.
+    ('endless', 1500, 750, 750),
+    ('long', 0, None, 500),
+    ('long', 1600, 800, 800),
+    ('limited', 3, 2, 2),
+    ('limited', 8, 3, 3),  # Its own limit is 5.
+    ('limit_of_nothing', 0, None, 3),
+    ('limit_of_infinity', 0, None, 3),
+    ('limit_of_infinity', 4, 2, 2),
+  ],
+)
+def test_a_limit_that_is_asked_for(function, asked, limit, length):
+  env = make(function, step_limit=asked)
+  assert env.step_limit == limit
+  env._render = lambda: None  # Nothing has to be copied.
+  env._observations.read = lambda *arguments: {}
+  env.reset()
+  count = 1
+  while not env.step(NO_ACTION).last():
+    count += 1
+  assert count == length
+
+
+def test_a_task_that_ends_at_the_limit_has_ended():
+  env = make('ends', action_repeat=1, step_limit=3)
+  env.reset()
+  steps = [env.step(NO_ACTION) for _ in range(3)]
+  assert [step.discount for step in steps] == [1, 1, 0]
+  assert [step.last() for step in steps] == [False, False, True]
+
+
+def test_the_steps_of_the_simulator_are_counted():
+  env = make('early', action_repeat=8)
+  assert not hasattr(env.reset(), 'env_steps')
+  first, last = env.step(NO_ACTION), env.step(NO_ACTION)
+  assert (first.env_steps, last.env_steps) == (8, 1)
+  assert last.last() and last.discount == 0 and last.reward == 9
+  assert first._replace(reward=3.0).reward == 3  # It is still a named tuple.
+  kind, reward, discount, observation = last
+  assert isinstance(last, dm_env.TimeStep) and observation.keys() == {'image'}
 
 
 def test_the_action_repeat_of_a_module_is_the_default():
@@ -217,12 +305,20 @@ def test_reseeding_is_like_loading_with_that_seed(function):
   assert env.reset().observation['seed'] == 5
 
 
+@pytest.mark.parametrize('function', ['no_seed', 'number_as_seed'])
+def test_what_takes_no_seed_is_loaded_anew(function):
+  env = make(function, seed=1, vectors=['seed'])
+  assert env.reset(5).observation['seed'] == 5
+
+
 # ----------------------------------------------------------------- errors ----
 
 
 @pytest.mark.parametrize(
   'function, message',
   [
+    ('limit_of_text', "its step_limit is '12': expected a number"),
+    ('limit_of_method', 'its step_limit is <bound method'),
     ('float_image', r'image is float32 \[64, 64, 3\], expected uint8'),
     ('large_image', r'image is uint8 \[84, 84, 3\].*ask for size 84'),
     ('integers', 'expected one array of floats, or a DiscreteArray'),
@@ -245,14 +341,53 @@ def test_a_task_that_breaks_a_rule_is_refused(function, message):
     ('nan_reward', 'reward is nan'),
     ('no_reward', 'reward is None'),
     ('nan_vector', r"'taken' is \[nan, 0.0\]"),
+    ('huge_reward', 'reward is -1e.39: expected a number that float32 holds'),
+    ('huge_sum', 'reward is 6e.38: expected a number that float32 holds'),
+    ('discount_of_2', 'discount is 2: expected 0 to 1'),
+    ('longer_vector', r"'taken' has shape \[3\] but \[2\]"),
+    ('gym_reset', 'reset returned a tuple, expected a dm_env.TimeStep'),
+    ('gym_step', 'step returned a tuple, expected a dm_env.TimeStep'),
+    ('bare_image', 'its observation is a ndarray, expected a dict'),
     ('vanishing', 'promised'),
   ],
 )
 def test_what_a_task_returns_is_checked_at_every_step(function, message):
   env = make(function, vectors=['taken'])
-  with pytest.raises(environments.TaskError, match=message):
+  with pytest.raises(environments.TaskError, match=message) as caught:
     env.reset()
     env.step(NO_ACTION)
+  told = str(caught.value)
+  assert told.startswith(f"task 'tests.strange_tasks:{function}': ")
+  assert '\n' not in told and len(told) < 300
+
+
+@pytest.mark.parametrize(
+  'function, message',
+  [
+    ('grows', r"'taken' has shape \[3\] but \[2\]"),
+    ('resets_itself', 'step returned a timestep of type FIRST'),
+  ],
+)
+def test_also_at_later_steps(function, message):
+  env = make(function, vectors=['taken'], action_repeat=1)
+  env.reset()
+  for _ in range(5):
+    env.step(NO_ACTION)
+  with pytest.raises(environments.TaskError, match=message):
+    env.step(NO_ACTION)
+
+
+@pytest.mark.parametrize('name', Named.names[:-1])
+def test_names_that_episodes_keep_for_themselves_are_refused(name):
+  with pytest.raises(environments.TaskError, match='rename it') as caught:
+    make('Named', vectors=['taken', name])
+  assert f"its vector '{name}' has a name" in str(caught.value)
+
+
+def test_other_names_are_handed_on_as_they_are():
+  env = make('Named', vectors=['a/b'])
+  env.reset()
+  assert env.step(NO_ACTION).observation['a/b'].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +397,7 @@ def test_what_a_task_returns_is_checked_at_every_step(function, message):
     ({'vectors': ['image']}, "no vector 'image'"),
     ({'size': 0}, 'too small'),
     ({'action_repeat': -1}, 'too small'),
+    ({'step_limit': -1}, 'too small'),
   ],
 )
 def test_bad_arguments_are_refused(options, message):
@@ -275,6 +411,12 @@ def test_another_quality_is_refused():
   assert (
     str(caught.value) == "quality is 'best'; it is one of exact, near, fast"
   )
+
+
+def test_an_action_that_is_held_for_no_step_is_refused(monkeypatch):
+  monkeypatch.setattr('tests.strange_tasks.ACTION_REPEAT', 0)
+  with pytest.raises(environments.TaskError, match='ACTION_REPEAT is 0: exp'):
+    make('load')
 
 
 def test_missing_modules_are_named(tmp_path, monkeypatch):
@@ -317,6 +459,7 @@ def test_every_suite_task_can_be_made(opengl):
       env = environments.make(task)
       camera = env._source.camera
       made[task] = [env.action_repeat, env.step_limit, camera]
+      assert not env.ends_early, task
       env.close()
     print(json.dumps(made))
   """

@@ -1,5 +1,8 @@
 """Which episodes a run collects, from which seeds, and where it keeps them."""
 
+import concurrent.futures
+import threading
+import time
 import types
 
 import dm_env
@@ -8,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels.agents import uniform
+from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import experience
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -65,7 +69,7 @@ class Actor(uniform.Agent):
     return tf.where(explore, action, tf.round(2 * action) / 2), state
 
 
-def make(path, **values):
+def make(path, environment=None, **values):
   """The experience of a run of seed 7 with 3 random episodes of 8.
 
   It is evaluated before episodes 3, 5 and 7, on 2 episodes each.
@@ -83,7 +87,10 @@ def make(path, **values):
     | values
   )
   made = types.SimpleNamespace(
-    environment=Environment(), actor=Actor(), lines=[], path=path
+    environment=environment or Environment(),
+    actor=Actor(),
+    lines=[],
+    path=path,
   )
   made.experience = experience.Experience(
     config,
@@ -191,6 +198,25 @@ def test_the_images_of_the_random_episodes(tmp_path):
       [run_episode(tmp_path, 'episodes', n)['image'] for n in range(3)]
     ),
   )
+
+
+def test_the_images_of_others_are_no_random_ones(tmp_path):
+  make(tmp_path)
+  path = tmp_path / 'episodes' / 'demonstration.npz'
+  np.savez(
+    path,
+    image=np.zeros([4, 4, 4, 3], np.uint8),
+    action=np.zeros([4, 2]),
+    reward=np.zeros(4),
+  )
+  run = make(tmp_path)
+  run.experience.collect_random()
+  assert run.experience.store.numbers == [None, 0, 1, 2]
+  images = run.experience.random_images()
+  assert len(images) == 15 and images.any((1, 2, 3)).all()
+  # The next number is the agent's, whatever lies before it.
+  value = run.experience.collect(3)
+  assert value == run.experience.store.returns[4]
 
 
 def test_an_episode_of_the_agent(tmp_path):
@@ -301,3 +327,46 @@ def test_stores_say_how_their_episodes_were_made(tmp_path):
     assert store.metadata['action_repeat'] == 2
   run.experience.collect_random()
   assert run.experience.store.env_steps == 3 * 4 * 2
+
+
+class Slow(Environment):
+  """Its steps last until they are told to go on, or interrupted."""
+
+  def __init__(self):
+    super().__init__()
+    self.arrived, self.go = threading.Event(), threading.Event()
+    self.interrupted = False
+
+  def receive(self):
+    self.arrived.set()
+    assert self.go.wait(30)
+    if self.interrupted:
+      raise workers.WorkerError('the worker died')
+    return super().receive()
+
+  def interrupt(self):
+    self.interrupted = True
+    self.go.set()
+
+  def restart(self):
+    raise AssertionError('nobody wants it any more')
+
+
+@pytest.mark.parametrize('hangs', [False, True])
+def test_a_stopped_episode_is_neither_waited_for_nor_stored(
+  tmp_path, monkeypatch, hangs
+):
+  monkeypatch.setattr(experience, '_STEP_SECONDS', 0.3)
+  slow = Slow()
+  mine = make(tmp_path, environment=slow).experience
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    collected = pool.submit(mine.collect, 3)
+    assert slow.arrived.wait(30)
+    begin = time.monotonic()
+    if not hangs:
+      threading.Timer(0.1, slow.go.set).start()
+    mine.stop(collected)
+    assert slow.interrupted == hangs
+    assert isinstance(collected.exception(30), collect.Stopped)
+  assert time.monotonic() - begin < 5
+  assert mine.store.episodes == 0

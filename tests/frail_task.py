@@ -1,12 +1,14 @@
-"""Our task `hill` in a worker that is killed once, when a test says so."""
+"""Our task `hill` in a worker that is killed, or hangs, when a test says so."""
 
 import os
 import pathlib
 import signal
+import time
 
 from worldmodels.data.tasks import hill
 
-# Names a file with the count of the step at which the worker is killed.
+# Names a file with the count of the step at which the worker is killed; or, if
+# a word follows, at which it hangs for a while.
 MARK = 'FRAIL_TASK_MARK'
 
 
@@ -18,9 +20,13 @@ class Frail(hill.Hill):
   def step(self, action):
     mark = pathlib.Path(os.environ.get(MARK, os.devnull))
     self._taken += 1
-    if mark.is_file() and int(mark.read_text()) == self._taken:
-      mark.unlink()
-      os.kill(os.getpid(), signal.SIGKILL)
+    if mark.is_file():
+      count, *word = mark.read_text().split()
+      if int(count) == self._taken:
+        mark.unlink()
+        if not word:
+          os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(50)
     return super().step(action)
 
 

@@ -8,6 +8,7 @@ import pytest
 from worldmodels.data import graphics
 from worldmodels.data import workers
 
+OWN = 'dm_control.suite.cartpole:balance'  # as a function of a user's
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -110,6 +111,45 @@ def test_a_driver_that_crashes_or_hangs_does_not_work(
   graphics.works.cache_clear()
   assert graphics.works('a driver') == expected
   graphics.works.cache_clear()
+
+
+@pytest.mark.parametrize('task', ['cartpole_balance', OWN])
+@pytest.mark.parametrize(
+  'backend, says',
+  [
+    ('glfw', 'MUJOCO_GL=glfw needs a display and there is none'),
+    ('off', 'MUJOCO_GL=off is none of egl, osmesa, glfw'),
+  ],
+)
+def test_a_backend_that_cannot_render_is_named(
+  monkeypatch, task, backend, says
+):
+  """MuJoCo would speak of a platform library, or of what it may be set to."""
+  monkeypatch.delenv('DISPLAY', raising=False)
+  monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+  monkeypatch.setenv('MUJOCO_GL', backend)
+  with pytest.raises(graphics.GraphicsError, match=says) as caught:
+    workers.start(task)
+  assert '\n' not in str(caught.value) and 'MUJOCO_GL=egl' in str(caught.value)
+
+
+def test_a_display_that_cannot_be_used_is_named(monkeypatch):
+  monkeypatch.setenv('MUJOCO_GL', 'glfw')
+  monkeypatch.setenv('DISPLAY', ':987')
+  with workers.start('cartpole_balance') as worker:
+    with pytest.raises(graphics.GraphicsError, match='DISPLAY=:987') as caught:
+      worker.reset()
+  assert '\n' not in str(caught.value) and 'MUJOCO_GL=egl' in str(caught.value)
+
+
+def test_errors_of_others_are_left_as_they_are(monkeypatch):
+  monkeypatch.setenv('MUJOCO_GL', 'nonsense')
+  error = ZeroDivisionError('the pole broke')
+  assert graphics.cause(error) is error
+  of_mujoco = type('FatalError', (Exception,), {'__module__': 'mujoco'})
+  found = graphics.cause(of_mujoco('no context'))
+  assert isinstance(found, graphics.GraphicsError)
+  assert 'MUJOCO_GL=nonsense' in str(found)
 
 
 def test_a_worker_without_osmesa_says_what_to_install(monkeypatch):

@@ -78,4 +78,5 @@ def test_those_of_other_origin_come_first(directory):
   path.rename(directory / f'20200101T000000-{"0" * 32}-3.npz')
   store = opened(directory)
   assert store.numbers == [None, 0, 2, 3, 4]
+  assert store.episodes == 5 and store.own_episodes == 4
   assert [store.before(number) for number in (0, 1, 2)] == [1, 2, 2]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -26,6 +27,7 @@ from absl import flags
 from worldmodels.agents.programs import launch
 from worldmodels.agents.runs import run_directory
 flags.DEFINE_integer('number', 1, 'A number.')
+flags.DEFINE_bool('loud', False, 'A choice.')
 
 def main(argv):
   print('result')
@@ -49,14 +51,20 @@ def run(end, *flags, **options):
 
 
 def logs(directory):
-  return list(pathlib.Path(directory).glob('worldmodels-*.log'))
+  return list(pathlib.Path(directory).glob('worldmodels-*/*.log'))
+
+
+def test_a_line_is_seen_in_a_pipe_when_it_is_printed():
+  env = {key: x for key, x in os.environ.items() if key != 'PYTHONUNBUFFERED'}
+  done = run('os._exit(3)', env=env)  # What was not written then is lost.
+  assert done.returncode == 3 and done.stdout == 'result\n'
 
 
 def test_libraries_are_quiet_and_leave_nothing(tmp_path):
   done = run('pass', env={**os.environ, 'TMPDIR': str(tmp_path)})
   assert done.returncode == 0
   assert done.stdout == 'result\n' and done.stderr == 'seen\n'
-  assert not logs(tmp_path)
+  assert not list(tmp_path.iterdir())
 
 
 def test_what_they_said_is_there_after_a_crash(tmp_path):
@@ -67,6 +75,75 @@ def test_what_they_said_is_there_after_a_crash(tmp_path):
   assert done.returncode == -signal.SIGSEGV
   (log,) = logs(tmp_path)
   assert log.read_text().startswith('chatter of a library')
+
+
+LITTER = """for _ in range(50):
+    import tempfile; tempfile.mkstemp()
+  os.system('mktemp > /dev/null')  # As what it starts does.
+  {end}"""
+
+
+def test_what_a_killed_program_leaves_the_next_one_removes(tmp_path):
+  """And nothing else: neither what is still in use, nor the user's own."""
+  env = {**os.environ, 'TMPDIR': str(tmp_path)}
+  mine = tmp_path / 'worldmodels-tmp-abcd1234', tmp_path / 'worldmodels-main'
+  for folder in mine:
+    folder.mkdir()
+    (folder / 'of-mine').write_text('kept')
+  (tmp_path / 'worldmodels-tmp-link1234').symlink_to(mine[1])
+  for _ in range(2):
+    run(LITTER.format(end='os.kill(os.getpid(), signal.SIGKILL)'), env=env)
+    (left,) = tmp_path.glob('worldmodels-*/of-a-program')
+    assert len(list(left.parent.iterdir())) == 53
+  # Another program runs meanwhile: its folder stays.
+  inner = f'import subprocess; subprocess.run({[sys.executable, "-c"]} + '
+  inner += repr([PROGRAM.format(end='pass')]) + ', env={**os.environ, '
+  inner += f'"TMPDIR": {str(tmp_path)!r}}})'
+  end = f'{inner}; print(os.path.exists(tempfile.gettempdir()))'
+  done = run(LITTER.format(end=end), env=env)
+  assert done.returncode == 0, done.stderr
+  assert sorted(done.stdout.split()) == ['True', 'result', 'result']
+  assert {path.name for path in tmp_path.iterdir()} == {
+    *('worldmodels-tmp-abcd1234', 'worldmodels-main'),
+    'worldmodels-tmp-link1234',
+  }
+  assert [(folder / 'of-mine').read_text() for folder in mine] == ['kept'] * 2
+
+
+def test_no_room_for_temporary_files_is_one_line(tmp_path):
+  """TensorFlow would only fail to translate a function, with a trace."""
+  full = 'os.statvfs_result(range(10))'
+  code = f'import os; os.statvfs = lambda path: {full}\n'
+  done = subprocess.run(
+    [sys.executable, '-c', code + PROGRAM.format(end='pass')],
+    cwd=ROOT,
+    env={**os.environ, 'TMPDIR': str(tmp_path)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1 and not done.stdout
+  assert done.stderr.startswith(f'error: {tmp_path}: No space left on device')
+  assert done.stderr.count('\n') == 1 and 'TMPDIR' in done.stderr
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('end', ['pass', 'sys.exit(1)'])
+def test_output_that_no_disk_takes_is_one_line(end):
+  with open('/dev/full', 'w') as full:
+    done = subprocess.run(
+      [sys.executable, '-c', PROGRAM.format(end=end)],
+      cwd=ROOT,
+      env={**os.environ, 'PYTHONUNBUFFERED': ''},
+      stdout=full,
+      stderr=subprocess.PIPE,
+      text=True,
+      check=False,
+    )
+  assert done.returncode == 1
+  # The first line that is printed already fails.
+  assert done.stderr.startswith('error: No space left on device')
+  assert done.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize(
@@ -100,6 +177,7 @@ def test_a_mistake_of_ours_keeps_its_trace():
     ('--nubmer=2', "error: Unknown command line flag 'nubmer'. did you mean"),
     ('--number=a', 'error: flag --number=a: invalid literal for int()'),
     ('--number', 'error: Missing value for flag --number'),
+    ('--loud=perhaps', 'error: flag --loud=perhaps: it is true or false'),
     ('stray', "error: unexpected argument 'stray'"),
   ],
 )
@@ -151,11 +229,78 @@ def test_no_room_for_the_log(tmp_path):
   assert tempfile.gettempdir()
 
 
+# ---------------------------------------------------------------- Ctrl-C ----
+
+# Programs that clean up, or compute, for long.
+WAITS = """try:
+    time.sleep(60)
+  finally:
+    time.sleep(60)"""
+COMPUTES = """mutex = ctypes.create_string_buffer(64)
+  for _ in range(2):
+    ctypes.CDLL(None).pthread_mutex_lock(mutex)"""
+
+
+def interrupt(end, times):
+  """Starts a program, sends Ctrl-C; returns it, and how long it then took."""
+  code = PROGRAM.replace('import os,', 'import ctypes, time, os,')
+  code = code.format(end=f'print("begun", flush=True)\n  {end}')
+  process = subprocess.Popen(
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  while process.stdout.readline() != 'begun\n':
+    pass
+  time.sleep(0.1)
+  begin = time.monotonic()
+  for _ in range(times):
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+  process.wait(30)
+  return process, time.monotonic() - begin
+
+
+SAYS = 'stopping: waits for what is under way, at most 7 s; Ctrl-C again does '
+
+
+@pytest.mark.parametrize('end', [WAITS, COMPUTES])
+def test_ctrl_c_ends_a_program_soon(end):
+  """And says at once what it waits for, and does so again at a second one."""
+  process, seconds = interrupt(end, 1)
+  assert process.returncode == 130 and seconds < 10
+  expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
+  assert process.stderr.read().splitlines() == expected
+
+
+@pytest.mark.parametrize('end', [WAITS, COMPUTES])
+def test_a_second_ctrl_c_ends_it_at_once(end):
+  process, seconds = interrupt(end, 2)
+  assert process.returncode == 130 and seconds < 4
+  expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
+  assert process.stderr.read().splitlines() == expected
+
+
+def test_in_the_background_ctrl_c_is_not_heard():
+  code = PROGRAM.format(end='os.kill(os.getpid(), signal.SIGINT)')
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0 and done.stderr == 'seen\n'
+
+
 def test_ctrl_c_before_a_program_has_begun(monkeypatch, capsys):
   def interrupted():
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(launch, 'programs', interrupted)
+  monkeypatch.setattr(launch.usage, 'programs', interrupted)
   with pytest.raises(SystemExit, match='130'):
     launch.main('train')
   assert capsys.readouterr().err == 'error: stopped\n'

@@ -95,6 +95,20 @@ def test_its_plan_says_what_it_can_and_nothing_else(name):
 
 
 @pytest.mark.parametrize('name', NAMES)
+def test_no_two_of_its_scores_share_the_noise_of_the_states(name):
+  problem, draws = world(name, worlds.distance, optima(name)).problem(), []
+  score = problem.score
+
+  def record(actions, draw=None):
+    draws.append(draw)
+    return score(actions, draw)
+
+  problem.score = record
+  plan(name, problem)
+  assert len(draws) == len({int(draw) for draw in draws if draw is not None})
+
+
+@pytest.mark.parametrize('name', NAMES)
 def test_each_member_gets_its_own_optimum(name):
   optimum = optima(name)
   found = actions_of(name, worlds.distance, optimum)

@@ -58,6 +58,45 @@ def make_batch():
   return {key: tf.constant(value) for key, value in batch.items()}
 
 
+@pytest.mark.parametrize('center', [False, True])
+def test_a_right_model_of_few_bits_makes_no_error(center):
+  """It learns the middle of a bin: half of 1/32 is 1.5 nats of an image."""
+  model = WorldModel(
+    spec=Spec(1, image=(64, 64, 3)),
+    encoder=dict(
+      kind='convolutional', channels=(4, 4, 4, 4), bits=5, center=center
+    ),
+    dynamics=dict(kind='rssm', deter=4, stoch=2, hidden=5),
+    heads={'reward': dict(kind='normal', scale=1.0, units=4, layers=1)},
+    kl=dict(scale=1.0, free_nats=0.0),
+    overshooting=dict(steps=0, kl=0.0, reward=0.0, image=0.0),
+  )
+  still = np.random.default_rng(0).integers(0, 256, [64, 64, 3], np.uint8)
+  model.fit_statistics(still[None].repeat(4, 0))
+  # The mean of what the image head is trained on, over the noise.
+  targets = [
+    model.target({'image': still[None]}, 'image', tf.constant([0, seed]))
+    for seed in range(64)
+  ]
+  learned = model.encoder.denormalize(np.mean(targets, 0))[0]
+  model.image = lambda state: tf.broadcast_to(
+    learned, [*model.features(state).shape[:-1], 64, 64, 3]
+  )
+  batch = {
+    'image': tf.constant(still[None, None].repeat(2, 0).repeat(T, 1)),
+    'action': tf.zeros([2, T, 1]),
+    'reward': tf.zeros([2, T]),
+    'is_first': tf.constant(np.arange(T)[None].repeat(2, 0) == 0),
+    'mask': tf.ones([2, T]),
+  }
+  found = prediction.errors(model, batch, CONTEXT)
+  # What is left is the error of a mean over 64 draws: 0.5 / 64 * 12288 / 32^2
+  # / 12 = 0.008.
+  assert np.max(found['image']) < 0.02
+  np.testing.assert_allclose(found['copy_image'], np.zeros(4), atol=1e-4)
+  np.testing.assert_allclose(found['mean_image'], np.zeros(4), atol=1e-4)
+
+
 def test_a_right_model_makes_no_error_at_any_distance():
   model, batch = Mover(), make_batch()
   errors = prediction.errors(model, batch, CONTEXT)

@@ -117,6 +117,19 @@ def test_the_seed_is_handed_on():
   assert model.seeds[0] is None and model.seeds[1] is seed
 
 
+def test_each_draw_has_a_seed_of_its_own():
+  model, seed = Counter(), tf.constant([1, 2])
+  made, actions = pose(model, seed=seed), tf.zeros([3, 1, 2, 1])
+  for draw in (None, 0, 1, 0):
+    made.score(actions, draw)
+  plain, *numbered = (tuple(seed.numpy()) for seed in model.seeds)
+  assert plain == (1, 2) and numbered[0] == numbered[2]
+  assert len({plain, *numbered}) == 3
+  # There is nothing to draw without a seed.
+  pose(model).score(actions, 1)
+  assert model.seeds[-1] is None
+
+
 def test_another_objective_takes_the_place_of_the_reward():
   """As a user swaps it: a function of states, of many and of single steps."""
   actions = tf.constant([[[[1.0], [2.0]], [[0.0], [5.0]]]] * 3)

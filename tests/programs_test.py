@@ -12,6 +12,9 @@ import sys
 
 import pytest
 
+from worldmodels.agents.runs import config_checks
+from worldmodels.configs import dreamer
+
 ROOT = pathlib.Path(__file__).parent.parent
 FOLDER = ROOT / 'agents' / 'programs'
 # A file with a `main` is a program, but for the one that starts them all.
@@ -157,18 +160,50 @@ def test_help_of_a_program_names_its_flags(name, no_tensorflow):
   assert printed.startswith(text.split('"""')[1].strip())
   named = re.findall(r'^  --(?:\[no\])?(\w+) ', printed, re.MULTILINE)
   own = ['config'] if name == 'train' else []
-  assert named == sorted(flags_of(name) + own)
+  if 'time_limits.define()' in text:
+    own += ['start_timeout', 'step_timeout']
+  internal = {'train': ['poison_from'], 'benchmark': ['child']}.get(name, [])
+  assert named == sorted({*flags_of(name), *own} - {*internal})
   assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_help_says_what_is_needed_and_what_is_taken(no_tensorflow):
   printed = run('worldmodels', 'evaluate', '--helpshort', path=[no_tensorflow])
-  assert '--logdir      Directory of the run. Required.\n' in printed
-  assert '--episodes    How many to run. Default: 10.\n' in printed
+  assert '--logdir         Directory of the run. Required.\n' in printed
+  assert '--episodes       How many to run. Default: 10.\n' in printed
   assert printed.count('Required.') == 1
   # Also where something else is wrong.
   wrong = ['--nothing', '--help', 'stray']
   assert run('worldmodels', 'evaluate', *wrong, path=[no_tensorflow]) == printed
+
+
+def test_help_with_a_config_lists_its_keys(no_tensorflow):
+  printed = run(
+    *('worldmodels', 'train', '--config=dreamer:cpu', '--help'),
+    path=[no_tensorflow],
+  )
+  # Value, range and comment.
+  assert re.search(r'\n  train.batch=8 +\[1, 65536\] chunks \[P\]\n', printed)
+  assert re.search(r'\n  optimizer.rate=0.0008 +\(0, 1\] learning', printed)
+  assert re.search(r'\n  learner.kind=actor_critic +\{actor_critic, m', printed)
+  # Every key, a group after the other, and what the letters mean.
+  config = config_checks.flatten(dreamer.get_config('cpu').to_dict())
+  named = re.findall(r'^  ([a-z]\w*(?:\.\w+)*)=', printed, re.MULTILINE)
+  assert sorted(named) == sorted(config)
+  groups = [name.partition('.')[0] for name in named]
+  changes = [x for x, y in zip(groups, ['', *groups]) if x != y]
+  assert len(changes) == len({*groups})
+  assert '[P] is the paper' in printed
+  assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_help_of_a_config_that_is_not_there(no_tensorflow):
+  told = run(
+    *('worldmodels', 'train', '--config=dreamer:cup', '--help'),
+    path=[no_tensorflow],
+    status=2,
+  )
+  assert "no preset 'cup' of dreamer" in told and told.count('\n') == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -30,10 +31,19 @@ QUICK = (
 pytestmark = pytest.mark.timeout(1800)
 
 
-def start(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
-  """Starts training; `kill`: word, count and delay of kill_points.py."""
+def command(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
+  """Returns the arguments of a process that trains.
+
+  Args:
+    logdir: of the run.
+    *flags: of the program.
+    task: to train on.
+    agent: to be trained.
+    kill: word, count and delay of kill_points.py.
+    **variables: of the environment.
+  """
   points = ['tests.kill_points', logdir, *kill] if kill else []
-  command = [
+  arguments = [
     *points,
     'worldmodels',
     'train',
@@ -42,17 +52,48 @@ def start(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
     f'--logdir={logdir}',
     *flags,
   ]
-  # Of those that are killed a file is left where temporary files are.
+  # Of those that are killed a folder is left where temporary files are.
   variables['TMPDIR'] = str(logdir.parent)
-  return subprocess.run(
-    [sys.executable, '-m', *map(str, command)],
+  return dict(
+    args=[sys.executable, '-m', *map(str, arguments)],
     cwd=ROOT,
     env={**os.environ, **variables},
-    capture_output=True,
     text=True,
+  )
+
+
+def start(*arguments, **options):
+  """Starts training, with the arguments of `command`; waits for its end."""
+  return subprocess.run(
+    **command(*arguments, **options),
+    capture_output=True,
     timeout=900,
     check=False,
   )
+
+
+def interrupt(*arguments, mark, **options):
+  """Starts training; Ctrl-C when the task hangs, see frail_task.py.
+
+  Returns:
+    what was printed.
+  """
+  mark.write_text('10 hangs')
+  options['FRAIL_TASK_MARK'] = str(mark)
+  with subprocess.Popen(
+    **command(*arguments, **options),
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  ) as process:
+    while mark.exists():
+      assert process.poll() is None, process.stderr.read()
+      time.sleep(0.1)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    printed = ''.join(process.communicate(timeout=100))
+  assert process.returncode == 130, printed
+  assert time.monotonic() - begin < 10
+  return printed
 
 
 def train(logdir, *flags, **options):
@@ -110,8 +151,12 @@ def assert_same(run, reference):
   ]
   assert not unlike
   # Each episode has its line, and the end has one.
-  counts = [line['episodes'] for line in mine['metrics']]
+  counts, evaluated = [], []
+  for line in mine['metrics']:
+    found = evaluated if 'evaluation_return' in line else counts
+    found.append(line['episodes'])
   assert counts == [*range(3, counts[-1] + 1), counts[-1]]
+  assert evaluated == [2, 4]
   updates = [line['updates'] for line in mine['metrics']]
   assert updates == sorted(updates)
   assert not list(run.rglob('*.tmp'))
@@ -143,7 +188,7 @@ def test_halves_make_a_whole(tmp_path, quick_run):
   shutil.rmtree(half / 'events')
   (half / 'events').write_text('in the way')
   printed = train(half, *QUICK, **options)
-  assert 'continues  after 10 updates and 4 episodes' in printed
+  assert 'continues  after 10 updates, 4 episodes' in printed
   assert printed.count('no TensorBoard events') == 1
   assert_same(half, quick_run)
 
@@ -177,17 +222,25 @@ KILLS = [
 
 
 def test_kill_9_at_any_moment(tmp_path, quick_run):
-  there = set()
+  """And Ctrl-C, while the step of an episode that is collected hangs."""
+  there, frail = set(), {'task': 'tests.frail_task:load'}
+  run, mark = tmp_path / 'run', tmp_path / 'mark'
   for kill in KILLS:
-    done = start(tmp_path, *QUICK, kill=kill)
+    done = start(run, *QUICK, kill=kill, **frail)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
     assert 'damaged' not in done.stdout
-    episodes = {*tmp_path.glob('episodes/*.npz'), *tmp_path.glob('held*/*.npz')}
+    episodes = {*run.glob('episodes/*.npz'), *run.glob('held*/*.npz')}
     assert there <= episodes, 'a finished episode was lost'
     there = episodes
-  assert 'damaged' not in train(tmp_path, *QUICK)
+  printed = interrupt(run, *QUICK, mark=mark, **frail)
+  assert printed.endswith('error: stopped; the same command continues\n')
+  assert 'stopping: waits for the update and the step of the task' in printed
+  assert 'starts over' not in printed and 'Traceback' not in printed
+  assert 'damaged' not in train(run, *QUICK, **frail)
   assert all(path.exists() for path in there)
-  assert_same(tmp_path, quick_run)
+  assert_same(run, quick_run)
+  # The folders of temporary files of those that were killed are gone.
+  assert {path.name for path in tmp_path.iterdir()} == {'run'}
 
 
 def test_what_is_damaged_is_made_again(tmp_path, quick_run):

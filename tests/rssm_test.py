@@ -266,6 +266,25 @@ def test_stochastic_has_no_memory_but_its_sample():
     assert moved.max() > 1e-4
 
 
+@pytest.mark.parametrize(
+  'fans,inputs',
+  [
+    ('layer', dict(stoch=36, action=36, deter=1224, embed=1224)),
+    ('part', dict(stoch=30, action=6, deter=200, embed=1024)),
+  ],
+)
+def test_kernels_start_by_the_inputs_of_their_layer_or_part(fans, inputs):
+  """PlaNet has one layer over sample and action, one over memory and image."""
+  model = rssm.Dynamics(embed=1024, actions=6, fans=fans)
+  kernels = {
+    x.path.split('/')[-2]: x for x in model.variables if x.path.endswith('nel')
+  }
+  for name, count in inputs.items():
+    found = np.std(kernels[f'from_{name}'])
+    golden = np.sqrt(2.0 / (count + 200))
+    assert found == pytest.approx(golden, rel=0.06), name
+
+
 def test_unknown_latents_and_cells_are_named():
   options = dict(embed=E, actions=A)
   with pytest.raises(
@@ -276,6 +295,8 @@ def test_unknown_latents_and_cells_are_named():
     errors.OptionError, match="^cell is 'lstm'; it is one of gru, lay"
   ):
     rssm.Dynamics(cell='lstm', **options)
+  with pytest.raises(errors.OptionError, match="^fans is 'all'; it is one of"):
+    rssm.Dynamics(fans='all', **options)
 
 
 @pytest.mark.parametrize('name', ['layer norm', 'stochastic'])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -9,8 +10,11 @@ import sys
 
 import pytest
 
+from worldmodels import errors
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import run_directory
+from worldmodels.agents.runs import stored_config
 from worldmodels.configs import planet
 from worldmodels.spec import Spec
 
@@ -46,12 +50,14 @@ def claim(path, asked=None):
 def test_a_run_is_started_and_continued(tmp_path):
   path = tmp_path / 'a' / 'run'
   directory = start(path)
-  assert sorted(x.name for x in path.iterdir()) == FILES
+  found = sorted(x.name for x in path.iterdir())
+  assert found == sorted([*FILES, 'claim.json'])
   assert config_checks.flatten(directory.load().to_dict()) == (
     config_checks.flatten(json.loads(json.dumps(config().to_dict())))
   )
   assert directory.spec() == SPEC
   del directory
+  assert sorted(x.name for x in path.iterdir()) == FILES
   start(path)
   versions = json.loads((path / 'versions.json').read_text())
   assert len(versions) == 1 and versions[0]['tensorflow']
@@ -61,6 +67,60 @@ def test_claiming_leaves_nothing(tmp_path):
   claim(tmp_path)
   assert not list(tmp_path.iterdir())
   claim(tmp_path, config(task='another'))
+
+
+def test_a_directory_that_nothing_was_put_into_is_left(tmp_path):
+  directory = run_directory.RunDirectory(tmp_path / 'run')
+  directory.claim(config())
+  directory.leave()
+  assert not (tmp_path / 'run').exists()
+  # One that was there before, or that became a run, is not.
+  (tmp_path / 'mine').mkdir()
+  directory = run_directory.RunDirectory(tmp_path / 'mine')
+  directory.claim(config())
+  directory.leave()
+  start(tmp_path / 'run').leave()
+  assert (tmp_path / 'mine').exists()
+  assert sorted(x.name for x in (tmp_path / 'run').iterdir()) == FILES
+
+
+def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
+  start(tmp_path)
+  stored = json.loads((tmp_path / 'config.json').read_text())
+  for group, added in stored_config.ADDED.items():
+    for name, value in added.items():
+      assert stored[group].pop(name) == value
+  (tmp_path / 'config.json').write_text(json.dumps(stored))
+  claim(tmp_path)
+  loaded = run_directory.RunDirectory(tmp_path).load()
+  assert loaded.to_dict() == json.loads(json.dumps(config().to_dict()))
+  asked = config()
+  asked.environment.step_limit = 70
+  with pytest.raises(run_directory.RunError, match='step_limit: 0 here, 70 as'):
+    claim(tmp_path, asked)
+
+
+def test_kinds_that_were_chosen_are_not_chosen_again(tmp_path):
+  """What is asked has `auto`, the run has what that was when it began."""
+  directory = run_directory.RunDirectory(tmp_path)
+  asked = config()
+  directory.claim(asked)
+  assert asked.planner.kind == 'auto'
+  chosen = build.chosen(asked, Spec(actions=2, discrete=True), True)
+  directory.start(chosen, SPEC)
+  del directory
+  asked = config()
+  claim(tmp_path, asked)
+  assert asked.planner.kind == 'categorical_cem'
+  assert asked.heads.discount.kind == 'bernoulli'
+  # What is asked for by name still has to be the same.
+  asked = config()
+  asked.planner.kind = 'cem'
+  with pytest.raises(
+    run_directory.RunError,
+    match='planner.kind: categorical_cem here, cem asked',
+  ):
+    claim(tmp_path, asked)
 
 
 def test_another_config_is_refused_with_its_keys(tmp_path):
@@ -127,7 +187,7 @@ def test_a_config_that_is_none(tmp_path, content, message):
 
 # A run of before there were kinds of dynamics: what matters of its files.
 OLD_CONFIG = {
-  **dict.fromkeys(run_directory.GROUPS, {}),
+  **dict.fromkeys(stored_config.GROUPS, {}),
   'agent': 'planet',
   'task': 'hill',
   'rssm': {'kind': 'rssm', 'deter': 200},
@@ -228,14 +288,170 @@ def test_a_task_that_has_changed_is_refused(tmp_path, values, message):
       used()
     assert '\n' not in str(caught.value)
   directory.check_spec(SPEC)
+  (tmp_path / 'claim.json').unlink()  # It is still claimed.
   assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_damaged_versions_do_not_matter(tmp_path):
+@pytest.mark.parametrize('text', ['{"tens', '{"commit": 1}', '[7]', '"a"', ''])
+def test_damaged_versions_do_not_matter(text, tmp_path):
   start(tmp_path)
-  (tmp_path / 'versions.json').write_text('{"tens')
+  (tmp_path / 'versions.json').write_text(text)
   start(tmp_path)
   assert len(json.loads((tmp_path / 'versions.json').read_text())) == 1
+  assert (tmp_path / 'versions.json.damaged').read_text() == text
+
+
+# ---------------------------------------------------------- files that lie ---
+
+
+def used(path):
+  """Everything that reads the files of a run."""
+  directory = run_directory.RunDirectory(path)
+  return {
+    'config.json': [directory.load, lambda: claim(path)],
+    'spec.json': [directory.spec, lambda: directory.check_spec(SPEC)],
+  }
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize('name', ['config.json', 'spec.json'])
+def test_what_is_no_regular_file_is_not_opened(name, tmp_path):
+  start(tmp_path)
+  for make, message in (
+    (os.mkfifo, 'is a FIFO, not a regular file'),
+    (os.mkdir, 'is a directory, not a regular file'),
+    (lambda path: os.symlink('/dev/zero', path), 'is a device, not a regular'),
+  ):
+    path = tmp_path / name
+    path.rmdir() if path.is_dir() else path.unlink()
+    make(path)
+    for read in used(tmp_path)[name]:
+      with pytest.raises(run_directory.RunError, match=message):
+        read()
+
+
+@pytest.mark.parametrize('name', ['config.json', 'spec.json'])
+def test_what_is_too_large_or_too_deep_is_not_read(name, tmp_path):
+  start(tmp_path)
+  path = tmp_path / name
+  for content in (b'[' * 200_000, b'{"a":' * 50 + b'1' + b'}' * 50):
+    path.write_bytes(content)
+    for read in used(tmp_path)[name]:
+      with pytest.raises(run_directory.RunError, match=f'{name} is damaged'):
+        read()
+  os.truncate(path, 1 << 40)  # Without a block on disk.
+  for read in used(tmp_path)[name]:
+    with pytest.raises(run_directory.RunError, match='is larger than 16 MB'):
+      read()
+
+
+@pytest.mark.parametrize(
+  'key,value,message',
+  [
+    ('train', [], 'config.json: train is \\[\\]; it is a group'),
+    ('task', {}, 'config.json: task is {}; it is text'),
+    ('train.seed_episodes', None, 'train.seed_episodes is None; it is a whole'),
+    ('train.overlap', 1, 'train.overlap is 1; it is True or False'),
+    ('evaluate.context', 'many', "evaluate.context is 'many'; it is a whole"),
+    (
+      'environment.vectors',
+      'speed',
+      "environment.vectors is 'speed'; it is a tuple",
+    ),
+    ('heads.image.kind', 3, 'heads.image.kind is 3; it is text'),
+    ('evaluate.horizon', 0, 'config.json: evaluate.horizon is 0; it is 1 to'),
+    (
+      'train.episodes',
+      ...,
+      "config.json: the config has no key 'train.episodes'$",
+    ),
+    ('dynamics', ..., "config.json: the config has no group 'dynamics'$"),
+    ('a.b', {'c.d': 1}, 'is no config of a run'),
+    ('agent.kind', [], 'agent.kind is \\(\\); it is text'),
+    ('agent.kind', {}, 'agent.kind is {}; it is text'),
+    ('seed', {'a': 1}, "seed is {'a': 1}; it is a whole number"),
+    ('task', [['a']], 'task is .*; it is text'),
+    ('store.capacity', 'x' * 9999, 'store.capacity is .{,80}; it is a whole'),
+    ('train', 'x' * 9999, 'train is .{,80}; it is a group'),
+  ],
+)
+def test_each_value_of_a_config_has_its_type(key, value, message, tmp_path):
+  start(tmp_path)
+  path = tmp_path / 'config.json'
+  stored = json.loads(path.read_text())
+  *groups, last = key.split('.')
+  part = stored
+  for group in groups:
+    part = part.setdefault(group, {})
+  part[last] = value
+  if value is ...:
+    del part[last]
+  path.write_text(json.dumps(stored))
+  for read in used(tmp_path)['config.json']:
+    with pytest.raises(run_directory.RunError, match=message) as caught:
+      read()
+    assert '\n' not in str(caught.value)
+
+
+def test_a_spec_of_impossible_sizes(tmp_path):
+  start(tmp_path)
+  for values in (
+    dict(actions=10**12),
+    dict(image=[10**6, 10**6, 3]),
+    dict(vectors={'speed': 10**9}),
+  ):
+    told = json.dumps(SPEC.to_dict() | values)
+    (tmp_path / 'spec.json').write_text(told)
+    for read in used(tmp_path)['spec.json']:
+      with pytest.raises(run_directory.RunError, match='it has a size of'):
+        read()
+
+
+def test_a_key_that_came_later_is_that_of_before(tmp_path):
+  """Runs that were begun without it are continued."""
+  start(tmp_path)
+  path = tmp_path / 'config.json'
+  stored = json.loads(path.read_text())
+  del stored['train']['deterministic_ops']
+  path.write_text(json.dumps(stored))
+  assert run_directory.RunDirectory(
+    tmp_path
+  ).load().train.deterministic_ops is (False)
+  claim(tmp_path)
+  asked = config()
+  asked.train.deterministic_ops = True
+  with pytest.raises(run_directory.RunError, match='deterministic_ops: False'):
+    claim(tmp_path, asked)
+
+
+def test_looking_at_a_run_changes_nothing(tmp_path):
+  start(tmp_path)
+  (tmp_path / 'config.json.tmp').write_text('what another program writes')
+  before = {path: path.stat() for path in [tmp_path, *tmp_path.iterdir()]}
+  directory = run_directory.RunDirectory(tmp_path)
+  directory.load()
+  directory.check_spec(directory.spec())
+  after = {path: path.stat() for path in [tmp_path, *tmp_path.iterdir()]}
+  assert {path: x.st_mtime_ns for path, x in after.items()} == {
+    path: x.st_mtime_ns for path, x in before.items()
+  }
+
+
+# ------------------------------------------------------------------- paths ---
+
+
+def test_the_home_directory_is_found(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  directory = run_directory.RunDirectory('~/runs/hill')
+  assert directory.path == tmp_path / 'runs' / 'hill'
+  assert directory.metrics.parent == directory.path
+
+
+@pytest.mark.parametrize('path', ['', ' ', '~nobody_of_this_name/run', 'a\0b'])
+def test_what_is_no_path(path):
+  with pytest.raises(errors.UserError, match='--logdir is') as caught:
+    run_directory.RunDirectory(path)
+  assert '\n' not in str(caught.value)
 
 
 def test_a_kill_at_any_step_of_the_start_can_be_continued(tmp_path):

@@ -78,3 +78,13 @@ def test_a_run_of_random_episodes_alone_learns_nothing():
   schedule = make(episodes=3)
   assert schedule.updates_before(3) == 0
   assert not schedule.episodes(0)
+
+
+@pytest.mark.parametrize('every', [1, 2, 5, 20])
+def test_evaluations_ahead_are_counted(every):
+  schedule = make(every=every)
+  for start in range(3, 12):
+    for stop in range(start - 1, 12):
+      ahead = range(start, stop)
+      expected = sum(map(schedule.evaluates, ahead))
+      assert schedule.evaluations(ahead) == expected, ahead

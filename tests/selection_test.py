@@ -61,6 +61,24 @@ def test_training_episodes_where_none_are_held_out(directory, held_out):
   assert 'trained on: none are held out' in chosen.source
 
 
+def test_those_of_others_keep_the_numbers(directory):
+  fill(directory.episodes, [9, 9])
+  np.savez(directory.episodes / 'a.npz', **episode(9, 7))
+  (left,) = sorted(directory.episodes.glob('0*.npz'))[:1]
+  left.with_name(f'{left.name}.0123456789abcdef.tmp').write_bytes(b'half')
+  (directory.episodes / 'b.npz').write_bytes(b'damaged')
+  before = sorted(directory.path.rglob('*'))
+  lines = []
+  chosen = selection.latest(directory, 2, 2, log=lines.append)
+  assert chosen.titles == ['episode 0', 'episode 1'] and marks(chosen) == [0, 1]
+  chosen = selection.latest(directory, 2, 3, log=lines.append)
+  assert chosen.titles == ['of others', 'episode 0', 'episode 1']
+  assert '3 episodes, some of others' in chosen.source
+  assert len(lines) == 2 and 'b.npz left out' in lines[0]
+  # Looking changes nothing, whatever lies about.
+  assert sorted(directory.path.rglob('*')) == before
+
+
 def test_nothing_there(directory):
   with pytest.raises(run_directory.RunError, match='no episode'):
     selection.latest(directory, 2, 2)

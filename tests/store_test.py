@@ -15,7 +15,9 @@ import dm_env
 import numpy as np
 import pytest
 
+from worldmodels.data import archive
 from worldmodels.data import episode_files
+from worldmodels.data import folder
 from worldmodels.data import metadata
 from worldmodels.data import rows
 from worldmodels.data import sampling
@@ -247,6 +249,109 @@ def test_stacking_aligns_actions_with_what_came_of_them(tmp_path):
     rows.stack([timestep(first, 0), timestep(mid, 0, 0.0, 1.0)], [])
 
 
+def counted(number, steps, **more):
+  """An episode of so many simulator steps, four to an action."""
+  length = 1 + -(-steps // 4)
+  held = [0, *[4] * (steps // 4), *([steps % 4] if steps % 4 else [])]
+  return make(number, length, env_steps=held, **more)
+
+
+def test_stacking_keeps_how_long_actions_were_held():
+  image = {'image': np.zeros((SIZE, SIZE, 3), np.uint8)}
+  kind = dm_env.StepType
+  timesteps = [
+    dm_env.restart(image),
+    rows.TimeStep(kind.MID, 1.0, 1.0, image, env_steps=4),
+    rows.TimeStep(kind.LAST, 1.0, 0.0, image, env_steps=1),
+  ]
+  actions = [np.zeros(1)] * 2
+  episode = rows.stack(timesteps, actions)
+  assert episode['env_steps'].tolist() == [0, 4, 1]
+  assert episode['env_steps'].dtype == np.int32
+  # Where one does not say, nothing is known.
+  timesteps[1] = dm_env.transition(1.0, image)
+  assert 'env_steps' not in rows.stack(timesteps, actions)
+
+
+@pytest.mark.parametrize('name', rows.RESERVED[1:])
+def test_no_observation_is_taken_for_another_column(name):
+  observation = {
+    'image': np.zeros((SIZE, SIZE, 3), np.uint8),
+    name: np.zeros(2, np.float32),
+  }
+  timesteps = [dm_env.restart(observation), dm_env.transition(0, observation)]
+  with pytest.raises(ValueError, match=f"called '{name}', which is reserved"):
+    rows.stack(timesteps, [np.zeros(1)])
+
+
+# --------------------------------------------------------- simulator steps ----
+
+
+def test_simulator_steps_are_those_that_were_simulated(tmp_path):
+  store, _ = opened(tmp_path, metadata=METADATA)
+  store.append(counted(0, 9))
+  store.append(counted(1, 8))
+  for reader in (store, opened(tmp_path)[0]):
+    assert reader.env_steps == reader.collected_env_steps == 17
+    assert reader.agent_steps == 3 + 2
+    assert [reader.env_steps_before(n) for n in range(3)] == [0, 9, 17]
+    assert reader.episode(0)['env_steps'].tolist() == [0, 4, 4, 1]
+    assert reader.episode(0)['env_steps'].dtype == np.int32
+
+
+def test_episodes_that_do_not_count_them_are_as_they_were(tmp_path):
+  """Those of earlier versions: every action counts as held to its end."""
+  store, _ = opened(tmp_path, metadata=METADATA)
+  store.append(make(0, 4))
+  store.append(counted(1, 9))
+  store.append(make(2, 3))
+  for reader in (store, opened(tmp_path)[0]):
+    assert reader.env_steps == 12 + 9 + 8
+    assert [reader.env_steps_before(n) for n in range(4)] == [0, 12, 21, 29]
+    assert 'env_steps' not in reader.episode(0)
+    assert 'env_steps' in reader.episode(1)
+
+
+def test_simulator_steps_are_no_part_of_what_is_learned_from(tmp_path):
+  store, _ = opened(tmp_path / 'counted')
+  other, _ = opened(tmp_path / 'other')
+  for number in range(3):
+    store.append(counted(number, 18))
+    other.append(make(number, 6))
+  assert_same(store.sample(4, 3, 0), other.sample(4, 3, 0))
+
+
+def test_simulator_steps_of_deleted_episodes_count_on(tmp_path):
+  store, _ = opened(tmp_path, metadata=METADATA, capacity=20)
+  for number, steps in enumerate([9, 8, 7, 6]):
+    store.append(counted(number, steps))
+  assert store.numbers == [2, 3] and store.env_steps == 13
+  for reader in (store, opened(tmp_path, capacity=20)[0]):
+    assert reader.collected_env_steps == 30
+    assert [reader.env_steps_before(n) for n in (2, 3, 4)] == [17, 24, 30]
+
+
+def test_deletions_of_earlier_versions_count_on(tmp_path):
+  record = {'episodes': 2, 'agent_steps': 7, 'names': []}
+  (tmp_path / 'deleted.json').write_text(json.dumps(record))
+  store, _ = opened(tmp_path, metadata=METADATA, capacity=10)
+  assert store.collected_env_steps == 28
+  store.append(counted(2, 9))
+  store.append(counted(3, 9))
+  for reader in (store, opened(tmp_path, capacity=10)[0]):
+    assert reader.collected_env_steps == 28 + 18
+
+
+@pytest.mark.parametrize('held', [[0, 4, -1], [0, 4], [[0], [4], [1]]])
+def test_counts_that_cannot_be_are_refused(tmp_path, held):
+  store, _ = opened(tmp_path)
+  with pytest.raises(ValueError, match='env_steps'):
+    store.append(make(0, 3, env_steps=held))
+  np.savez(tmp_path / 'foreign.npz', **make(0, 3, env_steps=np.array(held)))
+  with pytest.raises(StoreError, match='env_steps'):
+    opened(tmp_path)
+
+
 # --------------------------------------------------------------- sampling ----
 
 
@@ -470,7 +575,7 @@ def test_no_damage_goes_unseen(tmp_path, save):
     cache = episode_files.Cache(0)
     try:
       read = episode_files.EpisodeFile(path, cache).read(0, 6)
-    except episode_files.DamagedError:
+    except archive.DamagedError:
       found += 1
     else:
       assert_same(read, expected)
@@ -495,6 +600,368 @@ def test_pickles_are_not_read(tmp_path):
   episode = make(0, 4, extra=np.array([{}] * 4, object))
   np.savez(tmp_path / 'episode.npz', **episode)
   assert 'extra' not in opened(tmp_path)[0].episode(0)
+
+
+# ------------------------------------------------- files that others made ----
+
+
+def foreign(path, **change):
+  """Writes an episode with a name that the store does not give."""
+  np.savez(path, **{**make(1, 6), **change})
+  return path
+
+
+def test_files_of_others_are_held_to_what_append_asks(tmp_path):
+  filled(tmp_path, 5)
+  path = foreign(tmp_path / 'x.npz', reward=np.array([0, 1, np.nan, 1, 1, 1]))
+  for reading in (False, True):
+    with pytest.raises(StoreError, match='x.npz is no episode: reward') as told:
+      opened(tmp_path, reading=reading)
+    assert '\n' not in str(told.value) and path.exists()
+  foreign(path)
+  assert opened(tmp_path)[0].lengths == [6, 5]
+
+
+def test_files_of_others_are_held_to_ours(tmp_path):
+  filled(tmp_path, 5)
+  less = {key: value for key, value in make(1, 6).items() if key != 'position'}
+  np.savez(tmp_path / 'x.npz', **less)
+  with pytest.raises(StoreError, match='x.npz lacks position'):
+    opened(tmp_path)
+  foreign(tmp_path / 'x.npz', position=np.zeros((6, 3)))
+  with pytest.raises(StoreError, match='position of episode x.npz.*.3.*.2.'):
+    opened(tmp_path)
+  foreign(tmp_path / 'x.npz', more=np.zeros((6, 3)))
+  assert 'more' not in opened(tmp_path)[0].sample(1, 1, 0)
+
+
+def test_ours_are_held_to_those_of_others(tmp_path):
+  less = {key: value for key, value in make(1, 6).items() if key != 'position'}
+  np.savez(tmp_path / 'x.npz', done=np.zeros(6), **less)
+  store, _ = opened(tmp_path)
+  with pytest.raises(StoreError, match='of others lack position'):
+    store.append(make(0, 4))
+  assert len(files(tmp_path)) == 1
+  store.append({k: v for k, v in make(0, 4).items() if k != 'position'})
+  assert 'done' not in store.sample(1, 1, 0)
+  store.append({k: v for k, v in make(1, 4).items() if k != 'position'})
+  assert opened(tmp_path)[0].numbers == [None, 1, 2]
+
+
+def test_a_file_that_comes_while_it_runs_counts_from_the_next_start(tmp_path):
+  store = filled(tmp_path, 5, 6)
+  foreign(tmp_path / 'demonstration.npz')
+  assert store.append(make(2, 7)) == 2
+  assert store.lengths == [5, 6, 7] and store.return_of(2) == 6 * 2000 + 21
+  again, _ = opened(tmp_path)
+  assert again.numbers == [None, 0, 1, 2] and again.next_index == 3
+  assert again.return_of(2) == store.return_of(2)
+
+
+def test_an_episode_that_lies_is_set_aside(tmp_path):
+  """Its header tells of more rows than it has."""
+
+  def lie(path):
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as old:
+      members = {name: old.read(name) for name in old.namelist()}
+    shape = members['reward.npy']
+    members['reward.npy'] = shape.replace(b'(50,)', b'(99,)')
+    assert members['reward.npy'] != shape and content
+    with zipfile.ZipFile(path, 'w') as new:
+      for name, member in members.items():
+        new.writestr(name, member)
+
+  damage_nothing_else(tmp_path, lie)
+
+
+def test_a_damaged_file_covers_no_other(tmp_path):
+  for content in (b'1', b'2', b'3'):
+    (tmp_path / 'x.npz').write_bytes(content)
+    assert opened(tmp_path)[0].damaged == 1
+  aside = tmp_path / 'damaged'
+  assert [path.read_bytes() for path in sorted(aside.iterdir())] == [
+    *(b'1', b'2', b'3')
+  ]
+
+
+def test_nothing_is_set_aside_through_a_link(tmp_path):
+  (tmp_path / 'mine').mkdir()
+  store = tmp_path / 'store'
+  filled(store, 5)
+  (store / 'damaged').symlink_to(tmp_path / 'mine')
+  (store / 'x.npz').write_bytes(b'1')
+  with pytest.raises(StoreError, match='damaged is a link'):
+    opened(store)
+  assert (store / 'x.npz').exists() and not list((tmp_path / 'mine').iterdir())
+
+
+@pytest.mark.parametrize(
+  'kind', ['pipe', 'device', 'directory', 'link to pipe']
+)
+def test_what_is_no_file_is_left_out(tmp_path, kind):
+  filled(tmp_path, 5)
+  path = tmp_path / 'x.npz'
+  if kind == 'pipe':
+    os.mkfifo(path)
+  elif kind == 'device':
+    path.symlink_to('/dev/zero')
+  elif kind == 'directory':
+    path.mkdir()
+  else:
+    os.mkfifo(tmp_path / 'pipe')
+    path.symlink_to(tmp_path / 'pipe')
+  for name in ('x.npz.tmp', 'x.npz.0123456789abcdef.tmp'):
+    os.mkfifo(tmp_path / name)
+  store, lines = opened(tmp_path)
+  assert lines == [f'{path} is no regular file: left out']
+  assert store.lengths == [5] and path.is_symlink() | path.exists()
+  store.append(make(1, 4))
+  assert store.sample(2, 3, 0)['mask'].all()
+
+
+# --------------------------------------------- who looks, and who writes ----
+
+
+def state(directory):
+  """Everything that is there: names, times and contents."""
+  return {
+    path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes())
+    for path in [directory, *directory.rglob('*')]
+  }
+
+
+def test_looking_writes_nothing(tmp_path):
+  filled(tmp_path, 5, 6, 7, metadata=METADATA)
+  ours = files(tmp_path)
+  ours[1].write_bytes(b'damaged')
+  (tmp_path / 'index.jsonl').unlink()
+  (tmp_path / f'{ours[0].name}.0123456789abcdef.tmp').write_bytes(b'half')
+  record = {'episodes': 1, 'agent_steps': 6, 'names': [ours[2].name]}
+  (tmp_path / 'deleted.json').write_text(json.dumps(record))
+  before = state(tmp_path)
+  store, lines = opened(tmp_path, reading=True, metadata={'more': 1})
+  assert store.lengths == [5] and store.damaged == 1
+  assert store.collected_episodes == 2 and store.metadata['more'] == 1
+  (line,) = lines
+  assert line.startswith(f'damaged episode {ours[1]} left out: ')
+  assert store.episode(0).keys() and store.sample(2, 3, 0)['mask'].all()
+  with pytest.raises(StoreError, match='for reading'):
+    store.append(make(3, 4))
+  assert state(tmp_path) == before
+  with pytest.raises(FileNotFoundError):
+    opened(tmp_path / 'none', reading=True)
+  # Who writes does all that.
+  opened(tmp_path)
+  assert {path.name for path in tmp_path.iterdir()} == {
+    *(ours[0].name, 'damaged', 'index.jsonl', 'metadata.json', 'deleted.json')
+  }
+
+
+WRITE = """if True:
+  import sys
+  sys.path.insert(0, 'tests')
+  import store_test
+  store, lines = store_test.opened(sys.argv[1])
+  print('opened', len(lines), flush=True)
+  for line in sys.stdin:
+    try:
+      print(store.append(store_test.make(0, 5)), flush=True)
+    except store_test.StoreError as error:
+      print(error, flush=True)
+"""
+
+
+class Writer:
+  """Another program, which appends an episode when it is told to."""
+
+  def __init__(self, directory):
+    self.process = subprocess.Popen(
+      [sys.executable, '-c', WRITE, directory],
+      cwd=ROOT,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    self.told = self.process.stdout.readline().strip()
+
+  def append(self):
+    self.process.stdin.write('\n')
+    self.process.stdin.flush()
+    return self.process.stdout.readline().strip()
+
+  def close(self):
+    self.process.stdin.close()
+    self.process.wait()
+    self.process.stdout.close()
+
+
+def test_two_programs_give_no_number_twice(tmp_path, monkeypatch):
+  monkeypatch.setattr(folder, '_WAIT_SECONDS', 0.1)
+  store, _ = opened(tmp_path)
+  other = Writer(tmp_path)
+  assert other.append() == '0'
+  with pytest.raises(StoreError, match='another program writes into') as told:
+    store.append(make(9, 5))
+  assert '\n' not in str(told.value)
+  assert f'{tmp_path} (process {other.process.pid} on' in str(told.value)
+  # It may be opened, and finds what is there; but only one tidies up.
+  files(tmp_path)[0].with_name('x.npz').write_bytes(b'damaged')
+  late, lines = opened(tmp_path)
+  assert late.numbers == [0] and 'left out' in lines[0]
+  assert (tmp_path / 'x.npz').exists()
+  assert other.append() == '1'
+  other.close()
+  # The other has ended; who has not seen its episodes must not go on.
+  for stale in (store, late):
+    with pytest.raises(StoreError, match='since this one opened it'):
+      stale.append(make(9, 5))
+  fresh, _ = opened(tmp_path)
+  assert fresh.append(make(9, 5)) == 2 and fresh.numbers == [0, 1, 2]
+
+
+def test_a_child_does_not_append_beside_its_parent(tmp_path, monkeypatch):
+  monkeypatch.setattr(folder, '_WAIT_SECONDS', 0.1)
+  store = filled(tmp_path, 5)
+  child = os.fork()
+  if not child:
+    try:
+      store.append(make(1, 5))
+    except StoreError:
+      os._exit(7)
+    os._exit(0)
+  assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+  assert store.append(make(1, 5)) == 1
+
+
+@pytest.mark.parametrize('number', [errno.EROFS, errno.EACCES])
+def test_where_nobody_may_write_nothing_is_tidied(
+  tmp_path, monkeypatch, number
+):
+  filled(tmp_path, 5, 5)
+  files(tmp_path)[1].write_bytes(b'damaged')
+  before = state(tmp_path)
+  opening = os.open
+
+  def read_only(path, flags, *arguments, **options):
+    if flags & (os.O_WRONLY | os.O_RDWR):
+      raise OSError(number, os.strerror(number), str(path))
+    return opening(path, flags, *arguments, **options)
+
+  monkeypatch.setattr(os, 'open', read_only)
+  store, lines = opened(tmp_path)
+  assert store.numbers == [0] and 'left out' in lines[0]
+  with pytest.raises(OSError) as caught:
+    store.append(make(1, 5))
+  assert caught.value.errno == number
+  assert state(tmp_path) == before
+
+
+def test_two_stores_of_a_program_give_no_number_twice(tmp_path):
+  one, two = opened(tmp_path)[0], opened(tmp_path)[0]
+  assert one.append(make(0, 5)) == 0
+  with pytest.raises(StoreError, match='start again'):
+    two.append(make(0, 5))
+  three, _ = opened(tmp_path)
+  assert three.append(make(1, 5)) == 1
+  with pytest.raises(StoreError, match='start again'):
+    one.append(make(0, 5))
+  assert opened(tmp_path)[0].numbers == [0, 1]
+
+
+def test_appending_goes_on_while_others_look(tmp_path):
+  """One program looks again and again while another writes."""
+  code = f"""if True:
+    import sys
+    sys.path.insert(0, 'tests')
+    import store_test
+    while True:
+      store_test.opened({str(tmp_path)!r}, reading=True)
+      store_test.opened({str(tmp_path)!r})
+      print('looked', flush=True)
+  """
+  store = filled(tmp_path, 5)
+  process = subprocess.Popen(
+    [sys.executable, '-c', code], cwd=ROOT, stdout=subprocess.PIPE
+  )
+  process.stdout.readline()
+  for number in range(1, 60):
+    assert store.append(make(number, 5)) == number
+  process.kill()
+  process.communicate()
+  assert process.returncode < 0
+  again, lines = opened(tmp_path)
+  assert again.numbers == list(range(60)) and not lines
+
+
+# --------------------------------------------------------- JSON of others ----
+
+
+@pytest.mark.parametrize(
+  'name, content',
+  [
+    *(
+      (name, text)
+      for name in ('metadata.json', 'deleted.json')
+      for text in (
+        '[]',
+        'null',
+        '3',
+        '"a"',
+        '{',
+        '',
+        '[' * 99_999,
+        '{"a": NaN}',
+      )
+    ),
+    ('metadata.json', '{"action_repeat": "4"}'),
+    ('metadata.json', '{"action_repeat": 0}'),
+    ('metadata.json', '{"action_repeat": 2.5}'),
+    ('metadata.json', '{"action_repeat": true}'),
+    ('metadata.json', '{"size": [64]}'),
+    ('deleted.json', '{"episodes": -1}'),
+    ('deleted.json', '{"agent_steps": "many"}'),
+    ('deleted.json', '{"names": {}}'),
+    ('deleted.json', '{"names": [3]}'),
+    ('deleted.json', '{"names": ["x.npz"]}'),
+    ('deleted.json', '{"names": ["../precious"]}'),
+    ('deleted.json', '{"names": ["PRECIOUS"]}'),
+    ('deleted.json', '{"names": ["../000000-' + 32 * 'a' + '-5.npz"]}'),
+    ('deleted.json', '{"names": ["000000-' + 32 * 'a' + '-5.npz\\n"]}'),
+  ],
+)
+@pytest.mark.parametrize('reading', [False, True])
+def test_json_of_another_kind_is_refused(tmp_path, name, content, reading):
+  precious = tmp_path / 'precious'
+  precious.write_text('mine')
+  aside = tmp_path / f'000000-{"a" * 32}-5.npz'
+  aside.write_text('mine')
+  filled(tmp_path / 'store', 5)
+  text = content.replace('PRECIOUS', str(precious))
+  (tmp_path / 'store' / name).write_text(text)
+  before = state(tmp_path)
+  with pytest.raises(StoreError, match=f'{name} is damaged: ') as told:
+    opened(tmp_path / 'store', reading=reading)
+  assert '\n' not in str(told.value)
+  assert state(tmp_path) == before
+
+
+@pytest.mark.parametrize('name', ['metadata.json', 'deleted.json'])
+def test_json_that_is_no_file_is_refused(tmp_path, name):
+  filled(tmp_path, 5)
+  (tmp_path / name).unlink(missing_ok=True)
+  os.mkfifo(tmp_path / name)
+  with pytest.raises(StoreError, match=f'{name} is a FIFO, not a regular'):
+    opened(tmp_path)
+
+
+def test_files_of_others_do_not_make_way(tmp_path):
+  """They may be all that their owner has."""
+  for name in ('a', 'b'):
+    foreign(tmp_path / f'{name}.npz')
+  store = filled(tmp_path, 5, 5, 5, metadata=METADATA, capacity=50)
+  assert store.numbers == [None, None, 4]
+  assert opened(tmp_path, capacity=50)[0].numbers == [None, None, 4]
 
 
 # ---------------------------------------------------- disks that are full ----
@@ -550,12 +1017,13 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
   )
   assert done.stdout == 'File too large\n1\n'
   assert opened(tmp_path)[0].lengths == [20, 10]
-  assert len(list(tmp_path.iterdir())) == 2
+  names = {path.name for path in tmp_path.iterdir()}
+  assert len(names) == 3 and 'index.jsonl' in names
 
 
 def test_leftovers_are_removed_unless_someone_is_writing(tmp_path):
-  left = tmp_path / '000000-a.npz.tmp'
-  written = tmp_path / '000001-a.npz.tmp'
+  left = tmp_path / '000000-a.npz.0123456789abcdef.tmp'
+  written = tmp_path / '000001-a.npz.0123456789abcdef.tmp'
   left.write_bytes(b'half')
   with written.open('wb') as file:
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -636,6 +1104,13 @@ def test_the_oldest_episodes_make_way(tmp_path):
     assert [reader.episode(i)['position'][0, 1] for i in range(2)] == [3, 4]
     assert reader.collected_episodes == 5 and reader.next_index == 5
     assert reader.collected_env_steps == 80
+
+
+def test_as_many_make_way_as_are_in_the_way(tmp_path):
+  store = filled(tmp_path, 5, 5, 5, metadata=METADATA, capacity=48)
+  assert store.env_steps == 48
+  store.append(make(3, 9))  # 32 env_steps, which two have.
+  assert store.numbers == [2, 3] and store.env_steps == 48
 
 
 def test_one_episode_is_always_kept(tmp_path):

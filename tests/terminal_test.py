@@ -1,3 +1,7 @@
+import re
+import subprocess
+import sys
+import time
 import types
 
 import keras
@@ -5,74 +9,250 @@ import numpy as np
 import pytest
 
 from worldmodels.agents.runs import terminal
+from worldmodels.agents.runs import time_left
 from worldmodels.configs import planet
+from worldmodels.data import limits
 from worldmodels.data.store import Store
 
 COUNTERS = {'env_steps': 4000, 'episodes': 9, 'updates': 400}
+FIGURES = {
+  'return': 123.4,
+  'image_loss': 5.678,
+  'reward_loss': 0.0123,
+  'divergence': 3.0,
+  'update_seconds': 0.1234,
+}
+ERRORS = {
+  'open_loop_random_image': np.arange(1.0, 21.0),
+  'open_loop_policy_image': 100 * np.arange(1.0, 21.0),
+}
+WIDEST = {
+  'return': -12345.678,
+  'image_loss': 123456.789,
+  'reward_loss': 12345.678,
+  'divergence': 1e9,
+  'update_seconds': 1234.5,
+  'skipped_updates': 123,
+  'evaluation_return': -12345.678,
+  'open_loop_random_image': np.full(20, 12345.678),
+  'open_loop_policy_image': np.full(20, 12345.678),
+}
 
 
-def test_the_line_of_an_episode_names_what_it_shows(capsys):
-  terminal.Terminal().episode(
-    COUNTERS,
-    {
-      'return': 123.4,
-      'evaluation_return': 99.6,
-      'image_loss': 5.678,
-      'update_seconds': 0.1234,
-      'skipped_updates': 2,
-      'open_loop_random_image': [1.0, 2.0, 3.0],
-    },
-    125.0,
+def config_of(**train):
+  config = planet.get_config('debug')
+  config.task = 'hill'
+  config.train.update(train)
+  return config
+
+
+def started(path, bar, updates=0, step_limit=50, **train):
+  """Returns a terminal after its start."""
+  agent = types.SimpleNamespace(
+    trainable_variables=[keras.Variable(np.zeros([1000, 217]))],
+    state_variables=[keras.Variable(np.zeros([1024, 1024]))],
   )
+  environment = types.SimpleNamespace(
+    action_repeat=2, quality='fast', step_limit=step_limit
+  )
+  store = Store(path / 'store', metadata={'size': 64}, log=str)
+  shown = terminal.Terminal(bar)
+  config = config_of(**train)
+  shown.start(config, environment, store, agent, ['CPU'], updates)
+  return shown
+
+
+def test_the_line_of_an_episode_stands_below_the_names(capsys):
+  shown = terminal.Terminal()
+  shown.episode(COUNTERS, FIGURES | {'skipped_updates': 2}, 125.0)
+  names, line = capsys.readouterr().out.splitlines()
+  expected = {
+    'time': '2:05',
+    'episode': '9',
+    'env_steps': '4000',
+    'return': '123.40',
+    'image': '5.68',
+    'reward': '0.012',
+    'KL': '3.00',
+    's/update': '0.123',
+  }
+  for name, value in expected.items():
+    end = names.index(f' {name}') + 1 + len(name)
+    assert line[:end].endswith(f' {value}'), (name, line)
+  assert line.endswith('skipped 2')
+
+
+def test_columns_align_and_their_names_come_back(capsys):
+  shown = terminal.Terminal()
+  for number in range(45):
+    figures = {key: value * 7.0**number for key, value in FIGURES.items()}
+    counters = dict(env_steps=10 ** (number % 8), episodes=number, updates=1)
+    shown.episode(counters, figures, 90.0 * number)
+  lines = capsys.readouterr().out.splitlines()
+  names = [index for index, line in enumerate(lines) if 'episode' in line]
+  assert names == [0, 21, 42]
+  assert {len(line) for line in lines} == {len(lines[0])}
+  assert all(len(line.split()) in (8, 9) for line in lines)
+
+
+@pytest.mark.parametrize('bar', [False, True])
+def test_lines_fit(bar, tmp_path, capsys):
+  shown = started(tmp_path, bar, episodes=10**7)
+  counters = dict(env_steps=10**9, episodes=10**6, updates=10**8)
+  shown.episode(counters, WIDEST, 360000.0)
+  shown.close()
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) > 8
+  assert max(map(len, lines)) <= 100, max(lines, key=len)
+
+
+def test_ordinary_lines_fit_a_narrow_terminal(capsys):
+  shown = terminal.Terminal()
+  shown.episode(COUNTERS, FIGURES | ERRORS | {'evaluation_return': 5.0}, 1.0)
+  assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_an_evaluation_stands_below_the_returns(capsys):
+  shown = terminal.Terminal()
+  shown.episode(COUNTERS, FIGURES | ERRORS | {'evaluation_return': 99.61}, 1.0)
+  names, _, evaluation, errors = capsys.readouterr().out.splitlines()
+  assert evaluation.split() == ['evaluation', '99.61']
+  assert len(evaluation) == names.index('return') + len('return')
+  assert 'nats at step 1/5/15:' in errors
+  assert 'random 1.0/5.0/15.0  policy 100.0/500.0/1500' in errors
+
+
+def test_no_step_beyond_the_horizon_is_named(capsys):
+  short = {key: error[:8] for key, error in ERRORS.items()}
+  terminal.Terminal().episode(COUNTERS, short, 1.0)
   line = capsys.readouterr().out
-  for part in (
-    '2:05',
-    'episode    9',
-    'env_steps    4000 (32/s)',
-    'return 123',
-    'evaluation 100',
-    'image 5.68',
-    's/update 0.123',
-    'skipped 2',
-    'random 1.0/3.0/3.0 nats',
-  ):
-    assert part in line, part
-  assert len(line.splitlines()) == 1
+  assert 'step 1/5: random 1.0/5.0  policy 100.0/500.0' in line
 
 
 def test_what_is_not_known_is_not_shown(capsys):
+  terminal.Terminal().episode(COUNTERS, {'return': 1.0}, 0.0)
+  names, line = capsys.readouterr().out.splitlines()
+  assert 'image' not in names and 'skipped' not in line
   terminal.Terminal().episode(COUNTERS, {}, 0.0)
-  line = capsys.readouterr().out
-  assert 'return' not in line and 'skipped' not in line
+  assert not capsys.readouterr().out
 
 
 def test_closing_without_a_bar_is_no_error():
   terminal.Terminal().close()
 
 
+@pytest.mark.parametrize('goes_on', [False, True])
+def test_what_begins_is_said_before_anything_is_loaded(goes_on, capsys):
+  terminal.announce(config_of(), 'runs/hill', goes_on)
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0].split(maxsplit=1) == [
+    'run',
+    f'runs/hill, {"to be continued" if goes_on else "new"}',
+  ]
+  assert 'hill' in lines[1] and 'TensorFlow' in lines[1]
+
+
+def test_it_can_be_said_without_tensorflow():
+  code = (
+    'import sys; from worldmodels.agents.runs import terminal; '
+    'print("tensorflow" in sys.modules)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert done.stdout.strip() == 'False'
+
+
 @pytest.mark.parametrize('updates', [0, 10])
 def test_the_start_says_what_is_going_to_happen(updates, tmp_path, capsys):
-  config = planet.get_config('debug')
-  config.task = 'hill'
-  environment = types.SimpleNamespace(
-    action_repeat=2, quality='fast', step_limit=50
-  )
-  shown = terminal.Terminal()
-  store = Store(tmp_path / 'store', metadata={'size': 64}, log=str)
-  shown.start(config, tmp_path, environment, store, 2**21, updates, 40)
-  shown.note('thinking')
-  shown.update(updates + 5)
-  shown.close()
+  started(tmp_path, True, updates).close()
   out, err = capsys.readouterr()
   for part in (
     'hill, action repeat 2, quality fast, preset debug',
-    f'{tmp_path}: {config.train.episodes} episodes, 40 updates of',
-    '2.1 million numbers, 8 MB per checkpoint',
+    'device     CPU',
+    '5 episodes, 15 updates of 3 x 12 images',
+    '217,000 parameters, 4.0 MB per checkpoint',
     'store      ',
   ):
     assert part in out, part
-  assert (f'after {updates} updates and 0 episodes' in out) == bool(updates)
-  assert f'{updates + 5}/40' in err and '/40' not in out
+  assert (f'after {updates} updates, 0 episodes' in out) == bool(updates)
+  assert f'{updates}/15' in err and '/15' not in out
+
+
+def test_the_bar_says_what_is_done_and_how_long_it_takes(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(terminal.tqdm.tqdm, 'mininterval', 0, raising=False)
+  clock = iter(range(10**6))
+  monkeypatch.setattr(
+    terminal,
+    'TimeLeft',
+    lambda *args: time_left.TimeLeft(*args, clock.__next__),
+  )
+  shown = started(tmp_path, True)
+  shown.random(1, 4)
+  assert 'random episode 1 of 4' in capsys.readouterr().err
+  shown.building()
+  shown.update(1)
+  assert 'building the training step' in capsys.readouterr().err
+  shown.update(2)
+  shown.note('last evaluation, episode 1 of 10')
+  err = capsys.readouterr().err
+  assert 'last evaluation, episode 1 of 10' in err
+  # At a second of the clock for each update, and two for each look at it.
+  shown.update(3)
+  shown.line('above')
+  out, err = capsys.readouterr()
+  assert out.endswith('above\n') and '\r' not in out
+  assert '3/15 updates, 0:' in err and 'left' in err
+  shown.close()
+
+
+def test_a_run_that_goes_on_is_not_at_its_seed_episodes(tmp_path, capsys):
+  shown = started(tmp_path, True, updates=10)
+  shown.building()
+  shown.close()
+  err = capsys.readouterr().err
+  assert 'building' in err and 'random' not in err and 'seed' not in err
+
+
+def test_a_pipe_gets_plain_lines(tmp_path, capsys):
+  shown = started(tmp_path, None)  # What pytest captures is no terminal.
+  shown.random(1, 4)
+  shown.building()
+  for episode in range(3):
+    for update in range(5):
+      shown.update(5 * episode + update + 1)
+    shown.episode(
+      dict(env_steps=50, episodes=episode + 3, updates=5), FIGURES, 9
+    )
+  shown.note('last evaluation, episode 1 of 10')
+  shown.close()
+  out, err = capsys.readouterr()
+  assert not err and '\r' not in out
+  rows = [line for line in out.splitlines() if '123.40' in line]
+  assert len(rows) == 3
+  # The time left as well, since there is no bar that has it.
+  assert all(re.match(r' +0:09 +0:00 +\d ', row) for row in rows), rows
+
+
+def test_a_pipe_hears_of_what_takes_long(tmp_path, capsys, monkeypatch):
+  shown = started(tmp_path, False)
+  capsys.readouterr()
+  now = time.monotonic()
+  monkeypatch.setattr(terminal.time, 'monotonic', lambda: now)
+  for seconds, said in ((20, False), (31, True), (40, False), (62, True)):
+    monkeypatch.setattr(terminal.time, 'monotonic', lambda at=now + seconds: at)
+    shown.note(f'at {seconds}')
+    assert (capsys.readouterr().out == f'at {seconds}\n') == said
+
+
+def test_the_start_says_that_nobody_names_a_limit(tmp_path, capsys):
+  started(tmp_path, False, step_limit=None).close()
+  out = capsys.readouterr().out
+  assert max(map(len, out.splitlines())) <= 80 and 'store' not in out
+  said = ' '.join(out.partition('limit      ')[2].split())
+  assert said.startswith(limits.NO_LIMIT + ' agent ')
 
 
 def test_the_end_says_which_commands_go_on(tmp_path, capsys):
@@ -81,9 +261,9 @@ def test_the_end_says_which_commands_go_on(tmp_path, capsys):
     last_evaluation_std=4.4,
     last_evaluation_returns=[1.0, 2.0],
   )
-  terminal.Terminal().end(tmp_path / 'a run', values, 61.0)
+  terminal.Terminal().end(tmp_path / 'a run', values, 3661.0)
   lines = capsys.readouterr().out.splitlines()
-  assert 'mean 82 +- 4 over 2 episodes' in lines[0] and '1:01' in lines[0]
+  assert 'mean 81.60 +- 4.40 over 2 episodes, 1:01:01 in all' in lines[0]
   quoted = f"--logdir='{tmp_path}/a run'"  # As a shell wants it.
   assert [line.split(maxsplit=1)[1] for line in lines[1:]] == [
     f'worldmodels evaluate {quoted}',

@@ -53,6 +53,28 @@ def test_short_training_episodes_and_no_environment(
   assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 12
 
 
+def test_where_all_episodes_are_short_less_is_observed(
+  debug_run, program, tmp_path
+):
+  run = tmp_path / 'run'
+  shutil.copytree(debug_run, run)
+  whole = Store(run / 'heldout').episode(0)
+  shutil.rmtree(run / 'heldout')
+  shutil.rmtree(run / 'episodes')  # Else long ones of those are filmed.
+  store = Store(run / 'heldout')
+  for length in (4, 3):
+    store.append({key: value[:length] for key, value in whole.items()})
+  out = tmp_path / 'dream.gif'
+  done = film(program, run, out, '--scale=1')
+  assert done.returncode == 0, done.stderr
+  assert 'context: 2, not 5: the shortest of these episodes has 3' in (
+    done.stdout
+  )
+  assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 3
+  done = film(program, run, out, '--context=5')  # If it is asked for by name.
+  assert done.returncode == 1 and done.stderr.count('\n') == 1
+
+
 def test_episodes_that_are_too_short_for_it(debug_run, program, tmp_path):
   """Other things that cannot be filmed are in bad_input_test.py."""
   done = film(program, debug_run, tmp_path / 'dream.gif', '--context=60')

@@ -1,7 +1,10 @@
 import gc
 import os
 import pathlib
+import re
+import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from worldmodels import errors
+from worldmodels.data import channel
 from worldmodels.data import environments
 from worldmodels.data import graphics
 from worldmodels.data import worker_process
@@ -20,7 +24,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 NO_ACTION = [0, 0]
 ALIKE = (
   *('action_size', 'discrete', 'action_repeat', 'step_limit', 'quality'),
-  'task',
+  *('ends_early', 'task'),
 )
 
 
@@ -114,6 +118,21 @@ def test_the_end_of_a_task_arrives(started):
   worker.step(NO_ACTION)
   last = worker.step(NO_ACTION)
   assert last.last() and last.discount == 0
+
+
+def test_the_steps_of_the_simulator_arrive(started):
+  worker = started('early', action_repeat=8)
+  worker.reset()
+  assert [worker.step(NO_ACTION).env_steps for _ in range(2)] == [8, 1]
+
+
+def test_a_limit_is_told_to_the_task(started):
+  worker = started('endless', action_repeat=2, step_limit=3)
+  assert worker.step_limit == 2
+  worker.reset()
+  first, last = worker.step(NO_ACTION), worker.step(NO_ACTION)
+  assert first.mid() and last.last() and last.discount == 1
+  assert (first.env_steps, last.env_steps) == (2, 1)
 
 
 def test_observations_can_be_written_to(started):
@@ -228,8 +247,82 @@ def test_much_output_is_forgotten(started):
   worker.reset()
   for _ in range(4):
     worker.step(NO_ACTION)
-    assert os.fstat(worker._process._output.fileno()).st_size < 3_000_000
+    assert 0 < len(worker.output) <= 2000
+
+
+def test_much_output_within_a_step_costs_neither_disk_nor_memory(started):
+  """300 MB here; whatever a worker writes to is a pipe."""
+  worker = started('floods')
+  kinds = [
+    os.stat(f'/proc/{worker.pid}/fd/{number}').st_mode for number in (1, 2)
+  ]
+  assert all(map(stat.S_ISFIFO, kinds))
+  worker.reset()
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  worker.step(NO_ACTION)
+  after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  assert after - before < 20_000  # KB
   assert len(worker.output) <= 2000
+  assert worker.output.endswith('x\nlast words')
+
+
+@pytest.mark.parametrize(
+  'function, message',
+  [
+    (
+      'rambles',
+      r'raised ZeroDivisionError: +\[2Jlong .*\.\.\. \(20000003 char',
+    ),
+    ('speechless', r'raised Unspeakable: a message that cannot be read \('),
+  ],
+)
+def test_an_exception_is_cut_to_a_line(started, function, message):
+  worker = started(function)
+  worker.reset()
+  with pytest.raises(workers.WorkerError, match=message) as caught:
+    worker.step(NO_ACTION)
+  assert len(str(caught.value)) < 2000 and str(caught.value).isprintable()
+
+
+def test_what_is_no_message_is_said_to_be_none(started):
+  """As of a task that writes to file descriptors that are not its own."""
+  worker = started('garbles')
+  worker.reset()
+  with pytest.raises(
+    workers.WorkerError, match='no message.*not for'
+  ) as caught:
+    worker.step(NO_ACTION)
+  assert '\n' not in str(caught.value) and not is_alive(worker.pid)
+  worker.restart()
+  assert worker.reset().first()
+
+
+STEP = {'step_type': 1, 'reward': 1.0, 'discount': 1.0, 'env_steps': 2}
+
+
+@pytest.mark.parametrize(
+  'fields, problem',
+  [
+    ({}, 'step_type'),
+    (STEP | {'step_type': 7}, '7 is not a valid'),
+    (STEP | {'reward': 'much'}, 'str is no number'),
+    (STEP | {'env_steps': 2.5}, "'float' object"),
+    (STEP, 'it observes'),
+    ({'error': 3}, '3: None'),
+    ({'error': 'TaskError', 'message': ['a'] * 10**6}, "^.'a', 'a'"),
+  ],
+)
+def test_a_message_of_another_kind_is_a_worker_error(
+  started, monkeypatch, fields, problem
+):
+  worker = started('load')
+  monkeypatch.setattr(
+    channel.Channel, 'receive', lambda *unused: (dict(fields), {})
+  )
+  with pytest.raises(errors.UserError, match=problem) as caught:
+    worker.reset()
+  assert len(str(caught.value)) < 2000
+  assert not is_alive(worker.pid)
 
 
 def test_an_interrupted_receive_ends_the_worker(started):
@@ -278,6 +371,68 @@ def test_a_worker_outlives_the_thread_that_asked_for_it(started):
   thread.join()
   time.sleep(0.2)
   assert found[0].reset().first()
+
+
+def simulators(text):
+  """The process ids of the simulators of the task `Simulating`."""
+  return [*map(int, re.findall(r'simulator (\d+)', text))]
+
+
+def close(worker):
+  worker.close()
+
+
+def hang(worker):
+  worker.reset()
+  with pytest.raises(workers.WorkerError, match=r'no answer.*--step_timeout'):
+    worker.step(NO_ACTION)
+
+
+def die(worker):
+  os.kill(worker.pid, signal.SIGKILL)
+  with pytest.raises(workers.WorkerError, match='died: SIGKILL'):
+    worker.reset()
+
+
+@pytest.mark.parametrize('end', [close, hang, die])
+def test_what_a_task_has_started_ends_with_it(started, end):
+  worker = started('Simulating', timeout=1)
+  assert wait_until(lambda: len(simulators(worker.output)) == 6)
+  pids = simulators(worker.output)
+  assert all(map(is_alive, pids))
+  end(worker)
+  assert not any(map(is_alive, pids))
+
+
+@pytest.mark.parametrize('busy', [False, True])
+def test_what_a_task_has_started_ends_with_a_killed_program(busy):
+  code = f"""if True:
+    import sys, time
+    worker = workers.start('tests.strange_tasks:Simulating')
+    worker.reset()
+    while worker.output.count('simulator') < 6:
+      time.sleep(0.1)
+    if {busy}:
+      worker.send([0, 0])
+    print(worker.output.replace('\\n', ' '), flush=True)
+    time.sleep(60)
+  """
+  process = parent(code)
+  pids = simulators(process.stdout.readline())
+  assert len(pids) == 6 and all(map(is_alive, pids))
+  process.kill()
+  process.wait()
+  assert wait_until(lambda: not any(map(is_alive, pids)), seconds=5)
+
+
+def test_a_step_is_interrupted_from_another_thread(started):
+  worker = started('hangs')
+  worker.reset()
+  timer = threading.Timer(0.2, worker.interrupt)
+  timer.start()
+  with pytest.raises(workers.WorkerError, match='died'):
+    worker.step(NO_ACTION)
+  worker.interrupt()
 
 
 @pytest.mark.parametrize('step', ['', 'worker.send([0, 0])'])

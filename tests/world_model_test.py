@@ -446,6 +446,28 @@ def test_overshooting_stops_at_a_reset_and_trains_the_prior_alone():
   assert np.abs(tape.gradient(value, prior.value)).max() > 0
 
 
+def test_the_target_of_overshooting_has_no_gradient():
+  """A term has one by the state that it starts from, and by none ahead."""
+  model = make(overshooting=dict(steps=2, kl=1.0, reward=1.0))
+  batch = tensors(make_batch())
+  posterior, _ = model.observe(batch)
+  with tf.GradientTape() as tape:
+    tape.watch(posterior)
+    terms = model.overshoot(batch, posterior, SEED)
+    value = tf.reduce_sum(terms['overshoot_kl'][:, 4])
+  by = [
+    np.abs(x).max(-1)
+    for x in tape.gradient(
+      value, posterior, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    ).values()
+  ]
+  by = np.max(by, 0)  # [B, T]
+  # Of the last member nothing is ahead but padding.
+  assert by[:2, 4].min() > 1e-3 and not by[2].any()
+  by[:, 4] = 0
+  assert not by.any()
+
+
 def test_overshot_images_are_those_of_the_predictions():
   # share = steps, so that all the frames are drawn.
   steps, length = 2, 4
@@ -579,6 +601,15 @@ def test_discount_is_1_without_a_head(heads):
   assert model.reward(posterior).shape == [B, T]
 
 
+def test_discount_is_that_of_its_head():
+  model = make(heads={'discount': VARIANTS['more heads']['heads']['discount']})
+  posterior, _ = model.observe(tensors(make_batch()))
+  logits = model.head('discount')(model.features(posterior))
+  found = model.discount(posterior).numpy()
+  np.testing.assert_allclose(found, tf.sigmoid(logits), rtol=1e-4)
+  assert np.ptp(found) > 1e-3
+
+
 def test_a_share_of_a_number_that_is_not_known():
   model = make(
     64, image=dict(share=0.25), dynamics=dict(latent='deterministic')
@@ -658,9 +689,10 @@ def test_a_drawing_is_the_image_in_colors(name):
   np.testing.assert_array_equal(drawn, golden)
   assert np.ptp(drawn) > 0
   # What is drawn and what is there are numbers of the same kind.
-  bits = model.encoder.bits
+  bits, middle = model.encoder.bits, {'planet': 0.5 / 32, 'places': 0.0}
   np.testing.assert_array_equal(
-    model.pixels(batch['image']), encoder.pixels(batch['image'], bits)
+    model.pixels(batch['image']),
+    encoder.pixels(batch['image'], bits) + middle[name],
   )
 
 

@@ -116,10 +116,10 @@ class Recorder(Problem):
     super().__init__(model, state, **options)
     self.asked = []
 
-  def score(self, actions):
+  def score(self, actions, draw=None):
     if tf.executing_eagerly():
       self.asked.append(actions.numpy())
-    return super().score(actions)
+    return super().score(actions, draw)
 
   def step(self, state, action, seed=None):
     if tf.executing_eagerly():

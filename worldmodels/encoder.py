@@ -151,6 +151,13 @@ class Encoder(keras.layers.Layer):
       floats = dequantize(floats, seed, self.bits)
     return self.normalize(floats)
 
+  def middle(self, floats: Tensor) -> Tensor:
+    """Moves `pixels` of few bits to the middle of their bin.
+
+    That is the mean of `target` over its noise, and so what a model learns.
+    """
+    return floats + 0.5 / 2.0**self.bits if self.bits < 8 else floats
+
   def denormalize(self, floats: Tensor) -> Tensor:
     """Maps normalized images back to `pixels` [..., h, w, c]."""
     return floats * self.spread_image + self.mean_image

@@ -24,14 +24,30 @@ class ModuleError(errors.UserError):
 
 def names(package: str, member: str) -> list[str]:
   """Lists the kinds: the files of a package that define `member`."""
+  defines = re.compile(rf'^(class|def) {member}\b', re.MULTILINE)
+  return sorted(
+    path.stem for path in _files(package) if defines.search(path.read_text())
+  )
+
+
+def source(package: str, kind: str) -> str:
+  """Returns the text of the file of a kind, which may not be imported yet.
+
+  Args:
+    package: whose files are the kinds.
+    kind: name of a file there.
+  """
+  (path,) = (path for path in _files(package) if path.stem == kind)
+  return path.read_text()
+
+
+def _files(package: str) -> list[pathlib.Path]:
   folder = importlib.import_module(package)
-  files = [
+  return [
     path
     for place in folder.__path__
     for path in pathlib.Path(place).glob('*.py')
   ]
-  defines = re.compile(rf'^(class|def) {member}\b', re.MULTILINE)
-  return sorted(path.stem for path in files if defines.search(path.read_text()))
 
 
 def find(package: str, kind: str, member: str) -> Callable[..., Any]:

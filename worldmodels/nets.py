@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import initializers
 from worldmodels.states import Tensor
 
 NORMALIZATIONS = ('none', 'layer')
@@ -59,13 +60,25 @@ def dense(
   initializer: str | keras.Initializer = 'glorot_uniform',
   dtype: str = 'float32',
   use_bias: bool = True,
+  part_of: int | None = None,
   name: str | None = None,
 ) -> Dense:
   """Returns a built linear layer [..., inputs] -> float32 [..., units].
 
   Built at once, so that every variable exists before the first call: an
   optimizer or a checkpoint made before it would miss the late ones.
+
+  Args:
+    units: size of the result.
+    inputs: size of what comes in.
+    initializer: of the kernel.
+    dtype: of the product.
+    use_bias: whether there is a bias.
+    part_of: inputs of the layer that this is a part of; None for a whole one.
+    name: of the layer.
   """
+  if part_of is not None:
+    initializer = initializers.PartOf(initializer, part_of)
   layer = Dense(
     units,
     kernel_initializer=initializer,

@@ -88,21 +88,30 @@ class Problem:
     self._objective = objective or model.reward
     self._value, self._prior = value, prior
 
-  def score(self, actions: Tensor) -> Tensor:
+  def score(self, actions: Tensor, draw: Tensor | None = None) -> Tensor:
     """Maps candidates [B, N, H, A] -> their imagined returns [B, N].
 
     The sum of the expected rewards of the states that each action sequence is
     imagined to lead to (PlaNet, algorithm 2), each weighted by the probability
     that the episode has not ended before it, where the model has a discount
     head; and the value of the last state. It has a gradient.
+
+    Args:
+      actions: [B, N, H, A].
+      draw: number, int32, of another draw of the states where they are drawn:
+        with that of the refit each refit meets other noise (PlaNet's code).
+        None always has the same.
     """
+    seed = self._seed
+    if seed is not None and draw is not None:
+      seed = tf.random.experimental.stateless_fold_in(seed, draw)
     # In chains of candidates side by side.
     parts = cores.split(actions.shape[1], LEAST_CHAIN)
     if len(parts) < 2:
-      return self._score_chain(actions, self._seed)
+      return self._score_chain(actions, seed)
     seeds = [None] * len(parts)
-    if self._seed is not None:
-      seeds = tf.unstack(tf.random.split(self._seed, len(parts)), len(parts))
+    if seed is not None:
+      seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
     chains = zip(tf.split(actions, parts, 1), seeds)
     return tf.concat([self._score_chain(*chain) for chain in chains], 1)
 

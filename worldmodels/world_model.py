@@ -45,9 +45,8 @@ class WorldModel(keras.layers.Layer):
     encoder: keyword values of `encoder.Encoder`.
     dynamics: {kind, and keyword values of that kind}.
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
-      the kind `none` leaves a head out;
-      `share` of the image head is the share of frames that are reconstructed
-      at each update (a random quarter teaches as much as all).
+      the kind `none` leaves a head out; `share` of the image head is that of
+      the frames reconstructed at each update (a quarter teaches as much).
     kl: keyword values of `losses.kl_loss`, and `scale`.
     overshooting: {steps, kl, reward, image}: distance, and the weights; 0
       steps leave it out.
@@ -189,12 +188,13 @@ class WorldModel(keras.layers.Layer):
 
   def pixels(self, image: Tensor) -> Tensor:
     """Maps uint8 images to floats in [-0.5, 0.5], as `image` gives them."""
-    return pixels(image, self.encoder.bits)
+    return self.encoder.middle(pixels(image, self.encoder.bits))
 
   @property
   def mean_image(self) -> Tensor:
-    """The mean of the images of the seed episodes, or zeros: [h, w, c]."""
-    return self.encoder.mean_image + 0.0
+    """The mean `pixels` of the seed episodes' images, or zeros: [h, w, c]."""
+    mean = self.encoder.mean_image.value
+    return tf.where(tf.reduce_any(mean != 0.0), self.encoder.middle(mean), mean)
 
   # ------------------------------------------------------------------ loss --
 

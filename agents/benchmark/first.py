@@ -4,13 +4,13 @@ from worldmodels.agents.benchmark import model
 from worldmodels.agents.benchmark.figures import Figure
 from worldmodels.agents.benchmark.options import Options
 from worldmodels.agents.runs import build
-from worldmodels.agents.runs import loop
+from worldmodels.agents.runs import operations
 
 
 def measure(options: Options) -> list[Figure]:
   """Does the update; returns no figures."""
   config = options.config()
-  loop.share_cores(config)  # As `worldmodels train` does.
+  operations.share_cores(config)  # As `worldmodels train` does.
   agent = build.agent(config, model.SPEC)
   model.update(agent, config.train.batch, config.train.length)()
   return []

@@ -15,6 +15,7 @@ from worldmodels.agents.benchmark.figures import figure
 from worldmodels.agents.benchmark.options import Options
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import loop
+from worldmodels.agents.runs import operations
 from worldmodels.agents.runs.run_directory import RunDirectory
 
 TASK = 'cartpole_swingup'
@@ -67,7 +68,7 @@ def _preset(options: Options) -> list[Figure]:
 
 def _episodes(config: ml_collections.ConfigDict) -> tuple[clock.Timing, int]:
   """Trains; returns the time of an episode, and its agent steps."""
-  loop.share_cores(config)  # As `worldmodels train` does.
+  operations.share_cores(config)  # As `worldmodels train` does.
   config.evaluate.update(every=10**6, last_episodes=1)
   with (
     tempfile.TemporaryDirectory(prefix='worldmodels-') as folder,
@@ -80,11 +81,9 @@ def _episodes(config: ml_collections.ConfigDict) -> tuple[clock.Timing, int]:
     training = loop.Training(config, directory, build.environment(config))
     with clock.OtherLoad() as others:
       training.run()
-    # When its episodes ended; the last line is of its evaluation.
-    ends = [
-      json.loads(line)['wall_seconds']
-      for line in directory.metrics.read_text().splitlines()[:-1]
-    ]
+    # When its episodes ended; other lines are of evaluations.
+    lines = map(json.loads, directory.metrics.read_text().splitlines())
+    ends = [line['wall_seconds'] for line in lines if 'return' in line]
     steps = training.experience.store.lengths[0] - 1
   seconds = [
     after - before

@@ -18,7 +18,7 @@ from worldmodels.agents.benchmark import replay
 from worldmodels.agents.benchmark.figures import Figure
 from worldmodels.agents.benchmark.options import Options
 from worldmodels.agents.runs import build
-from worldmodels.agents.runs import loop
+from worldmodels.agents.runs import operations
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -96,7 +96,7 @@ def _paper(options: Options) -> list[Figure]:
 
 def _preset(options: Options) -> list[Figure]:
   config = options.config()
-  loop.share_cores(config)  # As `worldmodels train` does.
+  operations.share_cores(config)  # As `worldmodels train` does.
   batch, length = config.train.batch, config.train.length
   agent = build.agent(config, SPEC)
   # The whole update.

@@ -1,5 +1,10 @@
-"""W6: batches from episodes on disk, read while something else trains."""
+"""W6: batches from episodes on disk, read while something else trains.
 
+And what it takes to open a store and to add an episode, which is not to depend
+on how many there are.
+"""
+
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -60,6 +65,8 @@ def inputs(options: Options, batch: int, length: int) -> list[Figure]:
 def _folder(folder: pathlib.Path, count: int, options: Options) -> list[Figure]:
   """Returns the figures of a store of `count` episodes."""
   sizes, before = options.sizes['store'], _resident()
+  Store(folder, log=_ignore)  # The first time each file is verified.
+  start = clock.median(lambda: Store(folder, log=_ignore), options)
   store = Store(folder, log=_ignore)
   seeds = itertools.count()
   timing = clock.median(
@@ -67,6 +74,11 @@ def _folder(folder: pathlib.Path, count: int, options: Options) -> list[Figure]:
   )
   with clock.OtherLoad() as others:
     waiting, memory = _wait(store, sizes, before)
+  episode = store.episode(0)
+  few = dataclasses.replace(  # Each stays on the disk.
+    options, sizes={**options.sizes, 'least_seconds': 0.0}
+  )
+  added = clock.median(lambda: store.append(episode), few)
   shape = f'{sizes["batch"]} x {sizes["length"]}'
   return [
     figure(
@@ -85,6 +97,10 @@ def _folder(folder: pathlib.Path, count: int, options: Options) -> list[Figure]:
       ('<=', 0.02),
     ),
     figure('memory', f'replay of {count} episodes', memory / 2**20, 'MiB'),
+    figure('W6', f'opening {count} episodes', start.seconds, 's', start),
+    figure(
+      'W6', f'an append to {count} episodes', added.seconds * 1e3, 'ms', added
+    ),
   ]
 
 
@@ -144,9 +160,6 @@ def _link(source: pathlib.Path, target: pathlib.Path, count: int) -> None:
   """Hard-links episodes of `source` until `target` has `count`."""
   files = sorted(source.glob('*.npz'))
   target.mkdir()
-  for other in source.iterdir():
-    if other not in files:
-      os.link(other, target / other.name)
   for index in range(count):
     path = files[index % len(files)]
     length = int(path.stem.rpartition('-')[2])

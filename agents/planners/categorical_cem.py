@@ -72,7 +72,7 @@ def plan(
       tf.reduce_sum(tf.cast(passed, tf.int32), -1), size
     )  # [B, N, H, A]
     scores = tf.debugging.check_numerics(
-      problem.score(actions), 'the score of a plan'
+      problem.score(actions, index), 'the score of a plan'
     )
     best = tf.math.top_k(scores, elites, sorted=False).indices
     chosen = tf.gather(actions, best, batch_dims=1)  # [B, K, H, A]

@@ -64,7 +64,7 @@ def plan(
     if proposals is not None:
       actions = tf.concat([actions, proposals], 1)  # [B, N + M, H, A]
     scores = tf.debugging.check_numerics(
-      problem.score(actions), 'the score of a plan'
+      problem.score(actions, index), 'the score of a plan'
     )
     best = tf.math.top_k(scores, elites, sorted=False).indices
     chosen = tf.gather(actions, best, batch_dims=1)  # [B, K, H, A]

@@ -26,6 +26,7 @@ from absl import flags
 
 from worldmodels import errors
 from worldmodels.agents.programs import config_flag
+from worldmodels.agents.runs import paths
 from worldmodels.agents.runs import run_directory
 
 Figure = dict[str, Any]
@@ -41,6 +42,8 @@ PARTS = {
   'loop': ('paper', 'cpu'),
   'start': ('cpu',),
 }
+
+INTERNAL = ('child',)
 
 _WORK = flags.DEFINE_list(
   'work', list(PARTS), f'Which parts, of {", ".join(PARTS)}.'
@@ -152,7 +155,7 @@ def _write(lines: Sequence[Figure], failed: Sequence[str]) -> None:
     failed=failed,
     figures=lines,
   )
-  with open(_JSON.value, 'w') as file:
+  with open(paths.expanded('--json', _JSON.value), 'w') as file:
     json.dump(values, file, indent=1)
     file.write('\n')
 

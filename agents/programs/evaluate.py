@@ -14,29 +14,40 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.data import limits
 from worldmodels.data import workers
 
 _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
 )
 _EPISODES = flags.DEFINE_integer(
-  'episodes', 10, 'How many to run.', lower_bound=1
+  'episodes', 10, 'How many to run.', lower_bound=1, upper_bound=100_000
 )
 _SEED = flags.DEFINE_integer(
-  'seed', 0, 'Of the episodes and of the planner.', lower_bound=0
+  'seed',
+  0,
+  'Of the episodes and of the planner.',
+  lower_bound=0,
+  upper_bound=2**32 - 1,
 )
 _CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint', None, 'Updates of the one to evaluate; by default the newest.'
+  'checkpoint',
+  None,
+  'Updates of the one to evaluate; by default the newest.',
+  lower_bound=0,
 )
 _PARALLEL = flags.DEFINE_integer(
   'parallel',
   1,
   'Episodes run side by side; the random numbers of the planner depend on it.',
   lower_bound=1,
+  upper_bound=256,
 )
+_LIMITS = time_limits.define()
 
 # Seeds of no episode that `train` has collected or evaluated on.
 _STREAM = 1000
@@ -48,22 +59,27 @@ def main(argv: list[str]) -> None:
   directory = RunDirectory(_LOGDIR.value)
   config = directory.load()
   restore.check(directory, _CHECKPOINT.value)
+  _say(f'starting {config.task}, then TensorFlow, which takes some seconds')
   environments = []
   try:
     for _ in range(min(_PARALLEL.value, _EPISODES.value)):
-      environments.append(build.environment(config))
+      environments.append(build.environment(config, **_LIMITS()))
     spec = build.spec_of(environments[0])
     directory.check_spec(spec)
     from worldmodels import cores
+    from worldmodels.agents.runs import evaluation
+    from worldmodels.agents.runs import operations
 
     cores.halve_threads()
-    from worldmodels.agents.runs import evaluation
+    operations.make_deterministic(config)
 
     agent, counters = restore.agent(
       directory, config, spec, _CHECKPOINT.value, _say
     )
     updates = counters['updates']
     _say(f'{directory.path}: {config.task}, checkpoint of {updates} updates')
+    if environments[0].step_limit is None:
+      _say(limits.NO_LIMIT)
     seeds = seeds_of(_EPISODES.value, _SEED.value)
     returns = evaluation.returns(agent, environments, seeds, _say)
     print(json.dumps(summary(environments[0], updates, seeds, returns)))

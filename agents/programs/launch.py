@@ -5,27 +5,24 @@ A program is a file of this folder: a docstring, flags, and
   main(argv)   does it
   CONFIG       the value of --config if none is given; only of those that have
                that flag
+  INTERNAL     flags that help leaves out
   STOPPED      what is said on Ctrl-C
+  WAITS        what it may have to wait for then
 
 Programs import what loads TensorFlow inside their main, so that --help and all
 that can be seen to be wrong without it are answered at once.
 """
 
-import ast
 import atexit
-import contextlib
 import errno
 import functools
 import importlib
 import logging
+import math
 import os
-import pathlib
 import re
 import sys
-import tempfile
-import textwrap
-import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NoReturn
 
 from absl import app
@@ -35,12 +32,15 @@ from absl import logging as absl_logging
 from worldmodels import checkout
 from worldmodels import errors
 from worldmodels.agents.programs import config_flag
+from worldmodels.agents.programs import scratch
+from worldmodels.agents.programs import stopping
+from worldmodels.agents.programs import usage
+from worldmodels.agents.runs import memory
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HELP = re.compile(r'--?(h|help|helpshort|helpfull)')
-_FOLDER = pathlib.Path(__file__).parent
 
 
 def main(name: str | None = None) -> None:
@@ -50,7 +50,7 @@ def main(name: str | None = None) -> None:
   except KeyboardInterrupt:  # Before there is anything that it stops.
     fail('stopped', INTERRUPTED)
   except BrokenPipeError:  # `worldmodels train --help | head -1`
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     sys.exit(FAILURE)
 
 
@@ -59,17 +59,17 @@ def _start(name: str | None, arguments: list[str]) -> None:
   # `worldmodels` itself.
   if name is None:
     if not arguments:
-      print(_usage(), file=sys.stderr)
+      print(usage.usage(), file=sys.stderr)
       sys.exit(USAGE)
     name, *arguments = arguments
   if name == 'help' or _HELP.fullmatch(name):
-    print(_usage())
+    print(usage.usage())
     return
   if name == '--version':
-    print(_version())
+    print(usage.version())
     return
-  if name not in programs():
-    fail(f'no program {name!r}; there are {", ".join(programs())}', USAGE)
+  if name not in usage.programs():
+    fail(f'no program {name!r}; there are {", ".join(usage.programs())}', USAGE)
   # The program. Its flags are read from sys.argv where they are defined.
   sys.argv = [f'worldmodels {name}', *arguments]
   find_users_modules()
@@ -78,23 +78,17 @@ def _start(name: str | None, arguments: list[str]) -> None:
   except errors.UserError as error:
     fail(explain(error), USAGE)
   if any(map(_HELP.fullmatch, arguments)):
-    print(_help(module))
+    try:
+      print(usage.of_program(module, arguments))
+    except errors.UserError as error:
+      fail(explain(error), USAGE)
     return
-  stopped = getattr(module, 'STOPPED', 'stopped')
-  run(module.main, stopped, getattr(module, 'CONFIG', None))
-
-
-def programs() -> dict[str, str]:
-  """Returns the first line of the docstring of each program, by name."""
-  found = {}
-  for path in sorted(_FOLDER.glob('*.py')):
-    tree = ast.parse(path.read_text())
-    functions = {
-      node.name for node in tree.body if isinstance(node, ast.FunctionDef)
-    }
-    if 'main' in functions and path.stem != pathlib.Path(__file__).stem:
-      found[path.stem] = ast.get_docstring(tree).splitlines()[0]
-  return found
+  run(
+    module.main,
+    getattr(module, 'STOPPED', 'stopped'),
+    getattr(module, 'CONFIG', None),
+    getattr(module, 'WAITS', 'for what is under way'),
+  )
 
 
 def find_users_modules() -> None:
@@ -114,6 +108,7 @@ def run(
   main: Callable[[list[str]], None],
   stopped: str = 'stopped',
   config: str | None = None,
+  waits: str = 'for what is under way',
 ) -> None:
   """Runs `main(argv)`; an error that a user can mend ends in one line.
 
@@ -122,18 +117,39 @@ def run(
     stopped: what is said on Ctrl-C.
     config: the value of the flag of that name if none is given. (A default of
       its own would be parsed, with all keys that are set, at import.)
+    waits: what the program may have to wait for after Ctrl-C.
   """
 
   def guarded(argv: list[str]) -> None:
     if len(argv) > 1:
       fail(f'unexpected argument {argv[1]!r}: flags start with --', USAGE)
+    listener = None
     try:
-      quiet()
-      main(argv)
+      folder = scratch.make()
+      atexit.register(scratch.remove, folder)
+      quiet(folder)
+      listener = stopping.Listener(
+        f'stopping: waits {waits}, at most {stopping.SECONDS} s; Ctrl-C again '
+        'does not wait',
+        f'error: {stopped}',
+        INTERRUPTED,
+        functools.partial(scratch.remove, folder),
+      )
+      try:
+        main(argv)
+      finally:
+        sys.stdout.flush()  # While it can still be said that it fails.
     except KeyboardInterrupt:
+      if listener is not None:
+        listener.ended()
       fail(stopped, INTERRUPTED)
     except (OSError, errors.UserError) as error:
+      _drop_output()
       fail(explain(error))
+    except Exception as error:  # noqa: BLE001 (raised again, but for one kind)
+      if not memory.is_out_of_memory(error):
+        raise
+      fail(memory.explain(error))
 
   app.run(guarded, flags_parser=functools.partial(_parse, config))
 
@@ -142,6 +158,14 @@ def fail(message: object, status: int = FAILURE) -> NoReturn:
   """Ends the program with one line on stderr."""
   print(f'error: {" ".join(str(message).split())}', file=sys.stderr)
   sys.exit(status)
+
+
+def _drop_output() -> None:
+  """Drops what nobody reads or no disk takes, else Python ends with a trace."""
+  try:
+    sys.stdout.flush()
+  except OSError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explain(error: BaseException) -> str:
@@ -162,80 +186,25 @@ def explain(error: BaseException) -> str:
   return text or type(error).__name__
 
 
-def quiet() -> None:
-  """Redirects library output on stderr to a log file.
+def quiet(folder: str) -> None:
+  """Redirects library output on stderr to a log file; writes whole lines.
 
   TensorFlow's C++ parts write to file descriptor 2 whatever one sets, so it
   gets a file of its own and Python keeps the terminal. The file stays where
-  the process dies of a crash, which is when someone wants to read it.
+  the process dies of a crash, which is when someone wants to read it. A line
+  on stdout is seen when it is printed, in a pipe as well.
+
+  Args:
+    folder: of temporary files, for the log.
   """
+  sys.stdout.reconfigure(line_buffering=True)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   absl_logging.set_verbosity(absl_logging.ERROR)
   logging.getLogger('tensorflow').setLevel(logging.ERROR)
   sys.stderr.flush()
   sys.stderr = os.fdopen(os.dup(2), 'w', buffering=1)
-  file, path = tempfile.mkstemp(prefix='worldmodels-', suffix='.log')
-  os.dup2(file, 2)
-  os.close(file)
-  atexit.register(_remove, path)
-
-
-def _remove(path: str) -> None:
-  with contextlib.suppress(OSError):
-    os.unlink(path)
-
-
-def _usage() -> str:
-  """Returns the help of `worldmodels` itself."""
-  return '\n'.join(
-    [
-      'usage: worldmodels PROGRAM [--flag=value ...]',
-      '',
-      *_columns(programs().items()),
-      '',
-      '`worldmodels PROGRAM --help` says what its flags are.',
-    ]
-  )
-
-
-def _help(module: types.ModuleType) -> str:
-  """Returns the docstring of a program and its flags."""
-  own = flags.FLAGS.get_flags_for_module(module.__name__)
-  rows = []
-  for flag in sorted(own, key=lambda flag: flag.name):
-    text = flag.help
-    if flag.default not in (None, []):
-      default = flag.default_as_str.strip("'")
-      text += f' Default: {default}.'
-    if any(not validator.checker(None) for validator in flag.validators):
-      text += ' Required.'
-    rows.append((f'--{"[no]" if flag.boolean else ""}{flag.name}', text))
-  return '\n'.join([module.__doc__.strip(), '', *_columns(rows)]).strip()
-
-
-def _columns(rows: Iterable[tuple[str, str]]) -> list[str]:
-  """Returns the lines of a table of names and descriptions."""
-  rows = list(rows)
-  width = 4 + max((len(name) for name, _ in rows), default=0)
-  return [
-    textwrap.fill(
-      f'  {name:{width - 2}}{text}',
-      width=80,
-      subsequent_indent=' ' * width,
-      break_on_hyphens=False,
-    )
-    for name, text in rows
-  ]
-
-
-def _version() -> str:
-  """Returns the version of the distribution, if it is installed."""
-  from importlib import metadata
-
-  try:
-    return metadata.version('worldmodels-tf')
-  except metadata.PackageNotFoundError:
-    return 'a checkout that is not installed'
+  with open(os.path.join(folder, 'libraries.log'), 'wb') as file:
+    os.dup2(file.fileno(), 2)
 
 
 def _parse(config: str | None, argv: list[str]) -> list[str]:
@@ -243,11 +212,19 @@ def _parse(config: str | None, argv: list[str]) -> list[str]:
   try:
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
     if config is not None:
-      return config_flag.parse(config, argv)
-    return flags.FLAGS(argv)
+      rest = config_flag.parse(config, argv)
+    else:
+      rest = flags.FLAGS(argv)
+    _check_values()
+    return rest
   except flags.IllegalFlagValueError as error:
     missing = re.match(r'flag --(\w+)=None', str(error))
-    fail(f'--{missing[1]} is missing' if missing else explain(error), USAGE)
+    boolean = re.match(r"(flag --[^:]*): \('Non-boolean", str(error))
+    if missing:
+      fail(f'--{missing[1]} is missing', USAGE)
+    if boolean:
+      fail(f'{boolean[1]}: it is true or false', USAGE)
+    fail(explain(error), USAGE)
   except flags.UnrecognizedFlagError as error:
     fail(str(error).replace('Did you mean:', 'did you mean'), USAGE)
   except (
@@ -260,3 +237,15 @@ def _parse(config: str | None, argv: list[str]) -> list[str]:
     OSError,
   ) as error:
     fail(explain(error), USAGE)
+
+
+def _check_values() -> None:
+  """Raises an error for values of our flags that no program has a use for."""
+  for module, found in flags.FLAGS.flags_by_module_dict().items():
+    if not module.startswith('worldmodels.'):
+      continue
+    for flag in found:
+      if flag.value == '':
+        raise flags.Error(f"--{flag.name} is ''; it needs a value")
+      if isinstance(flag.value, float) and not math.isfinite(flag.value):
+        raise flags.Error(f'--{flag.name}={flag.value}: it is a finite number')

@@ -2,19 +2,30 @@
 
   worldmodels train --config=planet:cpu --logdir=RUN
 
-Any key of the config can be set: --config.dynamics.deter=64.
+Any key of the config can be set: --config.dynamics.deter=64. With --config and
+--help every key of that config is listed, with its value and range.
 """
 
+import typing
+
+import ml_collections
 from absl import flags
 
 from worldmodels.agents.programs import config_flag
+from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
-from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import task_checks
+from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.run_directory import RunDirectory
 
+if typing.TYPE_CHECKING:
+  from worldmodels.agents.runs import loop
+
 CONFIG = 'planet:cpu'
+INTERNAL = ('poison_from',)
 STOPPED = 'stopped; the same command continues'
+WAITS = 'for the update and the step of the task that are under way'
 
 _CONFIG = config_flag.define(
   'Config of the package, or file of configs, and a preset of it; by default '
@@ -26,10 +37,11 @@ _LOGDIR = flags.DEFINE_string(
   'Directory of the run, new or to be continued.',
   required=True,
 )
+_LIMITS = time_limits.define()
 _POISON = flags.DEFINE_integer(
   'poison_from',
   None,
-  'For tests: from this update on every reward that is trained on is NaN.',
+  'From this update on every reward that is trained on is NaN.',
   lower_bound=0,
 )
 
@@ -42,12 +54,29 @@ def main(argv: list[str]) -> None:
   """
   del argv
   config = _CONFIG.value
-  config_checks.check(config)
   directory = RunDirectory(_LOGDIR.value)
   directory.claim(config)
-  checkpoint.check(directory.checkpoints)
-  environment = build.environment(config)
-  from worldmodels.agents.runs import loop
+  try:
+    training = _prepare(config, directory)
+  finally:
+    directory.leave()
+  training.run()
 
-  loop.share_cores(config)
-  loop.Training(config, directory, environment, _POISON.value).run()
+
+def _prepare(
+  config: ml_collections.ConfigDict, directory: RunDirectory
+) -> 'loop.Training':
+  """Makes what trains, and with it a run of the directory."""
+  checkpoint.check(directory.checkpoints)
+  there = checkpoint.complete(directory.checkpoints)
+  terminal.announce(config, directory.path, goes_on=bool(there))
+  environment = build.environment(config, **_LIMITS())
+  spec = build.spec_of(environment)
+  config = build.chosen(config, spec, environment.ends_early)
+  task_checks.check(config, spec)
+  from worldmodels.agents.runs import loop
+  from worldmodels.agents.runs import operations
+
+  operations.share_cores(config)
+  operations.make_deterministic(config)
+  return loop.Training(config, directory, environment, _POISON.value)

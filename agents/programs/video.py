@@ -8,8 +8,7 @@ has the error by horizon beside that of a copy of the last image seen and of
 the mean image. No environment is needed.
 """
 
-import os
-import pathlib
+import math
 import typing
 
 import numpy as np
@@ -22,6 +21,7 @@ from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 
 if typing.TYPE_CHECKING:
+  from worldmodels.agents.runs.film import Layout
   from worldmodels.world_model import WorldModel
 
 _LOGDIR = flags.DEFINE_string(
@@ -46,24 +46,41 @@ _SCALE = flags.DEFINE_integer(
   'scale', 3, 'Enlarges the pixels.', lower_bound=1, upper_bound=16
 )
 _CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint', None, 'Updates of the one to film; by default the newest.'
+  'checkpoint',
+  None,
+  'Updates of the one to film; by default the newest.',
+  lower_bound=0,
 )
+# Bounds do not keep out what is not a number, which is neither above nor below.
+flags.register_validator(
+  'fps',
+  lambda value: value is None or math.isfinite(value),
+  'it is a number from 0.1 to 100',
+)
+
+# What the encoders can write, and what fits into memory three times.
+_LARGEST_SIDE, _LARGEST_FILM = 16383, 2 << 30
 
 
 def main(argv: list[str]) -> None:
   """Films and measures."""
   del argv
-  out = _check_out(_OUT.value)
+  out = animation.check_out(_OUT.value)
   directory = RunDirectory(_LOGDIR.value)
   config = directory.load()
   restore.check(directory, _CHECKPOINT.value)
   spec = directory.spec()
-  context = _CONTEXT.value
-  chosen = selection.latest(
-    directory, config.train.seed_episodes, _EPISODES.value, context + 1
-  )
+  if spec.image is None or spec.image[2] != 3:
+    raise RunError(f'{directory.path} is of a task without an image to film')
+  chosen = _choose(directory, config.train.seed_episodes)
   print(f'episodes: {chosen.source}')
   shortest = min(len(episode['reward']) for episode in chosen.episodes)
+  context = min(_CONTEXT.value, shortest - 1)
+  if context < _CONTEXT.value:
+    print(
+      f'context: {context}, not {_CONTEXT.value}: the shortest of these '
+      f'episodes has {shortest} rows'
+    )
   length = min(context + _HORIZON.value, shortest)
   if length < context + _HORIZON.value:
     print(
@@ -71,8 +88,14 @@ def main(argv: list[str]) -> None:
       f'these episodes has {shortest} rows, and {context} are observed'
     )
 
-  from worldmodels.agents.runs import film
+  print('starting TensorFlow, which takes some seconds')
 
+  from worldmodels.agents.runs import film
+  from worldmodels.agents.runs import operations
+
+  shape = (len(chosen.episodes), length, *spec.image)
+  _check_size(film.Layout(shape, _SCALE.value, chosen.titles), length)
+  operations.make_deterministic(config)
   agent, counters = restore.agent(directory, config, spec, _CHECKPOINT.value)
   print(f'checkpoint: {counters["updates"]} updates')
   starts = [
@@ -92,6 +115,25 @@ def main(argv: list[str]) -> None:
     f'{out}: {length} frames of {width}x{height}, '
     f'{out.stat().st_size / 1e6:.2f} MB'
   )
+
+
+def _choose(directory: RunDirectory, random: int) -> selection.Selection:
+  """Chooses episodes; short ones only if there are no others.
+
+  Args:
+    directory: of the run.
+    random: how many of the held-out episodes are of random actions.
+
+  Raises:
+    RunError: there is none, or none that is longer than the context asked for.
+  """
+  count = _EPISODES.value
+  try:
+    return selection.latest(directory, random, count, _CONTEXT.value + 1)
+  except RunError:
+    if _CONTEXT.present:
+      raise
+    return selection.latest(directory, random, count)
 
 
 def table(
@@ -137,15 +179,13 @@ def table(
   return '\n'.join([*lines, ''])
 
 
-def _check_out(name: str) -> pathlib.Path:
-  """Returns the file to write, found writable before the work, not after."""
-  try:
-    animation.check_ending(name)
-  except ValueError as error:
-    raise RunError(f'--out={error}') from error
-  path = pathlib.Path(name)
-  if not path.parent.is_dir():
-    raise FileNotFoundError(f'--out={path}: there is no {path.parent}')
-  if not os.access(path.parent, os.W_OK):
-    raise PermissionError(f'--out={path}: {path.parent} is not writable')
-  return path
+def _check_size(layout: 'Layout', length: int) -> None:
+  """Raises RunError for a film that no encoder or memory has room for."""
+  size = length * layout.height * layout.width * 3
+  if max(layout.height, layout.width) > _LARGEST_SIDE or size > _LARGEST_FILM:
+    raise RunError(
+      f'the film would have {length} frames of {layout.width}x'
+      f'{layout.height}, {size / 1e9:.1f} GB: lower --scale, --episodes or '
+      f'--horizon (at most {_LARGEST_SIDE} pixels and '
+      f'{_LARGEST_FILM / 1e9:.1f} GB)'
+    )

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from worldmodels import errors
+from worldmodels.agents.runs import paths
 from worldmodels.data import atomic
 
 _CODECS = {'.webm': 'VP80', '.mp4': 'vp09'}
@@ -23,6 +25,10 @@ _IMAGES = {
   '.gif': (cv2.IMWRITE_GIF_QUALITY, 8, cv2.IMWRITE_GIF_DITHER, 3),
 }
 ENDINGS = (*_CODECS, *_IMAGES)
+
+
+class OutError(errors.UserError):
+  """A film cannot be written where it is wanted; the message is one line."""
 
 
 def check_ending(path: str | pathlib.Path) -> str:
@@ -38,6 +44,33 @@ def check_ending(path: str | pathlib.Path) -> str:
       f'{", ".join(ENDINGS)}'
     )
   return ending
+
+
+def check_out(name: str) -> pathlib.Path:
+  """Returns the file of --out=NAME, found writable before the work, not after.
+
+  Raises:
+    OptionError: it is empty, or names no user.
+    OutError: nothing can be written there.
+  """
+  path = paths.expanded('--out', name)
+  try:
+    if path.exists() and not path.is_file():
+      kind = 'a directory' if path.is_dir() else 'no regular file'
+      raise OutError(f'--out={path}: that is {kind}; it is a file to write')
+    ending = check_ending(path)
+    if not path.parent.is_dir():
+      raise OutError(f'--out={path}: there is no {path.parent}')
+    if not os.access(path.parent, os.W_OK):
+      raise OutError(f'--out={path}: {path.parent} is not writable')
+    # What the system and the encoder have to say comes out where one tries.
+    atomic.check_writable(path, b'')
+  except ValueError as error:
+    raise OutError(f'--out={error}') from error
+  except OSError as error:
+    raise OutError(f'--out={path}: {error.strerror}') from error
+  encode(np.zeros([2, 32, 32, 3], np.uint8), ending)
+  return path
 
 
 def write(

@@ -8,6 +8,7 @@ import numpy as np
 
 from worldmodels import errors
 from worldmodels import kinds
+from worldmodels.agents import suited
 from worldmodels.data import workers
 from worldmodels.spec import Spec
 
@@ -20,9 +21,15 @@ class ConfigError(errors.UserError, ValueError):
 
 
 def environment(
-  config: ml_collections.ConfigDict, seed: int = 0
+  config: ml_collections.ConfigDict, seed: int = 0, **limits: float
 ) -> workers.Worker:
-  """Starts the config's environment in a process of its own."""
+  """Starts the config's environment in a process of its own.
+
+  Args:
+    config: of a run.
+    seed: of the task.
+    **limits: `timeout` and `start_timeout` of workers.start.
+  """
   options = config.environment
   return workers.start(
     config.task,
@@ -30,7 +37,10 @@ def environment(
     size=options.size,
     action_repeat=options.action_repeat,
     quality=options.quality,
+    camera=options.camera,
     vectors=tuple(options.vectors),
+    step_limit=options.step_limit,
+    **limits,
   )
 
 
@@ -46,13 +56,41 @@ def spec_of(environment: workers.Worker) -> Spec:
   )
 
 
+def chosen(
+  config: ml_collections.ConfigDict, spec: Spec, ends_early: bool = False
+) -> ml_collections.ConfigDict:
+  """Returns the config with kinds for a task in the place of `auto`.
+
+  Args:
+    config: as configs/*.py make it; it stays as it is.
+    spec: of the task.
+    ends_early: whether its episodes may end before their time.
+  """
+  config = config.copy_and_resolve_references()
+  discount = config.heads.get('discount')
+  if discount is not None:
+    discount.kind = suited.discount(discount.kind, ends_early)
+  planner = config.get('planner')
+  if planner is not None:
+    planner.kind = suited.planner(planner.kind, spec.discrete)
+  actor = config.get('learner', {}).get('actor')
+  if actor is not None and actor.get('kind') == suited.AUTO:
+    actor.kind = suited.distribution(
+      actor.kind, actor.continuous, spec.discrete
+    )
+  return config
+
+
 def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
   """Makes the config's agent for a task.
+
+  What the config leaves to `auto` is chosen by the spec; it has no discount
+  head then, unless `chosen` was told before that episodes end early.
 
   Raises:
     ConfigError: nothing can be made of the config.
   """
-  groups = config.to_dict()
+  groups = chosen(config, spec).to_dict()
   parts = ('encoder', 'dynamics', 'heads', 'kl', 'overshooting')
   model = {key: groups.pop(key) for key in parts}
   own = groups.pop('agent')

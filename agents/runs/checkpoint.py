@@ -1,37 +1,30 @@
 """Checkpoints: everything an agent is, complete or absent.
 
-One directory per checkpoint, named by the count of updates: variables.npz (no
-pickles) and counters.json, which has a checksum of both. It appears under its
-name as a whole, so that a kill, a full disk or a power cut leaves the one
-before.
+One directory per checkpoint, named by the count of updates, with the two files
+of checkpoint_files.py. It appears under its name as a whole, so that a kill, a
+full disk or a power cut leaves the one before; the one that replaces another of
+its number appears beside it first, as NUMBER.new. Only numbers that are finite
+become a checkpoint.
 """
 
-import json
+import itertools
 import pathlib
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from worldmodels import errors
+from worldmodels.agents.runs import checkpoint_files
+from worldmodels.agents.runs.checkpoint_files import Counters
+from worldmodels.agents.runs.checkpoint_files import Values
 from worldmodels.data import atomic
 
-_DAMAGE = (
-  zipfile.BadZipFile,
-  zlib.error,
-  ValueError,
-  KeyError,
-  EOFError,
-  NotImplementedError,
-  OSError,
-)
-_VARIABLES, _COUNTERS = 'variables.npz', 'counters.json'
-
-Counters = dict[str, Any]
-Values = dict[str, np.ndarray]
+_NAME = re.compile(r'(\d{8,})(\.new)?')
+_NEW = '.new'
+# How often a reader looks again because a writer has removed what it saw.
+_LOOKS = 100
 
 
 class Variable(Protocol):
@@ -56,7 +49,7 @@ def save(
   counters: Counters,
   keep: int = 3,
 ) -> None:
-  """Writes a checkpoint and removes all but the last `keep`.
+  """Writes a checkpoint and removes all but the last `keep` up to it.
 
   Args:
     directory: of all checkpoints.
@@ -65,20 +58,38 @@ def save(
     keep: how many stay.
 
   Raises:
+    CheckpointError: a variable is not finite; the ones before are untouched.
     OSError: it could not be written; the ones before are untouched.
   """
   directory = pathlib.Path(directory)
+  values = by_path(variables)
+  _check_finite(values, directory)
   directory.mkdir(parents=True, exist_ok=True)
   atomic.remove_leftovers(directory)
-  values = by_path(variables)
-  with atomic.directory(directory / f'{counters["updates"]:08d}') as partial:
-    with open(partial / _VARIABLES, 'wb') as file:
-      np.savez(file, **values)
-    checksum = _checksum(partial, counters)
-    text = json.dumps(dict(counters, checksum=checksum))
-    (partial / _COUNTERS).write_text(text)
-  for old in complete(directory)[:-keep]:
+  _rename_new(directory)
+  updates = counters['updates']
+  path = directory / f'{updates:08d}'
+  if path.exists():
+    path = path.with_name(path.name + _NEW)
+  with atomic.directory(path) as partial:
+    checkpoint_files.write(partial, values, counters)
+  _rename_new(directory)
+  # Later ones were passed over as damaged, or are not of this run.
+  done = [path for path in complete(directory) if updates_of(path) <= updates]
+  for old in done[:-keep]:
     atomic.remove_directory(old)
+
+
+def check_finite(
+  directory: pathlib.Path, variables: Sequence[Variable]
+) -> None:
+  """Raises CheckpointError if `save` would because of the variables' values.
+
+  Args:
+    directory: of all checkpoints.
+    variables: with distinct `path`s.
+  """
+  _check_finite(by_path(variables), pathlib.Path(directory))
 
 
 def restore(
@@ -113,9 +124,21 @@ def restore(
   return counters
 
 
-def check(directory: pathlib.Path, updates: int | None = None) -> None:
-  """Raises an error if `restore` would find no usable checkpoint."""
-  _newest(directory, lambda line: None, updates)
+def check(
+  directory: pathlib.Path, updates: int | None = None
+) -> Counters | None:
+  """Raises an error if `restore` would; returns the counters it would."""
+  found = _newest(directory, lambda line: None, updates)
+  return None if found is None else found[2]
+
+
+def last_whole(directory: pathlib.Path) -> str:
+  """Returns the path of the checkpoint that `restore` would take, as text."""
+  try:
+    found = _newest(directory, lambda line: None, None)
+  except (CheckpointError, OSError):
+    found = None
+  return 'none' if found is None else str(found[0])
 
 
 def restorable(
@@ -133,9 +156,11 @@ def restorable(
   found = complete(directory)
   if updates is None:
     return found
-  chosen = [path for path in found if int(path.name) == updates]
+  chosen = [path for path in found if updates_of(path) == updates]
   if not chosen:
-    there = ', '.join(str(int(path.name)) for path in found) or 'none'
+    there = [x for x in found if (x / checkpoint_files.COUNTERS).exists()]
+    numbers = sorted({updates_of(path) for path in there})
+    there = ', '.join(map(str, numbers)) or 'none'
     raise CheckpointError(
       f'{directory} has no checkpoint of {updates} updates; there: {there}'
     )
@@ -157,51 +182,84 @@ def complete(directory: pathlib.Path) -> list[pathlib.Path]:
   directory = pathlib.Path(directory)
   if not directory.is_dir():
     return []
-  found = [
-    path for path in directory.iterdir() if re.fullmatch(r'\d{8,}', path.name)
-  ]
-  return sorted(found, key=lambda path: int(path.name))
+  found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+  return sorted(found, key=lambda path: (updates_of(path), path.name))
+
+
+def updates_of(path: pathlib.Path) -> int:
+  """Returns the count of updates that names a checkpoint."""
+  return int(_NAME.fullmatch(path.name)[1])
 
 
 def _newest(
   directory: pathlib.Path, log: Callable[[str], Any], updates: int | None
 ) -> tuple[pathlib.Path, Values, Counters] | None:
-  """Reads the newest that is whole: (path, values, counters), or None."""
-  found = restorable(directory, updates)
-  cause = None
-  for path in reversed(found):
-    try:
-      return path, *_read(path)
-    except PermissionError:
-      raise  # Nothing is known about it.
-    except _DAMAGE as error:
-      cause = f'{type(error).__name__}: {error}'
-      log(f'checkpoint {path} is damaged ({cause}); trying the one before')
-  if found:
+  """Reads the newest that is whole: (path, values, counters), or None.
+
+  While the run goes on the list is out of date as soon as it is made, and all
+  in it may be gone. Then there are others.
+  """
+  for look in itertools.count(1):
+    found, lines = restorable(directory, updates), []
+    for path in reversed(found):
+      there = _identity(path)
+      try:
+        whole = path, *checkpoint_files.read(path, updates_of(path))
+      except PermissionError:
+        raise  # Nothing is known about it.
+      except checkpoint_files.DAMAGE as error:
+        if look < _LOOKS and (there is None or _identity(path) != there):
+          break
+        cause = f'{type(error).__name__}: {error}'
+        lines.append(
+          f'checkpoint {path} is damaged ({cause}); trying the one before'
+        )
+      else:
+        _log_all(lines, log)
+        return whole
+    else:
+      break
+  if not found:
+    return None
+  _log_all(lines, log)
+  raise CheckpointError(
+    f'no checkpoint in {directory} can be restored: all '
+    f'{len(found)} are damaged ({cause})'
+  )
+
+
+def _log_all(lines: list[str], log: Callable[[str], Any]) -> None:
+  for line in lines:
+    log(line)
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+  """Returns what tells a directory from others that have had its name."""
+  try:
+    status = path.stat()
+  except FileNotFoundError:
+    return None
+  return status.st_ino, status.st_mtime_ns
+
+
+def _rename_new(directory: pathlib.Path) -> None:
+  """Gives checkpoints that replace one of their number its name."""
+  for path in complete(directory):
+    if path.suffix == _NEW:
+      replaced = path.with_suffix('')
+      if replaced.exists():
+        atomic.remove_directory(replaced)
+      path.rename(replaced)
+
+
+def _check_finite(values: Values, directory: pathlib.Path) -> None:
+  wrong = checkpoint_files.not_finite(values)
+  if wrong:
     raise CheckpointError(
-      f'no checkpoint in {directory} can be restored: all '
-      f'{len(found)} are damaged ({cause})'
+      f'{len(wrong)} of {len(values)} variables are not finite any more (the '
+      f'first is {wrong[0]}): no checkpoint is made of them; the last good one '
+      f'is {last_whole(directory)}: lower optimizer.rate or optimizer.clip'
     )
-  return None
-
-
-def _read(path: pathlib.Path) -> tuple[Values, Counters]:
-  counters = json.loads((path / _COUNTERS).read_text())
-  # The first ones had none.
-  checksum = counters.pop('checksum', None)
-  if checksum not in (None, _checksum(path, counters)):
-    raise ValueError('its checksum is wrong')
-  with np.load(path / _VARIABLES, allow_pickle=False) as file:
-    return {key: file[key] for key in file.files}, counters
-
-
-def _checksum(path: pathlib.Path, counters: Counters) -> int:
-  """Returns the CRC-32 of the counters and of the file of variables."""
-  checksum = zlib.crc32(json.dumps(counters, sort_keys=True).encode())
-  with open(path / _VARIABLES, 'rb') as file:
-    while block := file.read(1 << 20):
-      checksum = zlib.crc32(block, checksum)
-  return checksum
 
 
 def _assign(

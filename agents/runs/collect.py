@@ -1,6 +1,7 @@
 """Collects episodes of an agent in the real environment."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -12,9 +13,15 @@ from worldmodels.data import rows
 from worldmodels.data import workers
 
 Episode = dict[str, np.ndarray]
+# From (observation {key: [B, ...]}, is_first [B], step) to actions [B, A].
+Act = Callable[[Episode, np.ndarray, int], np.ndarray]
 
 # How often the same episode is tried before the run gives up.
 ATTEMPTS = 3
+
+
+class Stopped(Exception):
+  """Raised in the middle of an episode that is not needed any more."""
 
 
 class Actor(Protocol):
@@ -60,6 +67,14 @@ class Collector:
     self._agent = agent
     self._environments = environments
     self._log = log
+    self._stopped = threading.Event()
+
+  def stop(self) -> None:
+    """Ends the episodes that another thread collects, after their next step.
+
+    They are not stored; no worker is started anew from here on.
+    """
+    self._stopped.set()
 
   def collect(
     self, numbers: Iterable[int], seed: Callable[[int], int], explore: bool
@@ -78,6 +93,7 @@ class Collector:
 
     Raises:
       WorkerError: the same episode failed ATTEMPTS times.
+      Stopped: `stop` was called.
     """
     numbers = iter(numbers)
     while some := list(itertools.islice(numbers, len(self._environments))):
@@ -89,8 +105,10 @@ class Collector:
     for attempt in range(1, ATTEMPTS + 1):
       try:
         act = actions_of(self._agent, len(seeds), explore, seeds[0])
-        return rollouts(act, environments, seeds)
+        return rollouts(self._unless_stopped(act), environments, seeds)
       except workers.WorkerError as error:
+        if self._stopped.is_set():
+          raise Stopped from error
         if attempt == ATTEMPTS:
           raise
         self._log(
@@ -100,9 +118,19 @@ class Collector:
           environment.restart()
     raise AssertionError('unreachable')
 
+  def _unless_stopped(self, act: Act) -> Act:
+    """Returns the function `act` of `rollouts`, which may raise Stopped."""
+
+    def guarded(*arguments: Any) -> np.ndarray:
+      if self._stopped.is_set():
+        raise Stopped
+      return act(*arguments)
+
+    return guarded
+
 
 def rollouts(
-  act: Callable[[Episode, np.ndarray, int], np.ndarray],
+  act: Act,
   environments: Sequence[workers.Worker],
   seeds: Sequence[int],
 ) -> list[Episode]:
@@ -136,16 +164,14 @@ def rollouts(
       environments[index].send(actions[index])
     for index in going:
       timesteps[index].append(environments[index].receive())
-      taken[index].append(actions[index])
+      taken[index].append(np.array(actions[index]))  # `act` may reuse its own.
       over[index] = timesteps[index][-1].last()
     if all(over):
       break
   return [rows.stack(*pair) for pair in zip(timesteps, taken, strict=True)]
 
 
-def actions_of(
-  agent: Actor, count: int, explore: bool, seed: int
-) -> Callable[[Episode, np.ndarray, int], np.ndarray]:
+def actions_of(agent: Actor, count: int, explore: bool, seed: int) -> Act:
   """Makes the function `act` of `rollouts` from an agent's policy.
 
   Args:

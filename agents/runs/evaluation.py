@@ -17,6 +17,7 @@ from worldmodels import states
 from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import film
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import selection
 from worldmodels.data import workers
 from worldmodels.data.store import Store
@@ -53,6 +54,30 @@ def returns(
     found.append(float(episode['reward'].sum(dtype=np.float64)))
     log(f'episode {len(found)} of {len(seeds)}: return {found[-1]:.1f}')
   return found
+
+
+def measure(
+  agent: WorldModelAgent,
+  store: Store,
+  config: ml_collections.ConfigDict,
+  positions: Sequence[int],
+) -> Values:
+  """Measures an agent on held-out episodes: `open_loop` and `behavior`.
+
+  Args:
+    agent: who acts, with its model.
+    store: of held-out episodes.
+    config: of the run.
+    positions: which episodes of the store are of the policy.
+
+  Returns:
+    the figures and films of both.
+  """
+  with memory.during('an evaluation', config, memory.MEASURING):
+    return {
+      **open_loop(agent.model, store, config, positions),
+      **behavior(agent, store, config, positions),
+    }
 
 
 def open_loop(

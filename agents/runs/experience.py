@@ -4,17 +4,20 @@ What happens in each of them is a function of the seed of the run and of its
 number, so that a run that was stopped collects what it would have collected.
 """
 
+import concurrent.futures
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ml_collections
 import numpy as np
 
 from worldmodels.agents import uniform
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs.collect import Actor
 from worldmodels.agents.runs.collect import Collector
+from worldmodels.agents.runs.collect import Episode
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.schedule import Schedule
@@ -24,6 +27,9 @@ from worldmodels.spec import Spec
 
 # Streams of random numbers, so that no two purposes share one.
 COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = range(5)
+
+# How long a step may take when a run is stopped.
+_STEP_SECONDS = 2
 
 
 class Experience:
@@ -53,6 +59,7 @@ class Experience:
     log: Callable[[str], Any],
   ):
     self._config = config
+    self._environment = environment
     self._schedule = Schedule(config.train, config.evaluate)
     self._collector = Collector(actor, [environment], log)
     random = uniform.Agent(spec=spec)
@@ -66,6 +73,7 @@ class Experience:
           task=config.task,
           action_repeat=environment.action_repeat,
           quality=environment.quality,
+          camera=config.environment.camera,
           size=config.environment.size,
         ),
         log=log,
@@ -75,35 +83,59 @@ class Experience:
     self.store = opened(directory.episodes, config.store.capacity)
     self.heldout = opened(directory.heldout, 0)
 
-  def collect_random(self) -> None:
-    """Collects the random episodes that the two stores lack."""
+  def collect_random(
+    self, on_episode: Callable[[int, int], Any] = lambda done, count: None
+  ) -> None:
+    """Collects the random episodes that the two stores lack.
+
+    Args:
+      on_episode: called after each of them with how many were collected, and
+        of how many.
+    """
     count = self._config.train.seed_episodes
+    done = 0
     for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
       deleted = store.collected_episodes - store.episodes
       missing = [
-        number
-        for number in range(deleted, count)
-        if number not in store.numbers
+        number for number in range(deleted, count) if number not in store
       ]
       for number, episode in self._random_collector.collect(
         missing, self._seed(stream), explore=True
       ):
         store.append(episode, index=number)
+        done += 1
+        on_episode(done, 2 * count)
+
+  def stop(self, collected: concurrent.futures.Future) -> None:
+    """Ends an episode that another thread collects.
+
+    Like that of a run that is killed it is not stored, and collected again when
+    the run goes on. The task may finish the step that is under way.
+
+    Args:
+      collected: what that thread has been told to do.
+    """
+    self._collector.stop()
+    self._random_collector.stop()
+    concurrent.futures.wait([collected], _STEP_SECONDS)
+    if not collected.done():
+      self._environment.interrupt()
 
   def random_images(self) -> np.ndarray:
     """Returns the images of the random episodes, uint8 [N, h, w, c]."""
-    count = min(self._config.train.seed_episodes, self.store.episodes)
-    seen = [self.store.episode(position)['image'] for position in range(count)]
+    count = self._config.train.seed_episodes
+    own = range(self.store.before(0), self.store.episodes)  # Not of others.
+    seen = [self.store.episode(place)['image'] for place in own[:count]]
     return np.concatenate(seen)
 
   def collect(self, number: int) -> float:
     """Collects an episode, unless it is there; returns its return."""
-    if number not in self.store.numbers:
-      for index, episode in self._collector.collect(
+    if number not in self.store:
+      for index, episode in self._collected(
         [number], self._seed(COLLECT), explore=True
       ):
         self.store.append(episode, index=index)
-    return self.store.returns[self.store.before(number)]
+    return self.store.return_of(number)
 
   def collect_heldout(self, number: int) -> tuple[list[int], list[float]]:
     """Collects the held-out episodes of the evaluation before an episode.
@@ -112,13 +144,13 @@ class Experience:
       (their positions in the store `heldout`, their returns).
     """
     numbers = self._schedule.heldout(number)
-    missing = [index for index in numbers if index not in self.heldout.numbers]
-    for index, episode in self._collector.collect(
+    missing = [index for index in numbers if index not in self.heldout]
+    for index, episode in self._collected(
       missing, self._seed(EVALUATE, number), explore=False
     ):
       self.heldout.append(episode, index=index)
     positions = [self.heldout.before(index) for index in numbers]
-    return positions, [self.heldout.returns[place] for place in positions]
+    return positions, [self.heldout.return_of(index) for index in numbers]
 
   def last_returns(self, on_episode: Callable[[int], Any]) -> list[float]:
     """Runs the episodes of the evaluation at the end; returns their returns.
@@ -127,7 +159,7 @@ class Experience:
       on_episode: called with the count of those that are done.
     """
     returns = []
-    for number, episode in self._collector.collect(
+    for number, episode in self._collected(
       range(self._config.evaluate.last_episodes),
       self._seed(EVALUATE, self._config.train.episodes),
       explore=False,
@@ -135,6 +167,13 @@ class Experience:
       returns.append(float(episode['reward'].sum()))
       on_episode(number + 1)
     return returns
+
+  def _collected(
+    self, numbers: Iterable[int], seed: Callable[[int], int], explore: bool
+  ) -> Iterator[tuple[int, Episode]]:
+    """Collects episodes of the agent, see Collector.collect."""
+    with memory.during('choosing an action', self._config, memory.ACTING):
+      yield from self._collector.collect(numbers, seed, explore)
 
   def _seed(self, *stream: int) -> Callable[[int], int]:
     """Returns the function from the number of an episode to its seed."""

@@ -1,14 +1,14 @@
 """The loop: PlaNet's algorithm 1 (Hafner et al., 2019), which Dreamer shares.
 
 What happens at each update and in each episode is a function of the seed, of
-the number of the update or episode and of the episodes before it. So a run
-that was killed comes out where it would have come out, bit for bit on one
-machine (as long as store.capacity drops nothing).
+the number of the update or episode and of the episodes before it. So a killed
+run comes out where it would have, bit for bit on one machine (if store.capacity
+drops nothing).
 """
 
 import concurrent.futures
+import contextlib
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,11 +16,11 @@ import ml_collections
 import numpy as np
 import tensorflow as tf
 
-from worldmodels import cores
 from worldmodels import states
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import evaluation
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.experience import SAMPLE
@@ -36,16 +36,8 @@ from worldmodels.data import workers
 MOST_SKIPPED = 20
 
 Values = dict[str, Any]
-
-
-def share_cores(config: ml_collections.ConfigDict) -> None:
-  """Chooses TensorFlow's threads; before TensorFlow computes anything.
-
-  When learning and acting overlap each of them gets half of the cores: with
-  all of them for both, their operations wait for each other's threads.
-  """
-  if config.train.overlap:
-    cores.halve_threads()
+# Counters {env_steps, episodes, updates}, and what was measured then.
+Evaluated = tuple[dict[str, int], Values]
 
 
 class Training:
@@ -87,7 +79,7 @@ class Training:
     counters = checkpoint.restore(
       directory.checkpoints, self.agent.state_variables, self.terminal.line
     )
-    there = self.experience.store.next_index
+    there = self.experience.store.own_episodes
     if counters is None and there > config.train.seed_episodes:
       raise RunError(
         f'{directory.episodes} holds {there} episodes but '
@@ -95,33 +87,36 @@ class Training:
         'give another --logdir'
       )
     self._begun = counters is not None
-    counters = counters or dict(updates=0, wall_seconds=0.0)
-    self.updates = counters['updates']
+    counters = counters or {}
+    self.updates = counters.get('updates', 0)
+    self._acting_updates = self.updates  # Of the parameters that act.
     self.metrics = Metrics(
       directory,
       config.train.episodes,
       self.updates,
-      counters['wall_seconds'],
+      counters.get('wall_seconds', 0.0),
       self.terminal.line,
+      config,
     )
 
   def run(self) -> None:
     """Trains to the end; evaluates; says where everything is."""
+    listed = map(tf.config.list_logical_devices, ('GPU', 'CPU'))
+    devices = next(filter(None, listed))
     self.terminal.start(
       self.config,
-      self.directory.path,
       self.environment,
       self.experience.store,
-      terminal.count(self.agent.state_variables),
+      self.agent,
+      [device.name for device in devices],
       self.updates,
-      self.schedule.updates_before(self.config.train.episodes),
     )
     try:
       self.begin()
+      self.terminal.building()
       with concurrent.futures.ThreadPoolExecutor(1) as pool:
         for episode in self.schedule.episodes(self.updates):
-          values = self.learn_and_collect(episode, pool)
-          self.report(episode + 1, values)
+          self.report(episode + 1, *self.learn_and_collect(episode, pool))
           self.save()
       values = self.metrics.end or self.last_evaluation()
     finally:
@@ -131,26 +126,33 @@ class Training:
 
   def learn_and_collect(
     self, episode: int, pool: concurrent.futures.Executor
-  ) -> Values:
+  ) -> tuple[Values, Evaluated | None]:
     """Learns from the episodes before `episode` and collects that one.
 
     With train.overlap both at once: the episode is then collected with the
     parameters from before these updates, where PlaNet takes those from after.
     """
     if self.config.train.overlap:
-      self.actor.copy_from(self.agent)
+      self._act_as_learned()
       collected = pool.submit(self.collect, episode)
-      return self.learn(episode) | collected.result()
-    values = self.learn(episode)
-    self.actor.copy_from(self.agent)
-    return values | self.collect(episode)
+      try:
+        learned = self.learn(episode)
+        values, evaluated = collected.result()
+      except BaseException:  # Ctrl-C: else the episode would be waited for.
+        self.experience.stop(collected)
+        raise
+    else:
+      learned = self.learn(episode)
+      self._act_as_learned()
+      values, evaluated = self.collect(episode)
+    return learned | values, evaluated
 
   def begin(self) -> None:
     """Collects random episodes, and saves the first parameters.
 
     Episodes that were collected with them could not be continued from without.
     """
-    self.experience.collect_random()
+    self.experience.collect_random(self.terminal.random)
     if not self._begun:
       self.agent.fit_statistics(self.experience.random_images())
       self.save()
@@ -168,7 +170,10 @@ class Training:
       start=self.updates,
       limit=self.experience.store.before(episode),
     )
-    try:
+    with (
+      contextlib.closing(batches),
+      memory.during('an update', self.config, memory.LEARNING),
+    ):
       while self.updates < until:
         batch = self._poison(next(batches))
         values = self.agent.train(
@@ -179,70 +184,76 @@ class Training:
           sums[key] = sums.get(key, 0.0) + value
         self._check_finite()
         self.terminal.update(self.updates)
-    finally:
-      batches.close()
     count = max(1, self.updates - first)
     values = {key: float(value) / count for key, value in sums.items()}
     values['update_seconds'] = (time.monotonic() - start) / count
     values['skipped_updates'] = self.agent.skipped[0]
+    # A step may be finite, and what it makes of the weights not.
+    checkpoint.check_finite(
+      self.directory.checkpoints, self.agent.state_variables
+    )
     return values
 
-  def collect(self, episode: int) -> Values:
+  def collect(self, episode: int) -> tuple[Values, Evaluated | None]:
     """Evaluates if it is time to, then collects `episode`."""
-    values = {}
+    evaluated = None
     if self.schedule.evaluates(episode):
-      values.update(self.evaluate(episode))
+      evaluated = self.evaluate(episode)
     start = time.monotonic()
-    values['return'] = self.experience.collect(episode)
+    values = {'return': self.experience.collect(episode)}
     values['acting_seconds'] = time.monotonic() - start
-    return values
+    return values, evaluated
 
-  def evaluate(self, episode: int) -> Values:
+  def evaluate(self, episode: int) -> Evaluated:
     """Collects held-out episodes without noise, and measures them."""
-    start = time.monotonic()
+    start, heldout = time.monotonic(), self.experience.heldout
     positions, returns = self.experience.collect_heldout(episode)
-    return dict(
+    return self._counters(episode, self._acting_updates), dict(
       evaluation_return=float(np.mean(returns)),
       evaluation_seconds=time.monotonic() - start,
-      **self._measure(positions),
+      **evaluation.measure(self.actor, heldout, self.config, positions),
     )
 
   def last_evaluation(self) -> Values:
     """Runs and reports the episodes of the last evaluation."""
-    evaluate = self.config.evaluate
-    self.actor.copy_from(self.agent)
+    evaluate, heldout = self.config.evaluate, self.experience.heldout
+    self._act_as_learned()
     returns = self.experience.last_returns(
       lambda done: self.terminal.note(
         f'last evaluation, episode {done} of {evaluate.last_episodes}'
       )
     )
-    newest = range(self.experience.heldout.episodes)[-evaluate.episodes :]
+    newest = range(heldout.episodes)[-evaluate.episodes :]
     values = dict(
       last_evaluation_mean=float(np.mean(returns)),
       last_evaluation_std=float(np.std(returns)),
       last_evaluation_returns=returns,
-      **self._measure(newest),
+      **evaluation.measure(self.actor, heldout, self.config, newest),
     )
     self.report(self.config.train.episodes, values)
+    self.metrics.sync()
     return values
 
-  def report(self, episodes: int, values: Values) -> None:
-    """Writes figures and films after so many episodes, and prints a line."""
-    counters = dict(
-      env_steps=self.experience.store.env_steps_before(episodes),
-      episodes=episodes,
-      updates=self.updates,
-    )
-    films = {key: value for key, value in values.items() if _is_film(key)}
-    for key in films:
-      values.pop(key)
+  def report(
+    self, episodes: int, values: Values, evaluated: Evaluated | None = None
+  ) -> None:
+    """Writes figures and films after so many episodes, and prints a line.
+
+    Args:
+      episodes: that there are now.
+      values: of the newest one and of the updates.
+      evaluated: counters and values of an evaluation before it.
+    """
+    if evaluated is not None:
+      self.metrics.write(*evaluated)
+    counters = self._counters(episodes, self.updates)
     self.metrics.write(counters, values)
-    for key, frames in films.items():
-      self.metrics.video(key, frames, self.updates)
-    self.terminal.episode(counters, values, self.metrics.wall_seconds)
+    shown = values if evaluated is None else values | evaluated[1]
+    self.terminal.episode(counters, shown, self.metrics.wall_seconds)
 
   def save(self) -> None:
-    """Writes a checkpoint."""
+    """Writes a checkpoint, once the figures that it counts are on disk."""
+    self.metrics.sync()
     checkpoint.save(
       self.directory.checkpoints,
       self.agent.state_variables,
@@ -250,13 +261,17 @@ class Training:
       keep=self.config.train.checkpoints,
     )
 
-  def _measure(self, positions: Sequence[int]) -> Values:
-    """Returns figures and films of held-out episodes of the policy."""
-    chosen = (self.experience.heldout, self.config, positions)
-    return {
-      **evaluation.open_loop(self.actor.model, *chosen),
-      **evaluation.behavior(self.actor, *chosen),
-    }
+  def _act_as_learned(self) -> None:
+    """Gives the actor what the agent has learned."""
+    self.actor.copy_from(self.agent)
+    self._acting_updates = self.updates
+
+  def _counters(self, episodes: int, updates: int) -> dict[str, int]:
+    return dict(
+      env_steps=self.experience.store.env_steps_before(episodes),
+      episodes=episodes,
+      updates=updates,
+    )
 
   def _poison(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Makes rewards NaN from the update on that a test asks for."""
@@ -266,8 +281,8 @@ class Training:
 
   def _check_end(self) -> None:
     """Raises RunError if the run is past the end that is asked for."""
-    done = checkpoint.complete(self.directory.checkpoints)
-    episodes = self.schedule.episodes_at(int(done[-1].name)) if done else 0
+    done = checkpoint.check(self.directory.checkpoints)
+    episodes = self.schedule.episodes_at(done['updates']) if done else 0
     if episodes > self.config.train.episodes:
       raise RunError(
         f'{self.directory.path} has {episodes} episodes, train.episodes is '
@@ -277,14 +292,9 @@ class Training:
   def _check_finite(self) -> None:
     """Raises RunError where gradients are not finite any more."""
     if self.agent.skipped[1] >= MOST_SKIPPED:
-      last = checkpoint.complete(self.directory.checkpoints)
+      last = checkpoint.last_whole(self.directory.checkpoints)
       raise RunError(
         f'the gradients of {MOST_SKIPPED} updates in a row were not finite '
-        f'(last update {self.updates}); the last good checkpoint is '
-        f'{last[-1] if last else "none yet"}: look at the losses in '
-        f'{self.directory.metrics}, lower optimizer.rate'
+        f'(last update {self.updates}); the last good checkpoint is {last}: '
+        f'look at the losses in {self.directory.metrics}, lower optimizer.rate'
       )
-
-
-def _is_film(key: str) -> bool:
-  return key.endswith('_video')

@@ -1,27 +1,63 @@
 """Writes the figures of a run: metrics.jsonl and TensorBoard.
 
-metrics.jsonl has a line for each episode after the seed episodes and one for
-the evaluation at the end. But for wall_seconds and other names in _seconds it
+metrics.jsonl has a line for each episode after the seed episodes, one for each
+evaluation before the line of the episode that it was made before, and one for
+the evaluation at the end. The counters of a line are those of what it
+measures: of an evaluation, the updates of the parameters that acted and the
+episodes there were. But for wall_seconds and other names in _seconds the file
 is a function of the config, however often the run was stopped: a resumed run
 drops the lines past its checkpoint, because it does those updates again, and
 a run that goes on past its end (train.episodes was raised) drops the line of
 that end. Figures that are not finite are null.
+
+TensorBoard has the figures in groups, over env_steps.
 """
 
 import contextlib
 import json
 import math
+import pathlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import ml_collections
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from worldmodels.agents.runs import animation
+from worldmodels.agents.runs.config_checks import flatten
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import atomic
+from worldmodels.data import reading
+
+# What tells the lines of evaluations from others.
+_EVALUATION, _END = 'evaluation_return', 'last_evaluation_mean'
+# Bytes of metrics.jsonl: a line of an episode has a few thousand.
+_LARGEST = 1 << 30
+
+# Groups of TensorBoard. A group whose name a key begins with drops it there,
+# and what is not named here are figures of updates.
+_PREFIXES = ('open_loop', 'behavior')
+_GROUPS = {
+  'return': (
+    'return',
+    'evaluation_return',
+    'last_evaluation_mean',
+    'last_evaluation_std',
+  ),
+  'behavior': (
+    'actor_entropy',
+    'imagined_return',
+    'imagined_reward',
+    'return_spread',
+  ),
+  'time': ('wall_seconds', 'updates'),
+}
+_REST = 'loss'
+# Which steps of a list by horizon TensorBoard has.
+_HORIZONS = (1, 5, 15)
 
 
 class Metrics:
@@ -37,6 +73,7 @@ class Metrics:
     wall_seconds: that the run has taken so far.
     log: called with a line when TensorBoard's events cannot be written, which
       does not stop a run.
+    config: of the run, which TensorBoard shows as text.
   """
 
   def __init__(
@@ -46,6 +83,7 @@ class Metrics:
     updates: int = 0,
     wall_seconds: float = 0.0,
     log: Callable[[str], Any] = print,
+    config: ml_collections.ConfigDict | None = None,
   ):
     self._path = directory.metrics
     self._start = time.monotonic() - wall_seconds
@@ -54,6 +92,10 @@ class Metrics:
     self._events = None
     with self._optional():
       self._events = tf.summary.create_file_writer(str(directory.events))
+    if self._events is not None and config is not None:
+      with self._optional(), self._events.as_default(step=0):
+        tf.summary.text('config', _table(config))
+        self._events.flush()
 
   @property
   def wall_seconds(self) -> float:
@@ -61,35 +103,48 @@ class Metrics:
     return time.monotonic() - self._start
 
   def write(self, counters: dict[str, int], values: dict[str, Any]) -> None:
-    """Writes one line.
+    """Writes one line, and films.
 
     Args:
       counters: dict of env_steps, episodes, updates.
-      values: {name: number or list of numbers}; of lists by horizon
-        TensorBoard has steps 1, 5 and 15.
+      values: {name: number or list of numbers}; of `NAME_video` frames uint8
+        [T, H, W, 3], which go to TensorBoard alone.
     """
+    films = {key: x for key, x in values.items() if key.endswith('_video')}
+    values = {key: x for key, x in values.items() if key not in films}
     line = dict(counters, wall_seconds=round(self.wall_seconds, 3))
     line.update({key: _plain(value) for key, value in values.items()})
     with atomic.naming(self._path), open(self._path, 'a') as file:
       file.write(json.dumps(line, allow_nan=False) + '\n')
     if self._events is None:
       return
-    with self._optional(), self._events.as_default(step=counters['updates']):
-      for key, value in values.items():
-        if np.ndim(value) == 0:
-          tf.summary.scalar(key, value)
-        else:
-          for step in (1, 5, 15):
-            if step <= len(value):
-              tf.summary.scalar(f'{key}/{step}', value[step - 1])
+    shown = dict(
+      values, updates=line['updates'], wall_seconds=line['wall_seconds']
+    )
+    with self._optional(), self._events.as_default(step=line['env_steps']):
+      for key, value in shown.items():
+        for tag, number in scalars(key, value).items():
+          tf.summary.scalar(tag, number)
       self._events.flush()
+    for key, frames in films.items():
+      self.video(key, frames, line['env_steps'])
 
-  def video(self, name: str, frames: np.ndarray, updates: int) -> None:
+  def sync(self) -> None:
+    """Flushes the lines to disk: before the checkpoint that counts them.
+
+    Else a power cut might leave that checkpoint and a gap in the lines.
+    """
+    with contextlib.suppress(FileNotFoundError), atomic.naming(self._path):
+      for path in (self._path, self._path.parent):
+        atomic.sync(path)
+
+  def video(self, name: str, frames: np.ndarray, env_steps: int) -> None:
     """Shows frames uint8 [T, H, W, 3] in TensorBoard as an animation."""
     if self._events is None:
       return
-    with self._optional(), self._events.as_default(step=updates):
-      animation.write_summary(name, frames, updates)
+    tag = f'video/{name.removesuffix("_video")}'
+    with self._optional(), self._events.as_default(step=env_steps):
+      animation.write_summary(tag, frames, env_steps)
       self._events.flush()
 
   @contextlib.contextmanager
@@ -103,22 +158,102 @@ class Metrics:
 
   def _continue(self, episodes: int, updates: int) -> dict[str, Any] | None:
     """Drops lines that will be written again; returns the line of the end."""
-    if not self._path.exists():
+    try:
+      with reading.open_regular(self._path) as file:
+        content = reading.content(file, self._path, _LARGEST)
+    except FileNotFoundError:
       return None
-    lines, kept, end = self._path.read_bytes().splitlines(True), [], None
+    lines, kept, end, evaluation = content.splitlines(True), [], None, []
+    wrong = 0
     for line in lines:
-      try:
-        figures = json.loads(line)
-      except ValueError:
-        continue  # Cut short by a kill.
-      is_end = 'last_evaluation_mean' in figures
+      figures = _figures(line, self._path)
+      if figures is None:
+        # The last one may have been cut short by a kill.
+        wrong += line is not lines[-1] or line.endswith(b'\n')
+        continue
+      if _EVALUATION in figures and 'return' not in figures:
+        evaluation = [line]  # It stays if the line of its episode does.
+        continue
+      is_end = _END in figures
       goes_on = is_end and figures['episodes'] != episodes
       if figures['updates'] <= updates and not goes_on:
-        kept.append(line)
+        # Of one that was cut short just there the end is missing.
+        kept += [*evaluation, line.rstrip(b'\n') + b'\n']
         end = figures if is_end else end
+      evaluation = []
+    if wrong:
+      self._set_aside(content, wrong)
     if kept != lines:
       atomic.write_bytes(self._path, b''.join(kept))
     return end
+
+  def _set_aside(self, content: bytes, wrong: int) -> None:
+    """Keeps a copy of a file that has lines which this has not written."""
+    copy = self._path.with_name(f'{self._path.name}.damaged')
+    atomic.write_bytes(copy, content)
+    self._log(
+      f'{wrong} lines of {self._path} are damaged and left out; as it was it '
+      f'is in {copy}'
+    )
+
+
+def _figures(line: bytes, path: pathlib.Path) -> dict[str, Any] | None:
+  """Returns what a line holds; None if `write` has not written it."""
+  try:
+    figures = reading.parsed(line, path)
+  except reading.FileError:
+    return None
+  if not isinstance(figures, dict) or not all(
+    reading.is_count(figures.get(key)) for key in ('updates', 'episodes')
+  ):
+    return None
+  if _END in figures:
+    returns = figures.get('last_evaluation_returns')
+    numbers = [figures[_END], figures.get('last_evaluation_std')]
+    if not isinstance(returns, list) or not all(
+      map(reading.is_number, numbers + returns)
+    ):
+      return None
+  return figures
+
+
+def scalars(key: str, value: npt.ArrayLike) -> dict[str, npt.ArrayLike]:
+  """Returns what TensorBoard has of a figure.
+
+  Args:
+    key: as in metrics.jsonl.
+    value: number, or list.
+
+  Returns:
+    {group/name: number}; of a list by horizon a few steps, of another list
+    nothing.
+  """
+  tag = _tag(key)
+  if np.ndim(value) == 0:
+    return {tag: value}
+  if not key.startswith(_PREFIXES):
+    return {}
+  steps = [step for step in _HORIZONS if step <= len(value)]
+  return {f'{tag}/{step:02d}': value[step - 1] for step in steps}
+
+
+def _tag(key: str) -> str:
+  for group in _PREFIXES:
+    if key.startswith(f'{group}_'):
+      return f'{group}/{key.removeprefix(group)[1:]}'
+  if key.endswith('_seconds'):
+    return f'time/{key}'
+  groups = [group for group, keys in _GROUPS.items() if key in keys]
+  return f'{groups[0] if groups else _REST}/{key}'
+
+
+def _table(config: ml_collections.ConfigDict) -> str:
+  """Returns a config as a table of Markdown."""
+  rows = [
+    f'| {key} | {str(value).replace("|", chr(92) + "|")} |'
+    for key, value in flatten(config.to_dict()).items()
+  ]
+  return '\n'.join(['| key | value |', '|---|---|', *rows])
 
 
 def _plain(value: npt.ArrayLike) -> int | float | list[float | None] | None:

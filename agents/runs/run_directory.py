@@ -1,29 +1,38 @@
 """The directory of a run: its config, and the paths of its parts.
 
-config.json     every key of the config
+config.json     every key of the config; see stored_config.py
 spec.json       what its task shows and takes
 versions.json   packages and git commit of each start
+claim.json      while it is trained: by whom; see data/claim.py
 episodes/       what was collected; heldout/ what is never trained on
 checkpoints/    see checkpoint.py
 metrics.jsonl   one object a line; see metrics.py
 events/         for TensorBoard
+
+Only the program that has the claim changes anything here.
 """
 
-import fcntl
+import contextlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
+import re
 import subprocess
-import weakref
 from typing import Any
 
 import ml_collections
 
-from worldmodels import errors
+from worldmodels.agents import suited
+from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import stored_config
+from worldmodels.agents.runs.build import ConfigError
 from worldmodels.agents.runs.config_checks import flatten
+from worldmodels.agents.runs.paths import expanded
+from worldmodels.agents.runs.stored_config import RunError
 from worldmodels.data import atomic
+from worldmodels.data import claim
+from worldmodels.data import reading
 from worldmodels.spec import Spec
 from worldmodels.spec import SpecError
 
@@ -38,14 +47,11 @@ PACKAGES = (
 )
 # What a run may be continued with otherwise than it was started.
 OPEN_KEYS = ('train.episodes',)
-# What every config has.
-GROUPS = ('agent', 'task', 'environment', 'store', 'train', 'evaluate')
-# What configs had before there were kinds of dynamics.
-_OLD_GROUP = 'rssm'
 
-
-class RunError(errors.UserError, ValueError):
-  """The directory is no such run; the message is one line."""
+# What a kill may leave before there is a config.
+_BEFORE_START = re.compile(r'claim\.json(\..*tmp)?|\.?config\.json\..*tmp.*')
+# Larger ones of a spec.json are a lie: what they ask for fits no memory.
+_LARGEST_SIZE = 2**26
 
 
 class RunDirectory:
@@ -54,10 +60,16 @@ class RunDirectory:
   Attributes:
     path: of the directory.
     episodes, heldout, checkpoints, metrics, events: paths of its parts.
+
+  Args:
+    path: of the directory; a `~` is expanded.
+
+  Raises:
+    OptionError: it is empty.
   """
 
   def __init__(self, path: str | pathlib.Path):
-    self.path = pathlib.Path(path)
+    self.path = expanded('--logdir', path)
     self.episodes = self.path / 'episodes'
     self.heldout = self.path / 'heldout'
     self.checkpoints = self.path / 'checkpoints'
@@ -65,7 +77,8 @@ class RunDirectory:
     self.events = self.path / 'events'
     self._config = self.path / 'config.json'
     self._spec = self.path / 'spec.json'
-    self._lock = None
+    self._claim = None
+    self._made = False
 
   def claim(self, config: ml_collections.ConfigDict) -> None:
     """Makes the directory and keeps other programs from training in it.
@@ -73,24 +86,42 @@ class RunDirectory:
     The claim ends with this object or process, however that ends. Nothing is
     written that would make a run of it: that is `start`.
 
+    Args:
+      config: of the run. Where it leaves a kind to `auto` and a run is here
+        already, it gets the kind that was chosen then.
+
     Raises:
       RunError: another config's run is here, with the keys that differ; or
         another program is training here; or this is something else.
       OSError: it cannot be written.
     """
+    self._made = not self.path.exists()
     self.path.mkdir(parents=True, exist_ok=True)
-    if self._lock is None:
-      self._lock = _lock(self.path)
-      weakref.finalize(self, os.close, self._lock)
-    if self._config.exists():
-      self._check(config)
+    self._check(config)  # Nothing is written into what is not ours.
+    if self._claim is not None:
       return
-    # This removes what a kill in `start` left half written, and nothing else.
-    atomic.check_writable(self._config, _json(config.to_dict()))
-    if any(self.path.iterdir()):
-      raise RunError(
-        f'{self.path} is not empty and holds no config.json: not a run'
-      )
+    try:
+      claimed = claim.Claim(self.path, 'is training in')
+    except claim.ClaimError as error:
+      raise RunError(str(error)) from error
+    try:
+      self._check(config)  # The program that had it may have begun a run.
+      if not self._config.exists():
+        # This removes what a kill in `start` left half written.
+        atomic.check_writable(self._config, _json(config.to_dict()))
+    except BaseException:
+      claimed.release()
+      raise
+    self._claim = claimed
+
+  def leave(self) -> None:
+    """Removes a directory that `claim` made and that became no run."""
+    if self._made and not self._config.exists():
+      if self._claim is not None:
+        self._claim.release()
+        self._claim = None
+      with contextlib.suppress(OSError):  # It is not empty.
+        self.path.rmdir()
 
   def start(self, config: ml_collections.ConfigDict, spec: Spec) -> None:
     """Writes config, spec and versions of a run, after `claim`.
@@ -104,42 +135,37 @@ class RunDirectory:
     atomic.write_bytes(self._config, _json(config.to_dict()))
     atomic.write_bytes(self._spec, _json(spec.to_dict()))
     versions = self.path / 'versions.json'
-    try:
-      starts = json.loads(versions.read_text())
-    except (FileNotFoundError, ValueError):  # Of a kill before the first one.
-      starts = []
-    current = current_versions()
+    starts, current = _starts(versions), current_versions()
     if not starts or starts[-1] != current:
       atomic.write_bytes(versions, _json([*starts, current]))
 
   def load(self) -> ml_collections.ConfigDict:
-    """Returns the config of the run."""
-    if not self._config.exists():
-      raise RunError(f'{self.path} holds no config.json: not a run')
-    config = _read(self._config)
-    lacking = [
-      key for key in GROUPS if not isinstance(config, dict) or key not in config
-    ]
-    if lacking:
-      raise RunError(
-        f'{self._config} is no config of a run: it has no key {lacking[0]!r}'
-      )
-    if _OLD_GROUP in config:
-      raise RunError(
-        f'{self.path} is a run of an earlier version, whose config has a group '
-        f'{_OLD_GROUP!r}: use the code that it was made with (commit '
-        f'{_last_commit(self.path)})'
-      )
-    return ml_collections.ConfigDict(config)
+    """Returns the config of the run.
+
+    Raises:
+      RunError: there is none, or none that a run can have.
+    """
+    config = stored_config.read(self._config)
+    try:
+      config_checks.check(config, stored=True)
+    except ConfigError as error:
+      raise RunError(f'{self._config}: {error}') from error
+    return config
 
   def spec(self) -> Spec:
-    """Returns the spec of the run's task."""
-    if not self._spec.exists():
-      raise RunError(f'{self.path} holds no spec.json: not a run')
+    """Returns the spec of the run's task.
+
+    Raises:
+      RunError: there is none, or none that a task can have.
+    """
     try:
-      return Spec.from_dict(_read(self._spec))
+      spec = Spec.from_dict(stored_config.read_json(self._spec))
     except SpecError as error:
       raise RunError(f'{self._spec} is damaged: {error}') from error
+    largest = max(spec.actions, spec.pixels, *spec.vectors.values())
+    if largest > _LARGEST_SIZE:
+      raise RunError(f'{self._spec} is damaged: it has a size of {largest}')
+    return spec
 
   def check_spec(self, spec: Spec) -> None:
     """Raises RunError if a task is not the one that the run was made with."""
@@ -152,8 +178,25 @@ class RunDirectory:
         )
 
   def _check(self, config: ml_collections.ConfigDict) -> None:
+    """Raises RunError unless this is a run of the config, or empty."""
+    if not self._config.exists():
+      for path in self.path.iterdir():
+        if not _BEFORE_START.fullmatch(path.name):
+          raise RunError(
+            f'{self.path} is not empty and holds no config.json: not a run'
+          )
+      return
     stored = flatten(self.load().to_dict())
-    asked = flatten(json.loads(json.dumps(config.to_dict())))
+    asked = flatten(config.to_dict())
+    config.update_from_flattened_dict(
+      {
+        key: value
+        for key, value in stored.items()
+        if asked.get(key) == suited.AUTO
+      }
+    )
+    asked = stored_config.completed(json.loads(_json(config.to_dict())))
+    asked = flatten(asked)
     differing = [
       f'{key}: {stored.get(key, "absent")} here, {asked.get(key, "absent")} '
       'asked'
@@ -169,38 +212,19 @@ class RunDirectory:
       )
 
 
-def _lock(path: pathlib.Path) -> int:
-  """Returns a descriptor of the directory that holds its only lock."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError as error:
-    os.close(descriptor)
-    raise RunError(f'another program is training in {path}') from error
-  except OSError:
-    pass  # A file system without locks: whoever uses it has to see to it.
-  return descriptor
-
-
-def _read(path: pathlib.Path) -> object:
-  """Reads a JSON file."""
-  try:
-    return json.loads(path.read_text())
-  except ValueError as error:  # Not JSON, or not even text.
-    raise RunError(f'{path} is damaged: {error}') from error
+def _starts(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns the starts so far; a file of anything else is set aside."""
+  with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(reading.FileError):
+      starts = reading.json_in(path)
+      if isinstance(starts, list) and all(isinstance(x, dict) for x in starts):
+        return starts
+    path.rename(path.with_name(f'{path.name}.damaged'))
+  return []
 
 
 def _json(value: object) -> bytes:
   return (json.dumps(value, indent=2) + '\n').encode()
-
-
-def _last_commit(path: pathlib.Path) -> str:
-  """Returns the commit of the newest start of a run, if it is known."""
-  try:
-    newest = json.loads((path / 'versions.json').read_text())[-1]
-    return newest['commit'] or 'unknown'
-  except (OSError, ValueError, LookupError, TypeError):
-    return 'unknown'
 
 
 def current_versions() -> dict[str, Any]:

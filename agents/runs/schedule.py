@@ -36,6 +36,16 @@ class Schedule:
     later = episode - self.train.seed_episodes
     return later % self.evaluate.every == 0
 
+  def evaluations(self, episodes: range) -> int:
+    """Returns before how many of `episodes` in a row there is one."""
+    if not episodes:
+      return 0
+    first, end = (
+      -((self.train.seed_episodes - episode) // self.evaluate.every)
+      for episode in (episodes.start, episodes.stop)
+    )
+    return end - first
+
   def heldout(self, episode: int) -> range:
     """Returns the held-out numbers of the evaluation before `episode`.
 

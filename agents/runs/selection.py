@@ -58,20 +58,24 @@ def latest(
   for path in (directory.heldout, directory.episodes):
     if not path.is_dir():
       continue
-    store = Store(path, log=log)
+    store = Store(path, log=log, reading=True)
     long = [i for i, rows in enumerate(store.lengths) if rows >= shortest]
-    numbers = long[-count:]
-    if numbers:
-      titles = [f'episode {number}' for number in numbers]
+    places = long[-count:]
+    if places:
+      numbers = [store.numbers[place] for place in places]
+      titles = [
+        'of others' if number is None else f'episode {number}'
+        for number in numbers
+      ]
       note = 'which the model was trained on: none are held out'
       if path == directory.heldout:
         titles = [
-          f'{"policy" if number >= random else "random"} {number}'
-          for number in numbers
+          title.replace('episode', 'policy' if number >= random else 'random')
+          for title, number in zip(titles, (n or 0 for n in numbers))
         ]
         note = 'never trained on'
       return Selection(
-        [store.episode(number) for number in numbers],
+        [store.episode(place) for place in places],
         titles,
         f'{path}, {_spans(numbers)}, {note}',
       )
@@ -109,8 +113,10 @@ def cut(episodes: Sequence[Episode], length: int, limit: int = 64) -> Episode:
   return batch
 
 
-def _spans(numbers: Sequence[int]) -> str:
+def _spans(numbers: Sequence[int | None]) -> str:
   """Says `episode 4`, `episodes 4 to 6` or `episodes 1, 4, 6`."""
+  if None in numbers:
+    return f'{len(numbers)} episodes, some of others'
   if len(numbers) == 1:
     return f'episode {numbers[0]}'
   if numbers[-1] - numbers[0] == len(numbers) - 1:

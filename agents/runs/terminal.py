@@ -1,144 +1,209 @@
-"""Prints the progress of a run: a bar, a line per episode, an end."""
+"""Prints the progress of a run: what it is, a line per episode, its end.
+
+At a terminal a bar below the lines shows the time left. In a pipe or a file
+there are lines alone.
+"""
 
 import pathlib
 import shlex
 import sys
-from typing import Any
+import textwrap
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 import numpy as np
-import tensorflow as tf
 import tqdm
 
+from worldmodels.agents.runs.schedule import Schedule
+from worldmodels.agents.runs.time_left import TimeLeft
+from worldmodels.data import limits
 from worldmodels.data import workers
 from worldmodels.data.store import Store
 
-# At a terminal the bar moves; in a log it is a line now and then.
-_SECONDS = 0.5 if sys.stderr.isatty() else 30
+if TYPE_CHECKING:
+  from worldmodels.agents.agent import WorldModelAgent
 
-_SHOWN = (
-  ('evaluation_return', 'evaluation', '.0f'),
-  ('return', 'return', '.0f'),
-  ('image_loss', 'image', '.2f'),
-  ('reward_loss', 'reward', '.3f'),
-  ('divergence', 'KL', '.1f'),
-  ('update_seconds', 's/update', '.3f'),
+_WIDTH = 80  # of a line at the start or the end, in columns
+_NAME = 11  # of what a line at the start or the end is about
+# Without a bar a note becomes a line if there was none for so many seconds.
+_SILENCE = 30.0
+# The names of the columns stand above each so many episodes.
+_ROWS = 20
+
+# Key, name, width and format of the columns that an episode may have.
+_COLUMNS = (
+  ('return', 'return', 9, '.2f'),
+  ('image_loss', 'image', 9, '.2f'),
+  ('reward_loss', 'reward', 8, '.3f'),
+  ('divergence', 'KL', 8, '.2f'),
+  ('update_seconds', 's/update', 10, '.3f'),
 )
+_LEFT = f'{"time":>8}{"left":>9}{"episode":>8}{"env_steps":>10}'
+_HORIZONS = (1, 5, 15)
 
 
 class Terminal:
-  """The terminal of a run; stdout has lines, stderr the bar."""
+  """The terminal of a run; stdout has lines, stderr the bar.
 
-  def __init__(self):
+  Args:
+    bar: whether there is a bar; by default where both are a terminal.
+  """
+
+  def __init__(self, bar: bool | None = None):
+    if bar is None:
+      bar = sys.stdout.isatty() and sys.stderr.isatty()
+    self._shows_bar = bar
     self._bar = None
+    self._left = None
+    self._columns = ()
+    self._rows = 0
+    self._last_line = time.monotonic()
 
   def line(self, text: str) -> None:
-    """Prints a line above the bar."""
-    tqdm.tqdm.write(text, file=sys.stdout)
+    """Prints a line, above the bar if there is one."""
+    if self._bar is None:
+      print(text)
+    else:
+      self._bar.write(text, file=sys.stdout)
     sys.stdout.flush()
+    self._last_line = time.monotonic()
 
   def start(
     self,
     config: ml_collections.ConfigDict,
-    path: pathlib.Path,
     environment: workers.Worker,
     store: Store,
-    numbers: int,
+    agent: 'WorldModelAgent',
+    devices: Sequence[str],
     updates: int,
-    last_update: int,
   ) -> None:
-    """Prints task, device, directory and sizes of the run.
+    """Prints task, device and sizes of the run.
 
     Args:
       config: of the run.
-      path: of its directory.
       environment: of its task.
       store: of its episodes.
-      numbers: in a checkpoint.
+      agent: that learns.
+      devices: names of what TensorFlow computes on.
       updates: that are done already.
-      last_update: at which the run ends.
     """
     train, steps = config.train, environment.step_limit
-    devices = tf.config.list_logical_devices('GPU') or (
-      tf.config.list_logical_devices('CPU')
+    schedule = Schedule(config.train, config.evaluate)
+    last_update = schedule.updates_before(train.episodes)
+    self._entry(
+      'task',
+      f'{config.task}, action repeat {environment.action_repeat}, quality '
+      f'{environment.quality}, preset {config.preset}',
     )
-    self.line(
-      f'task       {config.task}, action repeat {environment.action_repeat}, '
-      f'quality {environment.quality}, preset {config.preset}'
-    )
-    self.line(f'device     {", ".join(device.name for device in devices)}')
-    self.line(
-      f'run        {path}: {train.episodes} episodes, {last_update} updates of '
-      f'{train.batch} x {train.length} images'
+    self._entry('device', ', '.join(devices))
+    self._entry(
+      'length',
+      f'{train.episodes} episodes, {last_update} updates of {train.batch} x '
+      f'{train.length} images',
     )
     if steps:
       frames = train.episodes * steps * environment.action_repeat
       needed = store.estimate(frames, train.batch, train.length)
-      self.line(f'store      {needed}')
-    self.line(
-      f'agent      {numbers / 1e6:.1f} million numbers, '
-      f'{numbers * 4 / 2**20:.0f} MB per checkpoint'
+      self._entry('store', needed)
+    else:
+      self._entry('limit', limits.NO_LIMIT)
+    parameters = count(agent.trainable_variables)
+    size = 4 * count(agent.state_variables) / 2**20
+    self._entry(
+      'agent',
+      f'{_rounded(parameters)} parameters, {size:.1f} MB per checkpoint',
     )
     if updates:
-      self.line(
-        f'continues  after {updates} updates and {store.next_index} episodes'
+      self._entry(
+        'continues', f'after {updates} updates, {store.next_index} episodes'
       )
-    self._bar = tqdm.tqdm(
-      total=last_update,
-      initial=updates,
-      unit='update',
-      mininterval=_SECONDS,
-      maxinterval=_SECONDS,
-      dynamic_ncols=True,
-      desc='seed episodes',
-      file=sys.stderr,
-      smoothing=0.02,
-    )
+    self._left = TimeLeft(schedule, updates)
+    if self._shows_bar:
+      self._bar = tqdm.tqdm(
+        total=last_update,
+        initial=updates,
+        mininterval=0.5,
+        dynamic_ncols=True,
+        desc='starting',
+        file=sys.stderr,
+        bar_format='{desc} {percentage:3.0f}% |{bar}| '
+        '{n_fmt}/{total_fmt} updates{postfix}',
+      )
+
+  def random(self, done: int, count: int) -> None:
+    """Shows how many of the random episodes are done."""
+    self._left.random(done)
+    self.note(f'random episode {done} of {count}')
+
+  def building(self) -> None:
+    """Says that the first update has begun, which takes long."""
+    self._left.begin()
+    self.note('building the training step')
 
   def update(self, updates: int) -> None:
     """Moves the bar to `updates`."""
-    self._bar.set_description('learning', refresh=False)
-    self._bar.update(updates - self._bar.n)
+    self._left.update(updates)
+    if self._bar is not None:
+      self._bar.set_description('learning', refresh=False)
+      left = self._left.seconds()
+      if left is not None:
+        self._bar.set_postfix_str(f'{_clock(left)} left', refresh=False)
+      self._bar.update(updates - self._bar.n)
 
   def note(self, text: str) -> None:
-    """Shows a note beside the bar."""
-    self._bar.set_description(text)
+    """Shows a note beside the bar; without one now and then as a line."""
+    if self._bar is not None:
+      self._bar.set_postfix_str('', refresh=False)
+      self._bar.set_description(text)
+    elif time.monotonic() - self._last_line > _SILENCE:
+      self.line(text)
 
   def episode(
     self, counters: dict[str, int], values: dict[str, Any], seconds: float
   ) -> None:
-    """Prints the line of an episode."""
-    step = counters['env_steps']
-    per_second = step / seconds if seconds else 0.0
-    parts = [
-      f'{_clock(seconds)} episode {counters["episodes"]:4d}',
-      f'env_steps {step:7d} ({per_second:.0f}/s)',
-    ]
-    for key, name, form in _SHOWN:
-      if key in values:
-        parts.append(f'{name} {float(values[key]):{form}}')
-    for group in ('random', 'policy'):
-      errors = values.get(f'open_loop_{group}_image')
-      if errors is not None:
-        shown = '/'.join(
-          f'{errors[min(step, len(errors)) - 1]:.1f}' for step in (1, 5, 15)
-        )
-        parts.append(f'open loop {group} {shown} nats at 1/5/15')
-    if values.get('skipped_updates'):
-      parts.append(f'skipped {values["skipped_updates"]}')
-    self.line('  '.join(parts))
+    """Prints the line of an episode, and those of an evaluation.
+
+    Args:
+      counters: dict of env_steps, episodes, updates.
+      values: {name: figure}; what is not there is not shown.
+      seconds: that the run has taken so far.
+    """
+    if 'return' in values:
+      left = None
+      if self._left is not None:
+        self._left.episode(counters['episodes'], values.get('acting_seconds'))
+        left = self._left.seconds()
+      self._head(values)
+      text = (
+        f'{_clock(seconds):>8}{"" if left is None else _clock(left):>9}'
+        f'{counters["episodes"]:8d}{counters["env_steps"]:10d}'
+      )
+      for key, _, width, form in self._columns:
+        text += _cell(values[key], width, form)
+      if values.get('skipped_updates'):
+        text += f'  skipped {values["skipped_updates"]}'
+      self.line(text)
+    if 'evaluation_return' in values:
+      _, _, width, form = _COLUMNS[0]
+      shown = _cell(values['evaluation_return'], width, form)
+      self.line(f'{"evaluation":>{len(_LEFT)}}{shown}')
+    self._open_loop(values)
 
   def end(
     self, path: pathlib.Path, values: dict[str, Any], seconds: float
   ) -> None:
     """Prints the result, and the commands to go on with."""
     logdir = f'--logdir={shlex.quote(str(path))}'
-    self.line(
-      f'done       evaluation mean {values["last_evaluation_mean"]:.0f} '
-      f'+- {values["last_evaluation_std"]:.0f} over '
+    self._entry(
+      'done',
+      f'evaluation mean {values["last_evaluation_mean"]:.2f} +- '
+      f'{values["last_evaluation_std"]:.2f} over '
       f'{len(values["last_evaluation_returns"])} episodes, '
-      f'{_clock(seconds)} in all'
+      f'{_clock(seconds)} in all',
     )
+    # As they are, to be copied.
     self.line(f'evaluate   worldmodels evaluate {logdir}')
     self.line(f'watch      worldmodels video {logdir} --out=dream.webm')
     self.line(f'curves     tensorboard {logdir}')
@@ -147,13 +212,86 @@ class Terminal:
     """Ends the bar."""
     if self._bar is not None:
       self._bar.close()
+      self._bar = None
+
+  def _open_loop(self, values: dict[str, Any]) -> None:
+    """Prints the error of the image some steps after the last one seen."""
+    errors = {
+      group: values[key]
+      for group in ('random', 'policy')
+      if (key := f'open_loop_{group}_image') in values
+    }
+    if not errors:
+      return
+    horizon = min(map(len, errors.values()))
+    steps = [step for step in _HORIZONS if step <= horizon]
+    shown = '  '.join(
+      f'{group} {"/".join(_error(found[step - 1]) for step in steps)}'
+      for group, found in errors.items()
+    )
+    at = '/'.join(map(str, steps))
+    self.line(f'  open loop, nats at step {at}: {shown}')
+
+  def _entry(self, name: str, text: str) -> None:
+    self.line(_entry(name, text))
+
+  def _head(self, values: dict[str, Any]) -> None:
+    """Prints the names of the columns, if it is time to."""
+    columns = tuple(column for column in _COLUMNS if column[0] in values)
+    if columns != self._columns or self._rows % _ROWS == 0:
+      names = ''.join(f'{name:>{width}}' for _, name, width, _ in columns)
+      self.line(_LEFT + names)
+      self._columns, self._rows = columns, 0
+    self._rows += 1
 
 
-def count(variables: list[Any]) -> int:
+def announce(
+  config: ml_collections.ConfigDict, path: pathlib.Path, goes_on: bool
+) -> None:
+  """Prints what is going to be trained where, before anything is loaded.
+
+  Args:
+    config: of the run.
+    path: of its directory.
+    goes_on: whether there is something to continue from.
+  """
+  print(_entry('run', f'{path}, {"to be continued" if goes_on else "new"}'))
+  text = f'{config.task}, then TensorFlow, which takes some seconds'
+  print(_entry('starting', text), flush=True)
+
+
+def count(variables: Sequence[Any]) -> int:
   """Counts the numbers that variables hold."""
   return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
+def _entry(name: str, text: str) -> str:
+  """Returns what is said about `name`, in as many lines as it needs."""
+  lines = textwrap.wrap(
+    text, _WIDTH - _NAME, break_long_words=False, break_on_hyphens=False
+  )
+  return f'{name:{_NAME}}' + ('\n' + ' ' * _NAME).join(lines)
+
+
+def _rounded(number: int) -> str:
+  return f'{number:,}' if number < 10**6 else f'{number / 1e6:.1f} million'
+
+
+def _cell(value: float, width: int, form: str) -> str:
+  """Returns a number right-aligned, with a space before it."""
+  text = f'{float(value):{form}}'
+  if len(text) >= width:
+    text = f'{float(value):.1e}'
+  return f'{text:>{width}}'
+
+
+def _error(nats: float) -> str:
+  return f'{nats:.1f}' if nats < 1000 else f'{nats:.0f}'
+
+
 def _clock(seconds: float) -> str:
   minutes, seconds = divmod(int(seconds), 60)
-  return f'{minutes:3d}:{seconds:02d}'
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f'{hours}:{minutes:02d}:{seconds:02d}'
+  return f'{minutes}:{seconds:02d}'

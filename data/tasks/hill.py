@@ -14,7 +14,9 @@ It may define
   ACTION_REPEAT        steps for which an action is held (1)
 and the environment may have
   reseed(seed)         so that it need not be loaded again for another seed
-  step_limit           after how many of its steps an episode is cut
+  step_limit           after how many of its steps an episode is cut; without
+                       one, and unless a config has another, after 1000
+  ends_early           False where no episode ends before that
   physics.render(...)  instead of an image, if it is made with dm_control
 `worldmodels check --task=hill` says whether a task is sound.
 
@@ -53,6 +55,7 @@ class Hill(dm_env.Environment):
   """The task, see the top of the file."""
 
   step_limit = _STEPS
+  ends_early = False
 
   def __init__(self, seed: int):
     self.reseed(seed)

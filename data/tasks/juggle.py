@@ -41,6 +41,7 @@ class Juggle(dm_env.Environment):
   """The task, see the top of the file."""
 
   step_limit = _STEPS
+  ends_early = False
 
   def __init__(self, seed: int):
     self.reseed(seed)

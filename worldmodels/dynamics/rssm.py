@@ -22,12 +22,15 @@ and step have forms of their own; the equations they share stand once.
 import keras
 import tensorflow as tf
 
+from worldmodels import errors
 from worldmodels import latent_dynamics
 from worldmodels import latents
 from worldmodels import nets
 from worldmodels import states
 from worldmodels.states import State
 from worldmodels.states import Tensor
+
+FANS = ('layer', 'part')
 
 
 class Dynamics(latent_dynamics.Dynamics):
@@ -48,6 +51,8 @@ class Dynamics(latent_dynamics.Dynamics):
     unimix: uniform share of a categorical's probabilities.
     activation: of the dense layers.
     initializer: of the weights of the dense layers.
+    fans: what Glorot and He count of the two layers that are computed as sums
+      of products: the inputs of the `layer`, as published, or of each `part`.
     precision: of all products; states are float32.
   """
 
@@ -67,9 +72,11 @@ class Dynamics(latent_dynamics.Dynamics):
     unimix: float = 0.01,
     activation: str = 'relu',
     initializer: str = 'glorot_uniform',
+    fans: str = 'layer',
     precision: str = 'float32',
   ):
     super().__init__(name='dynamics')
+    whole = errors.choose('fans', fans, FANS) == 'layer'
     self._latent = latents.load(
       latent, stoch=stoch, min_std=min_std, classes=classes, unimix=unimix
     )
@@ -78,32 +85,40 @@ class Dynamics(latent_dynamics.Dynamics):
     self._deter = deter if recurrent else hidden
     self.features_size = self._deter + self._latent.size
     hidden_layer = dict(initializer=initializer, dtype=precision)
-    # The recurrence.
+    # The recurrence: one layer over sample and action.
+    inputs = self._latent.size + actions if whole else None
     self._from_stoch = nets.dense(
       hidden,
       self._latent.size,
       use_bias=False,
+      part_of=inputs,
       name='from_stoch',
       **hidden_layer,
     )
     self._from_action = nets.dense(
-      hidden, actions, name='from_action', **hidden_layer
+      hidden, actions, part_of=inputs, name='from_action', **hidden_layer
     )
     self._cell = None
     if recurrent:
       self._cell = make_cell(hidden, deter, precision, name='cell')
-    # Prior and posterior.
+    # Prior, and posterior: one layer over memory and embedding.
     self._prior_hidden = nets.dense(
       hidden, self._deter, name='prior_hidden', **hidden_layer
     )
     self._prior_out = nets.dense(
       self._latent.outputs, hidden, dtype=precision, name='prior_out'
     )
+    inputs = self._deter + embed if whole else None
     self._from_deter = nets.dense(
-      hidden, self._deter, use_bias=False, name='from_deter', **hidden_layer
+      hidden,
+      self._deter,
+      use_bias=False,
+      part_of=inputs,
+      name='from_deter',
+      **hidden_layer,
     )
     self._from_embed = nets.dense(
-      hidden, embed, name='from_embed', **hidden_layer
+      hidden, embed, part_of=inputs, name='from_embed', **hidden_layer
     )
     self._posterior_out = nets.dense(
       self._latent.outputs, hidden, dtype=precision, name='posterior_out'

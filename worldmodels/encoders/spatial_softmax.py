@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from worldmodels import convolutions
 from worldmodels.states import Tensor
 
 
@@ -56,7 +57,7 @@ class ImageEncoder(keras.layers.Layer):
     self._coordinates = _grid(height, width) if coordinates else None
     shape = (None, height, width, depth + (2 if coordinates else 0))
     for index, units in enumerate(channels):
-      layer = keras.layers.Conv2D(
+      layer = convolutions.Convolution(
         units,
         kernel,
         2,
@@ -69,7 +70,7 @@ class ImageEncoder(keras.layers.Layer):
       layer.build(shape)
       shape = layer.compute_output_shape(shape)
       self._convolutions.append(layer)
-    self._maps = keras.layers.Conv2D(
+    self._maps = convolutions.Convolution(
       points, 3, 1, 'same', dtype=precision, name='maps'
     )
     self._maps.build(shape)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from worldmodels import cores
 from worldmodels import decoders
 from worldmodels import errors
+from worldmodels import initializers
 from worldmodels import nets
 from worldmodels.states import Tensor
 
@@ -26,7 +27,8 @@ class Head(decoders.ImageHead):
     start: side of the map that a dense layer makes of the features. PlaNet
       starts from 1; its first transposed convolution (kernel 5, on a 1x1
       map) is here the matrix product that it is, which is pathological as a
-      convolution on a CPU. From 4 every layer has kernel 4 and doubles.
+      convolution on a CPU. From 4 the dense layer is linear (DreamerV3), and
+      every further layer has kernel 4 and doubles.
     channels: of all layers but the last, from the small map to the large.
     linear: width of PlaNet's dense layer before the 1x1 map; 0 leaves it out.
     activation, initializer, normalization, precision: of the layers.
@@ -68,14 +70,17 @@ class Head(decoders.ImageHead):
       )
     side = 5 if start == 1 else 4
     self._map_shape = (side, side, channels[0])
+    first, self._map_norm = 'glorot_uniform', None
+    if start == 1:
+      first = initializers.FromPoint(initializer, self._map_shape)
+      self._map_norm = nets.Norm(channels[0], normalization, name='map_norm')
     self._map = nets.dense(
       side * side * channels[0],
       linear or features_size,
-      initializer=initializer,
+      initializer=first,
       dtype=precision,
       name='map',
     )
-    self._map_norm = nets.Norm(channels[0], normalization, name='map_norm')
     # From the map to an image.
     self._decoder = decoders.Decoder(
       self._map_shape,
@@ -97,6 +102,7 @@ class Head(decoders.ImageHead):
     if self._linear is not None:
       x = self._linear(x)
     x = tf.reshape(self._map(x), [-1, *self._map_shape])
-    x = self._activation(self._map_norm(x))
+    if self._map_norm is not None:
+      x = self._activation(self._map_norm(x))
     image = cores.in_blocks(self._decoder, x)
     return tf.reshape(image, tf.concat([lead, list(self._shape)], 0))

@@ -1,0 +1,87 @@
+"""Reads the config of a run, which anybody may have written.
+
+That may have been an older version of this code. What is wrong with values and
+their types is said by config_checks.py.
+"""
+
+import pathlib
+from typing import Any
+
+import ml_collections
+
+from worldmodels import errors
+from worldmodels.data import reading
+
+# What every config has.
+GROUPS = ('agent', 'task', 'environment', 'store', 'train', 'evaluate')
+# Keys that came later, with the value that does what was done before.
+ADDED = {
+  'environment': {'camera': 'auto', 'step_limit': 0},
+  'dynamics': {'fans': 'part'},
+  'train': {'deterministic_ops': False},
+}
+# What configs had before there were kinds of dynamics.
+_OLD_GROUP = 'rssm'
+
+
+class RunError(errors.UserError, ValueError):
+  """The directory is no such run; the message is one line."""
+
+
+def read(path: pathlib.Path) -> ml_collections.ConfigDict:
+  """Returns the config in RUN/config.json.
+
+  Raises:
+    RunError: there is none that a run can have, or it is of a version of this
+      code whose runs cannot be continued.
+  """
+  config = read_json(path)
+  lacking = [
+    key for key in GROUPS if not isinstance(config, dict) or key not in config
+  ]
+  if lacking:
+    raise RunError(
+      f'{path} is no config of a run: it has no key {lacking[0]!r}'
+    )
+  if _OLD_GROUP in config:
+    raise RunError(
+      f'{path.parent} is a run of an earlier version, whose config has a group '
+      f'{_OLD_GROUP!r}: use the code that it was made with (commit '
+      f'{_last_commit(path.parent)})'
+    )
+  try:
+    return ml_collections.ConfigDict(completed(config))
+  except ValueError as error:
+    raise RunError(f'{path} is no config of a run: {error}') from error
+
+
+def read_json(path: pathlib.Path) -> object:
+  """Reads a file that every run has.
+
+  Raises:
+    RunError: it is not there, or is no JSON.
+  """
+  try:
+    return reading.json_in(path)
+  except (FileNotFoundError, NotADirectoryError) as error:
+    raise RunError(f'{path.parent} holds no {path.name}: not a run') from error
+  except reading.FileError as error:
+    raise RunError(str(error)) from error
+
+
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a config with the keys that it lacks because they came later."""
+  config = dict(config)
+  for name, added in ADDED.items():
+    if isinstance(config.get(name), dict):
+      config[name] = added | config[name]
+  return config
+
+
+def _last_commit(run: pathlib.Path) -> str:
+  """Returns the commit of the newest start of a run, if it is known."""
+  try:
+    newest = reading.json_in(run / 'versions.json')[-1]
+    return str(newest['commit'] or 'unknown')[:40]
+  except (OSError, ValueError, LookupError, TypeError):
+    return 'unknown'

@@ -1,0 +1,61 @@
+"""Finds what of a config does not suit its task, without TensorFlow."""
+
+import re
+from collections.abc import Iterator
+
+import ml_collections
+
+from worldmodels import kinds
+from worldmodels.agents.runs.build import ConfigError
+from worldmodels.spec import Spec
+
+# What a batch has of every task.
+_NUMBERS = ('reward', 'discount')
+# How a file says that its kind is for one-hot actions.
+_DISCRETE = re.compile(r'^ *discrete = True\b', re.IGNORECASE | re.MULTILINE)
+_PLANNERS = 'worldmodels.agents.planners'
+_DISTRIBUTIONS = 'worldmodels.agents.action_distributions'
+
+
+def check(config: ml_collections.ConfigDict, spec: Spec) -> None:
+  """Raises ConfigError for what does not suit the task.
+
+  Args:
+    config: checked, with kinds for this task in the place of `auto`.
+    spec: of the task.
+  """
+  for name, head in config.heads.items():
+    known = name in ('image', *_NUMBERS) or name in spec.vectors
+    if not known and head.kind != 'none':
+      raise ConfigError(
+        f'heads.{name} predicts a vector that is not observed: set '
+        f'environment.vectors={(*spec.vectors, name)}, or leave the head out'
+      )
+  for group, kind, discrete in _kinds_for_actions(config):
+    if discrete != spec.discrete:
+      actions = 'discrete' if spec.discrete else 'continuous'
+      raise ConfigError(
+        f'{group}.kind is {kind!r}, but the actions of the task are {actions}: '
+        f'set {group}.kind=auto'
+      )
+
+
+def _kinds_for_actions(
+  config: ml_collections.ConfigDict,
+) -> Iterator[tuple[str, str, bool]]:
+  """Yields (group, kind, whether it is for one-hot actions) of what acts.
+
+  Of the package's; a module of the user's may load TensorFlow.
+  """
+  agent = config.agent.kind
+  acting = (config.get('acting'), config.get('exploring'))
+  found = []
+  if agent == 'planet' or (agent == 'dreamer' and 'planner' in acting):
+    found.append(('planner', _PLANNERS))
+  if agent == 'dreamer' and config.learner.kind == 'actor_critic':
+    found.append(('learner.actor', _DISTRIBUTIONS))
+  for group, package in found:
+    kind = config.learner.actor.kind if '.' in group else config.planner.kind
+    if ':' not in kind:
+      source = kinds.source(package, kind)
+      yield group, kind, _DISCRETE.search(source) is not None

@@ -1,0 +1,791 @@
+"""Faults that the tests have to find: one changed line each.
+
+After each of them shapes, dtypes and finiteness are still right, and most of
+what is trained with it seems to learn. Named is a test of behavior or of a
+value that was worked out by hand; a recording of what the code did (golden)
+would find everything and say nothing.
+
+faults.py plants them one by one; faults_test.py looks whether they still can be
+planted.
+"""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+  """A change of one line.
+
+  Attributes:
+    what: is wrong then.
+    file: that is changed.
+    old: text that it has exactly once.
+    new: that takes its place.
+    test: that must fail, FILE::TEST of tests/, where it takes long [CASE] too.
+  """
+
+  what: str
+  file: str
+  old: str
+  new: str
+  test: str
+
+
+LOSSES = (
+  Fault(
+    'the KL has its deviations the wrong way round',
+    'worldmodels/losses.py',
+    'ratio = tf.square(std_a / std_b)',
+    'ratio = tf.square(std_b / std_a)',
+    'losses_test.py::test_gaussian_kl_of_hand_worked_numbers',
+  ),
+  Fault(
+    'the KL of categoricals is that of b and a',
+    'worldmodels/losses.py',
+    'tf.exp(logits_a) * (logits_a - logits_b)',
+    'tf.exp(logits_b) * (logits_b - logits_a)',
+    'latents_test.py::test_categorical_kl_of_hand_worked_numbers',
+  ),
+  Fault(
+    "the prior's share of the KL trains the posterior too",
+    'worldmodels/losses.py',
+    'to_prior = divergence(states.stop(posterior), prior)',
+    'to_prior = divergence(posterior, prior)',
+    'losses_test.py::test_free_nats_and_balance_by_hand',
+  ),
+  Fault(
+    'the two sides of the balance are swapped',
+    'worldmodels/losses.py',
+    'loss = prior_scale * to_prior + posterior_scale * to_posterior',
+    'loss = posterior_scale * to_prior + prior_scale * to_posterior',
+    'losses_test.py::test_free_nats_and_balance_by_hand',
+  ),
+  Fault(
+    'free nats are in the value and not in the gradient',
+    'worldmodels/losses.py',
+    'active = tf.cast(kl > free_nats, kl.dtype)',
+    'active = tf.cast(kl > 0.0, kl.dtype)',
+    'losses_test.py::test_free_nats_and_balance_by_hand',
+  ),
+  Fault(
+    'padding pays for free nats of the mean',
+    'worldmodels/losses.py',
+    'mean = tf.reduce_mean(kl) if mask is None else masked_mean(kl, mask)',
+    'mean = tf.reduce_mean(kl)',
+    'losses_test.py::test_free_nats_of_the_mean_are_not_paid_by_padding',
+  ),
+  Fault(
+    'a masked mean divides by all steps',
+    'worldmodels/losses.py',
+    '/ tf.maximum(tf.reduce_sum(mask), 1.0)',
+    '/ tf.maximum(tf.cast(tf.size(mask), tf.float32), 1.0)',
+    'losses_test.py::test_masked_mean',
+  ),
+  Fault(
+    'a share of the frames costs a share',
+    'worldmodels/losses.py',
+    'found *= tf.cast(count, tf.float32) / tf.cast(some, tf.float32)',
+    'found *= tf.ones([])',
+    'losses_test.py::test_a_share_is_unbiased_and_every_step_has_its_own_values',
+  ),
+  Fault(
+    'of a share, frames are compared with those of other steps',
+    'worldmodels/losses.py',
+    'tf.gather(values, chosen))',
+    'values[: tf.size(chosen)])',
+    'losses_test.py::test_a_share_is_unbiased_and_every_step_has_its_own_values',
+  ),
+  Fault(
+    'the loss counts padding',
+    'worldmodels/world_model.py',
+    'self._scales[name] * losses.masked_mean(value, mask)',
+    'self._scales[name] * tf.reduce_mean(value)',
+    'world_model_test.py::test_total_is_the_scaled_sum_of_masked_means',
+  ),
+  Fault(
+    'heads are trained on the prior, which has not seen the image',
+    'worldmodels/world_model.py',
+    'features = self.features(posterior)\n    terms',
+    'features = self.features(prior)\n    terms',
+    'world_model_test.py::test_heads_are_paired_with_the_step_they_describe',
+  ),
+  Fault(
+    'acting goes on from the prior, without the image',
+    'worldmodels/world_model.py',
+    'posterior, _ = self.dynamics.observe_step(',
+    '_, posterior = self.dynamics.observe_step(',
+    'world_model_test.py::test_a_step_is_a_chunk_of_one',
+  ),
+  Fault(
+    'the head for the end of episodes is not asked',
+    'worldmodels/world_model.py',
+    "if 'discount' not in self.keys:",
+    'if True:',
+    'probe_tasks_test.py::test_it_is_solved[planet-constant]',
+  ),
+  Fault(
+    'overshooting trains the posterior towards its own prediction',
+    'worldmodels/world_model.py',
+    'latent_overshooting.ahead(states.stop(posterior), steps)',
+    'latent_overshooting.ahead(posterior, steps)',
+    'world_model_test.py::test_the_target_of_overshooting_has_no_gradient',
+  ),
+  Fault(
+    'overshooting is told each action one step late',
+    'worldmodels/world_model.py',
+    "action = latent_overshooting.ahead(batch['action'], steps)",
+    "action = latent_overshooting.ahead(tf.roll(batch['action'], 1, 1), steps)",
+    'world_model_test.py::test_overshooting_is_that_of_single_steps',
+  ),
+  Fault(
+    'what is ahead of a step begins with that step',
+    'worldmodels/latent_overshooting.py',
+    'for d in range(1, steps + 1)]',
+    'for d in range(steps)]',
+    'latent_overshooting_test.py::test_ahead_are_the_steps_after_each_start',
+  ),
+  Fault(
+    'overshooting goes on behind a reset',
+    'worldmodels/latent_overshooting.py',
+    'tf.math.cumprod(1.0 - resets, 1)',
+    '(1.0 - resets)',
+    'latent_overshooting_test.py'
+    '::test_nothing_is_reached_past_a_reset_or_padding',
+  ),
+  Fault(
+    'the mean of overshooting counts steps that start nothing',
+    'worldmodels/latent_overshooting.py',
+    '* (length / starts)',
+    '* 1.0',
+    'latent_overshooting_test.py'
+    '::test_the_mean_over_all_steps_is_that_over_the_starts',
+  ),
+  Fault(
+    'open-loop errors: the copy is one of the image to be predicted',
+    'worldmodels/prediction.py',
+    'truth[:, context - 1 : context]',
+    'truth[:, context : context + 1]',
+    'prediction_test.py::test_baselines_in_numpy',
+  ),
+  Fault(
+    'open-loop errors: the dreams are not averaged but all the same one',
+    'worldmodels/prediction.py',
+    'more_image, more_reward = dream(number)',
+    'more_image, more_reward = dream(0)',
+    'prediction_test.py::test_a_prediction_is_the_mean_of_what_is_dreamed',
+  ),
+)
+
+RSSM = (
+  Fault(
+    'the action of a reset is not cut off',
+    'worldmodels/dynamics/rssm.py',
+    'self._from_action(states.swap(action) * keep)',
+    'self._from_action(states.swap(action))',
+    'dynamics_test.py::test_a_reset_cuts_the_past_and_its_action',
+  ),
+  Fault(
+    'what the network carries survives a reset',
+    'worldmodels/dynamics/rssm.py',
+    "carry['deter'] * now['keep'],",
+    "carry['deter'],",
+    'dynamics_test.py::test_a_reset_cuts_the_past_and_its_action',
+  ),
+  Fault(
+    'while acting, the sample survives a reset',
+    'worldmodels/dynamics/rssm.py',
+    "state['stoch'] * keep,",
+    "state['stoch'],",
+    'dynamics_test.py::test_a_reset_of_a_step_is_that_of_a_chunk',
+  ),
+  Fault(
+    'images come one step late',
+    'worldmodels/dynamics/rssm.py',
+    "'evidence': self._from_embed(states.swap(embed)),",
+    "'evidence': self._from_embed(tf.roll(states.swap(embed), 1, 0)),",
+    'dynamics_test.py::test_action_t_led_to_image_t',
+  ),
+  Fault(
+    'the posterior does not know the past',
+    'worldmodels/dynamics/rssm.py',
+    'hidden = self._activation(self._from_deter(deter) + evidence)',
+    'hidden = self._activation(self._from_deter(0.0 * deter) + evidence)',
+    'rssm_test.py::test_step_is_that_of_numpy',
+  ),
+  Fault(
+    'the recurrence does not know the action',
+    'worldmodels/dynamics/rssm.py',
+    'x = self._activation(self._from_stoch(stoch) + drive)',
+    'x = self._activation(self._from_stoch(stoch) + 0.0 * drive)',
+    'probe_tasks_test.py::test_it_is_solved[planet-action]',
+  ),
+  Fault(
+    'a chunk does not go on from the state before it',
+    'worldmodels/dynamics/rssm.py',
+    'state = self.initial(batch) if state is None else state',
+    'state = self.initial(batch)',
+    'dynamics_test.py::test_observe_goes_on_where_it_stopped',
+  ),
+  Fault(
+    'the actions of a dream come in the wrong order',
+    'worldmodels/dynamics/rssm.py',
+    "{'drive': self._from_action(states.swap(action)), 'noise': noise}",
+    "{'drive': self._from_action(states.swap(action))[::-1], 'noise': noise}",
+    'dynamics_test.py::test_imagine_continues_what_observe_saw',
+  ),
+  Fault(
+    'draws have deviation 1',
+    'worldmodels/latents.py',
+    "{'stoch': mean + std * noise,",
+    "{'stoch': mean + noise,",
+    'latents_test.py'
+    '::test_a_gaussian_is_its_mean_and_noise_times_its_deviation',
+  ),
+  Fault(
+    'deviations have no floor',
+    'worldmodels/latents.py',
+    'std = tf.nn.softplus(std) + self._min_std',
+    'std = tf.nn.softplus(std)',
+    'rssm_test.py::test_step_is_that_of_numpy',
+  ),
+  Fault(
+    'the draw of a categorical has no gradient',
+    'worldmodels/latents.py',
+    'drawn += probabilities - tf.stop_gradient(probabilities)',
+    'drawn += 0.0 * probabilities',
+    'latents_test.py::test_the_gradient_of_a_draw_is_that_of_the_probabilities',
+  ),
+  Fault(
+    'categoricals are not mixed with the uniform',
+    'worldmodels/latents.py',
+    'probabilities = (1.0 - self._unimix) * tf.nn.softmax(',
+    'probabilities = 1.0 * tf.nn.softmax(',
+    'latents_test.py::test_logits_are_normalized_and_mixed_with_the_uniform',
+  ),
+  Fault(
+    'the GRU keeps what it is to replace',
+    'worldmodels/nets.py',
+    'return update * deter + (1.0 - update) * candidate',
+    'return update * candidate + (1.0 - update) * deter',
+    'rssm_test.py::test_step_is_that_of_numpy',
+  ),
+  Fault(
+    'the normalized GRU starts half open',
+    'worldmodels/nets.py',
+    'update = tf.sigmoid(update - 1.0)',
+    'update = tf.sigmoid(update)',
+    'rssm_test.py::test_step_is_that_of_numpy',
+  ),
+)
+
+PLANNER = (
+  Fault(
+    'the score of a plan ignores gamma',
+    'worldmodels/problem.py',
+    'after = tf.math.cumprod(self._gamma * self._model.discount(found), 1)',
+    'after = tf.math.cumprod(self._model.discount(found), 1)',
+    'problem_test.py::test_a_value_at_the_horizon_and_a_discount',
+  ),
+  Fault(
+    'a planner does not hand on gamma',
+    'agents/planner.py',
+    'gamma=self._gamma,',
+    'gamma=1.0,',
+    'planner_test.py::test_a_planner_of_the_users_is_given_the_problem',
+  ),
+  Fault(
+    "Dreamer's planner ignores gamma",
+    'agents/dreamer.py',
+    'Planner(spec, gamma=self.learner.gamma, **planner)',
+    'Planner(spec, gamma=1.0, **planner)',
+    'dreamer_test.py::test_a_planner_discounts_as_the_learner_does',
+  ),
+  Fault(
+    'the reward of the end of an episode does not count',
+    'worldmodels/problem.py',
+    'alive = tf.concat([tf.ones_like(after[:, :1]), after[:, :-1]], 1)',
+    'alive = after',
+    'problem_test.py::test_what_comes_after_the_end_does_not_count',
+  ),
+  Fault(
+    'a value counts behind the end',
+    'worldmodels/problem.py',
+    'returns += after[:, -1] * self._value(states.at(found, -1))',
+    'returns += self._value(states.at(found, -1))',
+    'problem_test.py::test_a_value_at_the_horizon_and_a_discount',
+  ),
+  Fault(
+    'the worst candidates are the elites',
+    'agents/planners/cem.py',
+    'best = tf.math.top_k(scores, elites',
+    'best = tf.math.top_k(-scores, elites',
+    'cem_test.py::test_finds_the_optimum_of_each_member',
+  ),
+  Fault(
+    'the elites are those of the first member, for all',
+    'agents/planners/cem.py',
+    'best = tf.math.top_k(scores, elites',
+    'best = tf.math.top_k(scores[:1] + 0.0 * scores, elites',
+    'cem_test.py::test_unlike_members_are_three_batches_of_one',
+  ),
+  Fault(
+    'the deviation is not refitted',
+    'agents/planners/cem.py',
+    'std = tf.maximum(tf.sqrt(variance + 1e-6), min_std)',
+    'std = tf.maximum(tf.sqrt(0.0 * variance + 1.0), min_std)',
+    'cem_test.py::test_is_that_of_numpy',
+  ),
+  Fault(
+    'proposals are no candidates',
+    'agents/planners/cem.py',
+    'actions = tf.concat([actions, proposals], 1)',
+    'actions = tf.concat([actions, 0.0 * proposals], 1)',
+    'cem_test.py::test_proposals_are_candidates_at_every_refit',
+  ),
+  Fault(
+    'the worst sequences of choices are the elites',
+    'agents/planners/categorical_cem.py',
+    'best = tf.math.top_k(scores, elites',
+    'best = tf.math.top_k(-scores, elites',
+    'planners_test.py::test_each_member_gets_its_own_optimum',
+  ),
+  Fault(
+    'what no elite does is never tried again',
+    'agents/planners/categorical_cem.py',
+    'shown = even / size + (1.0 - even) * odds',
+    'shown = odds',
+    'categorical_cem_test.py::test_a_floor_keeps_it_looking',
+  ),
+)
+
+ACTOR_CRITIC = (
+  Fault(
+    'the baseline of an action is the value that it led to',
+    'agents/learners/actor_critic.py',
+    'value_before=values[:, :-1],',
+    'value_before=values[:, 1:],',
+    'actor_critic_test.py'
+    '::test_a_baseline_takes_noise_from_reinforce_and_not_from_its_mean',
+  ),
+  Fault(
+    "the actor's own input has a gradient",
+    'agents/actor.py',
+    'outputs = self(tf.stop_gradient(features))',
+    'outputs = self(features)',
+    'actor_critic_test.py::test_the_gradient_of_a_dream_by_hand',
+  ),
+  Fault(
+    'the weights of steps have a gradient',
+    'agents/learners/actor_critic.py',
+    'weight=tf.stop_gradient(weight),',
+    'weight=weight,',
+    'actor_critic_test.py::test_the_gradient_of_a_dream_by_hand',
+  ),
+  Fault(
+    'the first step of a dream weighs gamma',
+    'agents/learners/actor_critic.py',
+    'weight = tf.math.cumprod(discount, 1, exclusive=True)',
+    'weight = tf.math.cumprod(discount, 1)',
+    'actor_critic_test.py'
+    '::test_returns_bootstrap_from_the_critic_and_end_with_the_episode',
+  ),
+  Fault(
+    'dreams are not discounted',
+    'agents/learners/actor_critic.py',
+    'discount = self.gamma * model.discount(rollout.states)',
+    'discount = model.discount(rollout.states)',
+    'probe_tasks_test.py::test_it_is_solved[dreamer-later]',
+  ),
+  Fault(
+    'the value of a return is that of the state before the step',
+    'agents/learners/actor_critic.py',
+    'dream.reward, dream.discount, values[:, 1:], self._lambda',
+    'dream.reward, dream.discount, values[:, :-1], self._lambda',
+    'actor_critic_test.py'
+    '::test_returns_bootstrap_from_the_critic_and_end_with_the_episode',
+  ),
+  Fault(
+    'the actor is taught the worst',
+    'agents/learners/actor_critic.py',
+    'loss = -losses.masked_mean(objective, dream.weight)',
+    'loss = losses.masked_mean(objective, dream.weight)',
+    'probe_tasks_test.py::test_it_is_solved[dreamer-action]',
+  ),
+  Fault(
+    'the advantage of reinforce has a gradient',
+    'agents/learners/actor_critic.py',
+    'tf.stop_gradient((dream.returns - dream.value_before) / scale)',
+    'tf.identity((dream.returns - dream.value_before) / scale)',
+    'actor_critic_test.py'
+    '::test_the_estimators_find_the_gradient_of_closed_form',
+  ),
+  Fault(
+    'entropy is taken away',
+    'agents/learners/actor_critic.py',
+    'objective += self._entropy * entropy',
+    'objective -= self._entropy * entropy',
+    'actor_critic_test.py::test_entropy_is_weighed',
+  ),
+  Fault(
+    'dreams start in padding',
+    'agents/learners/actor_critic.py',
+    'dream = dream._replace(weight=dream.weight * weight[:, None])',
+    'dream = dream._replace(weight=dream.weight)',
+    'actor_critic_test.py::test_starts_of_weight_0_teach_nothing',
+  ),
+  Fault(
+    'dreams start behind the end of an episode',
+    'worldmodels/imagination.py',
+    "weight = tf.reshape(batch['mask'] * batch['discount'], [-1])",
+    "weight = tf.reshape(batch['mask'], [-1])",
+    'imagination_test.py::test_all_states_are_starts_and_what_ends_has_no_weight',
+  ),
+  Fault(
+    'the model is trained through the starts of dreams',
+    'worldmodels/imagination.py',
+    'state = states.stop(states.flatten(state))',
+    'state = states.flatten(state)',
+    'imagination_test.py::test_starts_have_no_gradient',
+  ),
+  Fault(
+    'the noise of a state is that of its action',
+    'worldmodels/imagination.py',
+    "state = model.step(carry['state'], action, now['seed'][1])",
+    "state = model.step(carry['state'], action, now['seed'][0])",
+    'imagination_test.py::test_no_two_draws_of_a_rollout_have_the_same_seed',
+  ),
+  Fault(
+    'lambda is 1 - lambda',
+    'agents/returns.py',
+    '(1.0 - lambda_) * value[:, step] + lambda_ * following',
+    'lambda_ * value[:, step] + (1.0 - lambda_) * following',
+    'returns_test.py::test_lambda_return_of_hand_worked_numbers',
+  ),
+  Fault(
+    'the spread of returns is that of the two outermost',
+    'agents/returns.py',
+    'weight, [0.05, 0.95])',
+    'weight, [0.0, 1.0])',
+    'returns_test.py::test_the_scale_is_the_spread_averaged_over_updates',
+  ),
+  Fault(
+    'the critic learns from steps that are not reached',
+    'agents/critic.py',
+    'return losses.masked_mean(loss, weight)',
+    'return tf.reduce_mean(loss + 0.0 * weight)',
+    'critic_test.py::test_the_loss_is_half_the_squared_error_of_what_counts',
+  ),
+  Fault(
+    'returns are made with the critic itself',
+    'agents/critic.py',
+    "return self.slow_head if self._slow == 'target' else self.head",
+    'return self.head',
+    'critic_test.py'
+    '::test_the_target_is_the_slow_copy_only_if_that_is_what_it_is_for',
+  ),
+  Fault(
+    'the slow copy follows at once',
+    'agents/critic.py',
+    'mine.assign_add(share * (theirs.value - mine.value))',
+    'mine.assign_add(theirs.value - mine.value)',
+    'critic_test.py::test_the_slow_copy_follows_at_every_second_update',
+  ),
+  Fault(
+    'the truncated normal is not truncated',
+    'agents/action_distributions/truncated_normal.py',
+    'self._distribution = tfd.TruncatedNormal(self._whole.loc, std, -1.0, 1.0)',
+    'self._distribution = tfd.TruncatedNormal(self._whole.loc, std, -9.0, 9.0)',
+    'action_distributions_test.py::test_the_density_is_that_of_the_draws',
+  ),
+  Fault(
+    'the draw of a choice has no gradient',
+    'agents/action_distributions/one_hot.py',
+    'return draw + self._probs - tf.stop_gradient(self._probs)',
+    'return draw + 0.0 * self._probs',
+    'action_distributions_test.py'
+    '::test_one_hot_draws_by_its_probabilities_with_their_gradient',
+  ),
+  Fault(
+    'gradients are not clipped',
+    'agents/optimizers.py',
+    'gradients, norm = tf.clip_by_global_norm(gradients, self._clip)',
+    'gradients, norm = tf.clip_by_global_norm(gradients, 1e9)',
+    'optimizers_test.py::test_a_long_gradient_is_shortened_and_its_length_told',
+  ),
+)
+
+STORE = (
+  Fault(
+    'a chunk may begin one row late, and end in padding',
+    'data/sampling.py',
+    "side='right')",
+    "side='left')",
+    'store_test.py::test_every_place_is_drawn_as_often',
+  ),
+  Fault(
+    'padding is no padding',
+    'data/sampling.py',
+    "chunk.pop('mask')[:real] = 1",
+    "chunk.pop('mask')[:] = 1",
+    'store_test.py::test_short_episodes_are_padded_at_the_end',
+  ),
+  Fault(
+    'the last reward is repeated in padding',
+    'data/sampling.py',
+    "ends = key in ('action', 'reward', *rows.FLAGS)",
+    "ends = key in ('action', *rows.FLAGS)",
+    'store_test.py::test_short_episodes_are_padded_at_the_end',
+  ),
+  Fault(
+    'episodes that were collected meanwhile are drawn from',
+    'data/store.py',
+    'files = self._files[:limit]',
+    'files = self._files[:]',
+    'store_test.py::test_a_sample_is_a_pure_function_of_seed_and_episodes',
+  ),
+  Fault(
+    'every batch is the first one',
+    'data/store.py',
+    'lambda i: self.sample(batch, length, (*seed, i), limit, short),',
+    'lambda i: self.sample(batch, length, (*seed, start), limit, short),',
+    'store_test.py::test_batches_are_prepared_in_order',
+  ),
+  Fault(
+    'less is deleted than the capacity asks for',
+    'data/store.py',
+    'surplus -= self._env_steps(old[-1])',
+    'surplus -= 2 * self._env_steps(old[-1])',
+    'store_test.py::test_as_many_make_way_as_are_in_the_way',
+  ),
+  Fault(
+    'a reset counts as a step',
+    'data/index.py',
+    'return self._rows - len(self._files)',
+    'return self._rows',
+    'store_test.py::test_counts_come_from_disk',
+  ),
+  Fault(
+    'a chunk has the first rows of its episode',
+    'data/episode_files.py',
+    'begin = offset + start * (len(view) // len(out))',
+    'begin = offset',
+    'store_test.py::test_every_place_is_drawn_as_often',
+  ),
+  Fault(
+    'the end of an episode is not told',
+    'data/rows.py',
+    "'discount': [1, *(timestep.discount for timestep in timesteps[1:])],",
+    "'discount': [1, *(1.0 for timestep in timesteps[1:])],",
+    'collect_test.py::test_the_task_ends_it_or_time_does',
+  ),
+)
+
+LOOP = (
+  Fault(
+    'the last evaluation has parameters from before the last updates',
+    'agents/runs/loop.py',
+    'self.experience.heldout\n    self._act_as_learned()',
+    'self.experience.heldout\n    self._act_as_learned',
+    'loop_test.py::test_who_acts_has_the_parameters_of_its_time',
+  ),
+  Fault(
+    'who acts beside the learner is never told what was learned',
+    'agents/runs/loop.py',
+    'self._act_as_learned()\n      collected',
+    'self._act_as_learned\n      collected',
+    'loop_test.py::test_who_acts_has_the_parameters_of_its_time',
+  ),
+  Fault(
+    'averages that act are never renewed',
+    'agents/runs/loop.py',
+    'self._act_as_learned()\n      values',
+    'self._act_as_learned\n      values',
+    'loop_test.py::test_who_acts_has_the_parameters_of_its_time',
+  ),
+  Fault(
+    'an episode is learned from while it is collected',
+    'agents/runs/loop.py',
+    'limit=self.experience.store.before(episode),',
+    'limit=None,',
+    'loop_test.py::test_updates_are_functions_of_their_numbers',
+  ),
+  Fault(
+    'each episode begins with the same batches',
+    'agents/runs/loop.py',
+    'start=self.updates,',
+    'start=0,',
+    'loop_test.py::test_updates_are_functions_of_their_numbers',
+  ),
+  Fault(
+    'all updates draw the same noise',
+    'agents/runs/loop.py',
+    'tf.constant([seed, self.updates], tf.int32)',
+    'tf.constant([seed, 0], tf.int32)',
+    'loop_test.py::test_updates_are_functions_of_their_numbers',
+  ),
+  Fault(
+    'figures are sums over updates',
+    'agents/runs/loop.py',
+    'values = {key: float(value) / count for key, value in sums.items()}',
+    'values = {key: float(value) for key, value in sums.items()}',
+    'loop_test.py::test_updates_are_functions_of_their_numbers',
+  ),
+  Fault(
+    'held-out random episodes are those of training',
+    'agents/runs/experience.py',
+    '(self.heldout, HELDOUT)',
+    '(self.heldout, COLLECT)',
+    'experience_test.py::test_random_episodes_are_in_both_stores_and_unlike',
+  ),
+  Fault(
+    'evaluations while training explore',
+    'agents/runs/experience.py',
+    'missing, self._seed(EVALUATE, number), explore=False',
+    'missing, self._seed(EVALUATE, number), explore=True',
+    'experience_test.py::test_held_out_episodes_of_the_agent',
+  ),
+  Fault(
+    'the last evaluation explores',
+    'agents/runs/experience.py',
+    'explore=False,\n    ):\n      returns',
+    'explore=True,\n    ):\n      returns',
+    'experience_test.py::test_the_last_evaluation_is_kept_nowhere',
+  ),
+  Fault(
+    'the program `evaluate` explores',
+    'agents/runs/evaluation.py',
+    'range(len(seeds)), seeds.__getitem__, explore=False',
+    'range(len(seeds)), seeds.__getitem__, explore=True',
+    'evaluation_test.py::test_a_return_is_the_sum_of_an_episodes_rewards',
+  ),
+  Fault(
+    'PlaNet explores wherever it acts',
+    'agents/planet.py',
+    'action = tf.where(explore, noisy, action)',
+    'action = tf.where(explore, noisy, noisy)',
+    'planet_test.py::test_policy_filters_plans_and_explores',
+  ),
+  Fault(
+    'Dreamer explores wherever it acts',
+    'agents/dreamer.py',
+    'action = tf.cond(explore, explored, done)',
+    'action = tf.cond(explore, explored, explored)',
+    'dreamer_test.py::test_without_exploring_the_mode_is_done',
+  ),
+  Fault(
+    'the action without exploring is a draw',
+    'agents/learners/actor_critic.py',
+    'return self.actor.mode(features, seed)',
+    'return self.actor.sample(features, seed)[0]',
+    'dreamer_test.py::test_without_exploring_the_mode_is_done',
+  ),
+  Fault(
+    'noise on actions has deviation 1',
+    'agents/exploration.py',
+    'return tf.clip_by_value(action + noise * draw, -1.0, 1.0)',
+    'return tf.clip_by_value(action + draw, -1.0, 1.0)',
+    'exploration_test.py::test_noise_on_continuous_actions_is_clipped',
+  ),
+  Fault(
+    'an agent forgets what it has seen at every step',
+    'agents/runs/collect.py',
+    'action, state = agent.policy(',
+    'action, _ = agent.policy(',
+    'collect_test.py::test_an_agents_state_and_seeds_go_from_step_to_step',
+  ),
+  Fault(
+    'random episodes are measured as those of the policy',
+    'agents/runs/evaluation.py',
+    "('policy', positions),",
+    "('policy', range(config.train.seed_episodes)),",
+    'evaluation_test.py::test_random_and_policy_episodes_are_kept_apart',
+  ),
+  Fault(
+    'an agent is evaluated one episode late',
+    'agents/runs/schedule.py',
+    'return later % self.evaluate.every == 0',
+    'return later % self.evaluate.every == 1',
+    'schedule_test.py::test_worked_by_hand',
+  ),
+)
+
+RESUME = (
+  Fault(
+    'the optimizers begin anew when a run goes on',
+    'agents/agent.py',
+    'for variable in list(layer.variables) + optimizer.slots',
+    'for variable in list(layer.variables)',
+    'agents_test.py::test_every_variable_is_in_the_state_under_its_own_name',
+  ),
+  Fault(
+    'slow critic and return range begin anew when a run goes on',
+    'agents/agent.py',
+    'return optimized + self.extra_variables',
+    'return optimized',
+    'agents_test.py::test_every_variable_is_in_the_state_under_its_own_name',
+  ),
+  Fault(
+    'a run that was stopped counts its updates from 0',
+    'agents/runs/loop.py',
+    "self.updates = counters.get('updates', 0)",
+    'self.updates = 0',
+    'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
+  ),
+  Fault(
+    'a run that was stopped measures the images anew',
+    'agents/runs/loop.py',
+    'self._begun = counters is not None',
+    'self._begun = False',
+    'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
+  ),
+  Fault(
+    'the first checkpoints are kept, and not the last',
+    'agents/runs/checkpoint.py',
+    'for old in done[:-keep]:',
+    'for old in done[keep:]:',
+    'checkpoint_test.py::test_newest_comes_back_and_the_last_stay',
+  ),
+  Fault(
+    'the oldest checkpoint is restored',
+    'agents/runs/checkpoint.py',
+    'for path in reversed(found):',
+    'for path in found:',
+    'checkpoint_test.py::test_newest_comes_back_and_the_last_stay',
+  ),
+  Fault(
+    'the checksum of a checkpoint is not compared',
+    'agents/runs/checkpoint_files.py',
+    'if checksum not in (None, _checksum(large, counters)):',
+    'if checksum in (0, _checksum):',
+    'checkpoint_test.py::test_any_damage_falls_back',
+  ),
+  Fault(
+    'the line of the last checkpoint is lost',
+    'agents/runs/metrics.py',
+    "if figures['updates'] <= updates and not goes_on:",
+    "if figures['updates'] < updates and not goes_on:",
+    'metrics_test.py::test_lines_past_the_checkpoint_are_dropped',
+  ),
+  Fault(
+    'the weights that are restored are not those that act',
+    'agents/runs/restore.py',
+    'restored.use_averages()',
+    'restored.copy_from',
+    'restore_test.py::test_an_agent_comes_back_with_the_weights_that_act',
+  ),
+  Fault(
+    'an actor gets the weights that are trained, not their average',
+    'agents/agent.py',
+    'zip(mine.trainable_variables, optimizer.averages, strict=True)',
+    'zip(mine.trainable_variables, theirs.trainable_variables, strict=True)',
+    'agent_test.py::test_an_actor_copies_what_its_learner_learned_or_its_average',
+  ),
+  Fault(
+    'the held-out episodes of all evaluations are alike',
+    'agents/runs/experience.py',
+    'missing, self._seed(EVALUATE, number), explore=False',
+    'missing, self._seed(EVALUATE), explore=False',
+    'experience_test.py::test_held_out_episodes_of_the_agent',
+  ),
+)
+
+FAULTS = (*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME)

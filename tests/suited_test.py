@@ -1,0 +1,43 @@
+"""What `auto` stands for."""
+
+import pytest
+
+from worldmodels.agents import suited
+
+
+@pytest.mark.parametrize(
+  'kind,discrete,found',
+  [
+    ('auto', False, 'cem'),
+    ('auto', True, 'categorical_cem'),
+    ('cem', True, 'cem'),
+    ('my_lab.search:plan', True, 'my_lab.search:plan'),
+  ],
+)
+def test_planner(kind, discrete, found):
+  assert suited.planner(kind, discrete) == found
+
+
+@pytest.mark.parametrize(
+  'kind,discrete,found',
+  [
+    ('auto', False, 'bounded_normal'),
+    ('auto', True, 'one_hot'),
+    ('tanh_normal', True, 'tanh_normal'),
+  ],
+)
+def test_distribution(kind, discrete, found):
+  assert suited.distribution(kind, 'bounded_normal', discrete) == found
+
+
+@pytest.mark.parametrize(
+  'kind,ends_early,found',
+  [
+    ('auto', False, 'none'),
+    ('auto', True, 'bernoulli'),
+    ('none', True, 'none'),
+    ('bernoulli', False, 'bernoulli'),
+  ],
+)
+def test_discount(kind, ends_early, found):
+  assert suited.discount(kind, ends_early) == found

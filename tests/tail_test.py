@@ -1,0 +1,65 @@
+import os
+import threading
+import time
+
+import pytest
+
+from worldmodels.data import tail
+
+
+@pytest.fixture
+def kept():
+  """A tail whose writing end is closed after the test."""
+  result = tail.Tail()
+  yield result
+  if result._open:
+    os.close(result.writing)
+
+
+def test_what_was_written_is_there_at_once(kept):
+  assert kept.text() == ''
+  for count in range(200):
+    os.write(kept.writing, f'line {count}\n'.encode())
+    assert kept.text().endswith(f'line {count}')
+
+
+def test_only_the_end_is_kept(kept):
+  for count in range(300):
+    os.write(kept.writing, b'%06d\n' % count * 1000)  # 2 MB
+  assert kept.text().endswith('000299\n000299')
+  assert 1900 < len(kept.text()) <= 2000
+
+
+def test_half_a_character_is_no_trouble(kept):
+  os.write(kept.writing, 'ä'.encode() * 999 + b'\xff\n\xc3')
+  assert kept.text().endswith('ä\ufffd\n\ufffd')
+
+
+def test_a_fast_writer_does_not_keep_a_reader(kept):
+  stop = threading.Event()
+
+  def write():
+    while not stop.is_set():
+      os.write(kept.writing, bytes(60_000))
+
+  writer = threading.Thread(target=write)
+  writer.start()
+  begin = time.monotonic()
+  for _ in range(10):
+    kept.text()
+  stop.set()
+  writer.join()
+  assert time.monotonic() - begin < 5
+
+
+def test_its_thread_and_pipe_end_with_the_last_writer():
+  before = threading.active_count(), len(os.listdir('/proc/self/fd'))
+  done = [tail.Tail() for _ in range(3)]
+  for kept in done:
+    os.write(kept.writing, b'last')
+    os.close(kept.writing)
+  deadline = time.monotonic() + 10
+  while threading.active_count() > before[0] and time.monotonic() < deadline:
+    time.sleep(0.01)
+  assert (threading.active_count(), len(os.listdir('/proc/self/fd'))) == before
+  assert [kept.text() for kept in done] == ['last'] * 3
