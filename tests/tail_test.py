@@ -53,13 +53,15 @@ def test_a_fast_writer_does_not_keep_a_reader(kept):
 
 
 def test_its_thread_and_pipe_end_with_the_last_writer():
-  before = threading.active_count(), len(os.listdir('/proc/self/fd'))
+  """Others of this process may end meanwhile."""
+  threads, files = {*threading.enumerate()}, {*os.listdir('/proc/self/fd')}
   done = [tail.Tail() for _ in range(3)]
   for kept in done:
     os.write(kept.writing, b'last')
     os.close(kept.writing)
   deadline = time.monotonic() + 10
-  while threading.active_count() > before[0] and time.monotonic() < deadline:
+  while {*threading.enumerate()} - threads and time.monotonic() < deadline:
     time.sleep(0.01)
-  assert (threading.active_count(), len(os.listdir('/proc/self/fd'))) == before
+  assert not {*threading.enumerate()} - threads
+  assert not {*os.listdir('/proc/self/fd')} - files
   assert [kept.text() for kept in done] == ['last'] * 3
