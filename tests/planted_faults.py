@@ -539,7 +539,7 @@ STORE = (
     'episodes that were collected meanwhile are drawn from',
     'data/store.py',
     'files = self._files[:limit]',
-    'files = self._files[:]',
+    'files = self._files[: (limit := None)]',
     'store_test.py::test_a_sample_is_a_pure_function_of_seed_and_episodes',
   ),
   Fault(

@@ -79,12 +79,12 @@ def test_an_agent_comes_back_with_the_weights_that_act(average, tmp_path):
     for _, optimizer in trained.optimized:
       for mean in optimizer.averages if average else ():
         mean.assign(mean.numpy() + 0.5)
-    if updates == 5:
-      trained.use_averages()  # What is to come back, of all variables.
-      acting = [variable.numpy() for variable in trained.state_variables]
     checkpoint.save(
       run.checkpoints, trained.state_variables, dict(updates=updates)
     )
+    if updates == 5:
+      trained.use_averages()  # What is to come back, of all variables.
+      acting = [variable.numpy() for variable in trained.state_variables]
   agent, counters = restore.agent(run, config, spec, updates=5)
   assert counters == {'updates': 5}
   for variable, value in zip(agent.state_variables, acting, strict=True):
