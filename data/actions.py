@@ -124,18 +124,13 @@ def _bounds(
   low: np.ndarray, high: np.ndarray, dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns what -1 and 1 stand for, for the bounds of a task."""
+  told = f'its action has the bounds {low.tolist()} and {high.tolist()}'
   if not (low <= high).all():  # NaN too
-    raise ValueError(
-      f'its action has the bounds {low.tolist()} and {high.tolist()}: expected '
-      'numbers, the lower one first'
-    )
+    raise ValueError(f'{told}: expected numbers, the lower one first')
   huge = min(_UNBOUNDED, float(np.finfo(dtype).max))
   above, below = low > -huge, high < huge  # whether there is that bound
   if (low >= huge).any() or (high <= -huge).any():
-    raise ValueError(
-      f'its action has the bounds {low.tolist()} and {high.tolist()}: expected '
-      f'them nearer to zero than {huge:g}'
-    )
+    raise ValueError(f'{told}: expected them nearer to zero than {huge:g}')
   # A width of 2, as that of [-1, 1], where a bound is missing.
   least = np.where(above, np.maximum(low, -1.0), -1.0)
   most = np.where(below, np.minimum(high, 1.0), 1.0)
@@ -145,7 +140,6 @@ def _bounds(
   least, most = np.where(both, low, least), np.where(both, high, most)
   if (~both & (least.astype(dtype) == most.astype(dtype))).any():
     raise ValueError(
-      f'its action has the bounds {low.tolist()} and {high.tolist()}, where '
-      f'{dtype.name} knows no difference of 2: name both bounds'
+      f'{told}, where {dtype.name} knows no difference of 2: name both bounds'
     )
   return least, most

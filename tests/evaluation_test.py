@@ -23,10 +23,17 @@ CONFIG = ml_collections.ConfigDict(
 
 
 class Store:
-  """Held-out episodes of given lengths; image brightness is the number."""
+  """Held-out episodes of given lengths; image brightness is the place.
 
-  def __init__(self, *lengths):
+  Before ours there may be some that others have put there.
+  """
+
+  def __init__(self, *lengths, of_others=0):
     self.lengths = list(lengths)
+    self._of_others = of_others
+
+  def before(self, number):
+    return self._of_others + number
 
   def episode(self, number):
     length = self.lengths[number]
@@ -75,6 +82,11 @@ def test_random_and_policy_episodes_are_kept_apart(monkeypatch):
   for name in ('open_loop_video', 'reconstruction_video'):
     assert values[name].dtype == np.uint8
     assert len(values[name]) == 6  # context and horizon
+
+
+def test_episodes_of_others_count_for_nothing(monkeypatch):
+  _, seen = run(monkeypatch, Store(9, 12, 6, 7, 13, of_others=1), [3, 4])
+  assert seen == [[1, 2], [3, 4]]
 
 
 def test_episodes_that_are_too_short_are_passed_over(monkeypatch):

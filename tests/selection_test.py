@@ -58,7 +58,7 @@ def test_training_episodes_where_none_are_held_out(directory, held_out):
   fill(directory.episodes, [9, 9])
   chosen = selection.latest(directory, 2, 2, shortest=5)
   assert chosen.titles == ['episode 0', 'episode 1']
-  assert 'trained on: none are held out' in chosen.source
+  assert 'trained on: no held-out episode has 5 rows' in chosen.source
 
 
 def test_those_of_others_keep_the_numbers(directory):

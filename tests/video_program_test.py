@@ -47,7 +47,7 @@ def test_short_training_episodes_and_no_environment(
   out = tmp_path / 'dream.gif'
   done = film(program, run, out, '--episodes=2', '--scale=1', '--checkpoint=5')
   assert done.returncode == 0, done.stderr
-  assert 'none are held out' in done.stdout
+  assert 'trained on: no held-out episode has 6 rows' in done.stdout
   assert 'horizon: 7, not 45' in done.stdout and '12 rows' in done.stdout
   assert 'checkpoint: 5 updates' in done.stdout
   assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 12

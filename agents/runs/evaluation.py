@@ -90,7 +90,7 @@ def open_loop(
 
   Args:
     model: a WorldModel.
-    store: of held-out episodes; the first train.seed_episodes are random.
+    store: of held-out episodes; our first train.seed_episodes are random.
     config: of the run.
     positions: which episodes of the store are of the policy.
 
@@ -100,9 +100,10 @@ def open_loop(
     episodes that are too short.
   """
   context, horizon = config.evaluate.context, config.evaluate.horizon
+  first = store.before(0)  # Those of others come before ours.
   values = {}
   for name, chosen in (
-    ('random', range(config.train.seed_episodes)),
+    ('random', range(first, first + config.train.seed_episodes)),
     ('policy', positions),
   ):
     long = _long_enough(store, chosen, context + horizon)

@@ -67,7 +67,10 @@ def latest(
         'of others' if number is None else f'episode {number}'
         for number in numbers
       ]
-      note = 'which the model was trained on: none are held out'
+      note = (
+        'which the model was trained on: no held-out episode has '
+        f'{shortest} rows'
+      )
       if path == directory.heldout:
         titles = [
           title.replace('episode', 'policy' if number >= random else 'random')
