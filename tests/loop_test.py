@@ -7,6 +7,7 @@ collected them. resume_test does it with programs and real agents.
 
 import concurrent.futures
 import json
+import shutil
 import threading
 import types
 
@@ -470,3 +471,19 @@ def test_very_short_episodes_are_trained_on_evaluated_and_filmed(
   truth, predicted = film.open_loop(agent.model, batch, 1)
   frames = film.compose(truth, predicted, 1)
   assert len(frames) == 2 and len(truth) >= 3
+
+
+def test_a_run_that_goes_on_has_no_more_checkpoints_than_are_kept(
+  tmp_path, monkeypatch
+):
+  """A kill after the last one was written left the oldest, or half of it."""
+  path = tmp_path / 'run'
+  training, _ = run(path, monkeypatch)
+  folder = training.directory.checkpoints
+  kept = sorted(x.name for x in folder.iterdir())
+  assert len(kept) == training.config.train.checkpoints
+  del training
+  shutil.copytree(folder / kept[0], folder / '00000000')
+  (folder / '00000000.old.0123456789abcdef.tmp').mkdir()
+  run(path, monkeypatch)
+  assert sorted(x.name for x in folder.iterdir()) == kept

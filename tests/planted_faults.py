@@ -726,8 +726,8 @@ RESUME = (
   Fault(
     'a run that was stopped counts its updates from 0',
     'agents/runs/loop.py',
-    "self.updates = counters.get('updates', 0)",
-    'self.updates = 0',
+    "counters.get('updates', 0)",
+    '0',
     'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
   ),
   Fault(

@@ -73,11 +73,7 @@ def save(
     path = path.with_name(path.name + _NEW)
   with atomic.directory(path) as partial:
     checkpoint_files.write(partial, values, counters)
-  _rename_new(directory)
-  # Later ones were passed over as damaged, or are not of this run.
-  done = [path for path in complete(directory) if updates_of(path) <= updates]
-  for old in done[:-keep]:
-    atomic.remove_directory(old)
+  _tidy(directory, updates, keep)
 
 
 def check_finite(
@@ -97,6 +93,7 @@ def restore(
   variables: Sequence[Variable],
   log: Callable[[str], Any] = print,
   updates: int | None = None,
+  keep: int | None = None,
 ) -> Counters | None:
   """Restores the newest checkpoint that is whole; returns its counters.
 
@@ -107,6 +104,8 @@ def restore(
     variables: to be set, all of them or none.
     log: called with a line for each damaged checkpoint.
     updates: takes the checkpoint of so many updates and no other.
+    keep: how many stay, as with `save`, which a kill may have kept from it;
+      None, for who only looks, changes nothing.
 
   Returns:
     the counters, or None where there has never been a checkpoint.
@@ -121,6 +120,8 @@ def restore(
     return None
   path, values, counters = found
   _assign(variables, values, path)
+  if keep is not None:
+    _tidy(pathlib.Path(directory), updates_of(path), keep)
   return counters
 
 
@@ -240,6 +241,16 @@ def _identity(path: pathlib.Path) -> tuple[int, int] | None:
   except FileNotFoundError:
     return None
   return status.st_ino, status.st_mtime_ns
+
+
+def _tidy(directory: pathlib.Path, updates: int, keep: int) -> None:
+  """Leaves the last `keep` checkpoints up to one, and nothing half written."""
+  atomic.remove_leftovers(directory)
+  _rename_new(directory)
+  # Later ones were passed over as damaged, or are not of this run.
+  done = [path for path in complete(directory) if updates_of(path) <= updates]
+  for old in done[:-keep]:
+    atomic.remove_directory(old)
 
 
 def _rename_new(directory: pathlib.Path) -> None:

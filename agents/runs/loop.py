@@ -77,7 +77,8 @@ class Training:
       config, directory, spec, self.actor, environment, self.terminal.line
     )
     counters = checkpoint.restore(
-      directory.checkpoints, self.agent.state_variables, self.terminal.line
+      *(directory.checkpoints, self.agent.state_variables, self.terminal.line),
+      keep=config.train.checkpoints,
     )
     there = self.experience.store.own_episodes
     if counters is None and there > config.train.seed_episodes:
@@ -88,8 +89,7 @@ class Training:
       )
     self._begun = counters is not None
     counters = counters or {}
-    self.updates = counters.get('updates', 0)
-    self._acting_updates = self.updates  # Of the parameters that act.
+    self.updates = self._acting_updates = counters.get('updates', 0)
     self.metrics = Metrics(
       directory,
       config.train.episodes,
