@@ -143,13 +143,14 @@ def outcome(run):
 
 def assert_same(run, reference):
   mine, expected = outcome(run), outcome(reference)
-  assert mine.keys() == expected.keys()
+  differing = sorted(mine.keys() ^ expected.keys())
+  assert not differing, differing
   unlike = [
     key
     for key, value in expected.items()
     if not np.array_equal(np.asarray(mine[key]), np.asarray(value))
   ]
-  assert not unlike
+  assert not unlike, unlike
   # Each episode has its line, and the end has one.
   counts, evaluated = [], []
   for line in mine['metrics']:
