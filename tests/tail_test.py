@@ -1,3 +1,4 @@
+import contextlib
 import os
 import threading
 import time
@@ -52,16 +53,26 @@ def test_a_fast_writer_does_not_keep_a_reader(kept):
   assert time.monotonic() - begin < 5
 
 
+def _pipes():
+  """Returns the pipes that this process has open, by what the kernel says."""
+  result = set()
+  for number in os.listdir('/proc/self/fd'):
+    with contextlib.suppress(FileNotFoundError):  # That of listdir itself.
+      result.add(os.readlink(f'/proc/self/fd/{number}'))
+  return {name for name in result if name.startswith('pipe:')}
+
+
 def test_its_thread_and_pipe_end_with_the_last_writer():
-  """Others of this process may end meanwhile."""
-  threads, files = {*threading.enumerate()}, {*os.listdir('/proc/self/fd')}
+  """Other threads of this process may begin and end meanwhile."""
   done = [tail.Tail() for _ in range(3)]
+  ours = {f'pipe:[{os.fstat(kept.writing).st_ino}]' for kept in done}
+  assert len(ours & _pipes()) == 3
+  threads = [each for each in threading.enumerate() if each.name == 'tail'][-3:]
   for kept in done:
     os.write(kept.writing, b'last')
     os.close(kept.writing)
-  deadline = time.monotonic() + 10
-  while {*threading.enumerate()} - threads and time.monotonic() < deadline:
-    time.sleep(0.01)
-  assert not {*threading.enumerate()} - threads
-  assert not {*os.listdir('/proc/self/fd')} - files
+  for thread in threads:
+    thread.join(10)
+    assert not thread.is_alive()
+  assert not ours & _pipes()
   assert [kept.text() for kept in done] == ['last'] * 3
