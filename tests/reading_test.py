@@ -54,11 +54,15 @@ def test_what_becomes_something_else_is_not_read(tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('{}')
   (tmp_path / 'folder').mkdir()
   status = os.stat(tmp_path / 'file')
+  folder = os.stat(tmp_path / 'folder')
   monkeypatch.setattr(os, 'stat', lambda *_, **options: status)
-  before = len(os.listdir('/proc/self/fd'))
+  opened, closed = [], []
+  monkeypatch.setattr(os, 'open', lambda *_, **options: opened.append(77) or 77)
+  monkeypatch.setattr(os, 'close', closed.append)
+  monkeypatch.setattr(os, 'fstat', lambda _: folder)
   with pytest.raises(reading.IrregularError, match='is a directory'):
     reading.descriptor_of(tmp_path / 'folder')
-  assert len(os.listdir('/proc/self/fd')) == before
+  assert opened == closed == [77]
 
 
 def test_what_is_too_large_is_not_read(tmp_path):

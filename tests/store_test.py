@@ -492,19 +492,18 @@ def test_batches_are_prepared_in_order(tmp_path):
 
 @pytest.mark.parametrize('end', ['close', 'forget'])
 def test_the_thread_ends(tmp_path, end):
-  before = threading.active_count()
+  before = {*threading.enumerate()}
   batches = filled(tmp_path, 20).chunks(2, 4, 0)
   next(batches)
+  (thread,) = {*threading.enumerate()} - before
   if end == 'close':
     batches.close()
     batches.close()
     assert list(batches) == []
   del batches
   gc.collect()
-  deadline = time.monotonic() + 5
-  while threading.active_count() > before and time.monotonic() < deadline:
-    time.sleep(0.01)
-  assert threading.active_count() == before
+  thread.join(5)
+  assert not thread.is_alive()
 
 
 def test_appending_goes_on_beside_prefetching(tmp_path):
