@@ -67,8 +67,8 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
       ),
       units=400,  # [1, 65536] per layer [C; P: 300]
       layers=4,  # [0, 64] hidden ones [C; P: 3]
-      activation='elu',  # [P]
-      initializer='glorot_uniform',  # of the weights [C]
+      activation='elu',  # {activations} [P]
+      initializer='glorot_uniform',  # {initializers} of the weights [C]
       normalization='none',  # {none, layer}
       precision='float32',  # {float32, mixed_bfloat16} of the products
       optimizer=dict(
@@ -86,8 +86,8 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
       limit=20.0,  # (0, 80] of two_hot: the largest symlog [P3]
       units=400,  # [1, 65536] per layer [C; P: 300]
       layers=3,  # [0, 64] hidden ones [P]
-      activation='elu',  # [P]
-      initializer='glorot_uniform',  # of the weights [C]
+      activation='elu',  # {activations} [P]
+      initializer='glorot_uniform',  # {initializers} of the weights [C]
       normalization='none',  # {none, layer}
       precision='float32',  # {float32, mixed_bfloat16} of the products
       slow='none',  # {none, target, regularizer} a slow copy [P: none]

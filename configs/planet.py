@@ -75,8 +75,8 @@ def paper() -> config_dict.ConfigDict:
     channels=(32, 64, 128, 256),  # [1, 4096] each [P]
     kernel=4,  # [1, 64] pixels, of stride 2 [P]
     padding='valid',  # {valid, same} [C]
-    activation='relu',  # [P]
-    initializer='glorot_uniform',  # of the weights [C]
+    activation='relu',  # {activations} [P]
+    initializer='glorot_uniform',  # {initializers} of the weights [C]
     normalization='none',  # {none, layer} over channels, before activation
     precision='float32',  # {float32, mixed_bfloat16} of the convolutions
   )
@@ -91,8 +91,8 @@ def paper() -> config_dict.ConfigDict:
     min_std=0.1,  # [0, 100] least standard deviation [C; not in P]
     classes=32,  # [2, 65536] of each categorical
     unimix=0.01,  # [0, 1) uniform share of their probabilities (DreamerV3)
-    activation='relu',  # of the dense layers [P]
-    initializer='glorot_uniform',  # of the dense layers [C]
+    activation='relu',  # {activations} of the dense layers [P]
+    initializer='glorot_uniform',  # {initializers} of the dense layers [C]
     fans='layer',  # {layer, part} whose inputs it counts: of sums each part [C]
     precision='float32',  # {float32, mixed_bfloat16} of all products
   )
@@ -104,8 +104,8 @@ def paper() -> config_dict.ConfigDict:
       start=1,  # {1, 4} side of the decoder's first map [P]
       linear=1024,  # [0, 65536] units of the dense layer before it [P]
       channels=(128, 64, 32),  # [1, 4096] each [P]
-      activation='relu',  # [P]
-      initializer='glorot_uniform',  # [C]
+      activation='relu',  # {activations} [P]
+      initializer='glorot_uniform',  # {initializers} [C]
       normalization='none',  # {none, layer} as that of the encoder
       precision='float32',  # {float32, mixed_bfloat16} of the convolutions
     ),
@@ -117,8 +117,8 @@ def paper() -> config_dict.ConfigDict:
       std=1.0,  # (0, 1000] of the Gaussian [P]
       bins=255,  # [3, 65535] of two_hot: numbers; an odd count
       limit=20.0,  # (0, 80] of two_hot: the largest symlog
-      activation='relu',  # [P]
-      initializer='glorot_uniform',  # [C]
+      activation='relu',  # {activations} [P]
+      initializer='glorot_uniform',  # {initializers} [C]
       normalization='none',  # {none, layer} before the activation [P]
       precision='float32',  # {float32, mixed_bfloat16} of the products
     ),
@@ -127,8 +127,8 @@ def paper() -> config_dict.ConfigDict:
       scale=5.0,  # [0, 1e6] of its log likelihood
       units=64,  # [1, 65536] per layer
       layers=2,  # [0, 64] hidden ones
-      activation='elu',  # of the layers
-      initializer='he_normal',  # of the weights
+      activation='elu',  # {activations} of the layers
+      initializer='he_normal',  # {initializers} of the weights
       normalization='none',  # {none, layer} before the activation
       precision='float32',  # {float32, mixed_bfloat16} of the products
     ),

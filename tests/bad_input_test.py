@@ -272,6 +272,8 @@ TABLE = [
   value('planet', 'dynamics.hidden', '0', '1 to 65536'),
   value('planet', 'dynamics.cell', 'lstm', 'one of gru, layer_norm_gru'),
   value('planet', 'dynamics.min_std', '-1', '0 to 100'),
+  value('planet', 'dynamics.activation', 'rellu', 'one of celu, elu'),
+  value('dreamer', 'learner.actor.initializer', 'he', 'one of glorot_normal'),
   value('planet', 'dynamics.classes', '1', '2 to 65536'),
   value('planet', 'dynamics.unimix', '2', DECAY),
   value('planet', 'heads.image.kind', 'draw', 'one of bernoulli, convolut'),

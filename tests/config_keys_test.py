@@ -5,8 +5,8 @@ import math
 import pytest
 
 from worldmodels.agents.runs import config_keys
-from worldmodels.agents.runs.config_keys import Choices
-from worldmodels.agents.runs.config_keys import Interval
+from worldmodels.agents.runs.ranges import Choices
+from worldmodels.agents.runs.ranges import Interval
 
 SOURCE = '''
 """Configs of nobody."""

@@ -23,11 +23,30 @@ SLOW = (
 
 
 def pytest_configure(config):
+  """Sets up a process of tests."""
+  del config
+  _hear_ctrl_c()
+  _take_cores()
+
+
+def _take_cores():
+  """Gives each of the processes that share the tests cores of its own.
+
+  With all cores for each of them, every operation would wait for the others.
+  """
+  worker = os.environ.get('PYTEST_XDIST_WORKER')
+  if worker:
+    count = int(os.environ['PYTEST_XDIST_WORKER_COUNT'])
+    cores = sorted(os.sched_getaffinity(0))
+    number = int(worker.removeprefix('gw'))
+    os.sched_setaffinity(0, cores[number::count] or cores)
+
+
+def _hear_ctrl_c():
   """Hears Ctrl-C, as programs do that are not started in the background.
 
   A shell lets its background jobs ignore it, and what they start inherits that.
   """
-  del config
   if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

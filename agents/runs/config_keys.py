@@ -10,7 +10,8 @@ key is set first, and nowhere else:
   kind='cem',  # {auto, agents/planners/}
 
 An interval is of numbers, finite ones; at a round bracket its end is left out.
-Braces list choices, where a folder stands for its kinds and for `module:name`.
+Braces list choices, where a folder stands for its kinds and for `module:name`,
+and `activations` and `initializers` for those of Keras.
 What has no range is any text that is not empty, or is true or false. The type
 is that of the value. A user's file of configs may do the same for its own keys.
 """
@@ -19,7 +20,6 @@ import ast
 import dataclasses
 import functools
 import io
-import math
 import pathlib
 import re
 import tokenize
@@ -27,20 +27,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import worldmodels
-from worldmodels import kinds
+from worldmodels.agents.runs.ranges import Choices
+from worldmodels.agents.runs.ranges import Interval
 
 _INTERVAL = re.compile(r'([\[(])([-+.\de]+), ([-+.\de]+|inf)([\])])\s*(.*)')
 _CHOICES = re.compile(r'\{([^}]*)\}\s*(.*)')
-# What every file of a folder of kinds defines.
-_MEMBERS = {
-  'agents/': 'Agent',
-  'agents/action_distributions/': 'Distribution',
-  'agents/learners/': 'Learner',
-  'agents/planners/': 'plan',
-  'worldmodels/dynamics/': 'Dynamics',
-  'worldmodels/encoders/': 'ImageEncoder',
-  'worldmodels/heads/': 'Head',
-}
 _TYPES = {
   bool: 'True or False',
   int: 'a whole number',
@@ -48,74 +39,6 @@ _TYPES = {
   str: 'text',
   tuple: 'a tuple',
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-  """Numbers between two ends, each of which may be left out."""
-
-  low: float
-  high: float
-  with_low: bool
-  with_high: bool
-
-  def __contains__(self, value: float) -> bool:
-    above = value >= self.low if self.with_low else value > self.low
-    below = value <= self.high if self.with_high else value < self.high
-    return above and below and math.isfinite(value)
-
-  @property
-  def written(self) -> str:
-    """The interval as configs write it."""
-    left, right = '[' if self.with_low else '(', ']' if self.with_high else ')'
-    return f'{left}{self.low:.10g}, {self.high:.10g}{right}'
-
-  def __str__(self) -> str:
-    if self.high == math.inf:
-      return f'{"at least" if self.with_low else "above"} {self.low:.10g}'
-    low = f'{self.low:.10g}' if self.with_low else f'above {self.low:.10g}'
-    between = ' to ' if self.with_low else ', '
-    high = '' if self.with_low else 'at most '
-    high = high if self.with_high else 'below '
-    return f'{low}{between}{high}{self.high:.10g}'
-
-
-@dataclasses.dataclass(frozen=True)
-class Choices:
-  """Values by name; one that ends with / is a folder of kinds."""
-
-  listed: tuple[str, ...]
-
-  def __contains__(self, value: object) -> bool:
-    if self._open and ':' in str(value):
-      return True
-    return str(value) in self._names()
-
-  @property
-  def written(self) -> str:
-    """The choices as configs write them, with the kinds of each folder."""
-    more = ['module:name'] if self._open else []
-    return f'{{{", ".join([*self._names(), *more])}}}'
-
-  def __str__(self) -> str:
-    more = ', or module:name' if self._open else ''
-    return f'one of {", ".join(self._names())}{more}'
-
-  @property
-  def _open(self) -> bool:
-    return any(name.endswith('/') for name in self.listed)
-
-  def _names(self) -> list[str]:
-    found = []
-    for name in self.listed:
-      if name.endswith('/'):
-        package = name.strip('/').replace('/', '.')
-        if not name.startswith('worldmodels/'):
-          package = f'worldmodels.{package}'
-        found += kinds.names(package, _MEMBERS[name])
-      else:
-        found.append(name)
-    return found
 
 
 @dataclasses.dataclass(frozen=True)
