@@ -72,6 +72,14 @@ class WorldModelAgent(keras.layers.Layer):
     return optimized + self.extra_variables
 
   @property
+  def acting_variables(self) -> list[keras.Variable]:
+    """Those of them that acting and looking take, without optimizers."""
+    weights = [
+      variable for layer, _ in self.optimized for variable in layer.variables
+    ]
+    return weights + self.extra_variables
+
+  @property
   def acts_on_averages(self) -> bool:
     """Whether averaged weights act instead of the trained ones."""
     return any(optimizer.keeps_average for _, optimizer in self.optimized)

@@ -59,15 +59,22 @@ def order(name: str) -> Place:
   return (number is not None, number or 0, name)
 
 
-def write(path: pathlib.Path, episode: dict[str, np.ndarray]) -> None:
-  """Writes an episode {key: [L, ...]}, whole or not at all.
+def write(
+  path: pathlib.Path, episode: dict[str, np.ndarray], compressed: bool = False
+) -> None:
+  """Writes an episode, whole or not at all.
+
+  Args:
+    path: of the file.
+    episode: {key: [L, ...]}.
+    compressed: makes a file that is smaller, and slower to read.
 
   Raises:
     OSError: the disk is full or cannot be written; nothing is left behind.
   """
 
   def fill(file: BinaryIO) -> None:
-    np.savez(file, **episode)
+    (np.savez_compressed if compressed else np.savez)(file, **episode)
     file.flush()
     # To the nanosecond, which the clock of a file system is not: whoever
     # changes the file a moment later leaves another time.

@@ -15,6 +15,7 @@ import pytest
 
 from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import checkpoint_files
+from worldmodels.agents.runs import checkpoint_list
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -87,7 +88,7 @@ def test_newest_comes_back_and_the_last_stay(tmp_path):
   for updates in (5, 10, 15, 20):
     save(tmp_path, updates)
     assert restored(tmp_path) == (updates, [])
-  names = [path.name for path in checkpoint.complete(tmp_path)]
+  names = [path.name for path in checkpoint_list.complete(tmp_path)]
   assert names == ['00000010', '00000015', '00000020']
   assert sorted(path.name for path in tmp_path.iterdir()) == names
   assert restored(tmp_path, 10) == (10, [])
@@ -109,7 +110,7 @@ def test_one_of_the_same_number_is_there_at_every_moment(tmp_path, monkeypatch):
       for _ in range(2):
         count, lines = restored(tmp_path)
         assert not lines
-        found.append((count, len(checkpoint.complete(tmp_path))))
+        found.append((count, len(checkpoint_list.complete(tmp_path))))
         if len(found) % 2:
           done = function(*arguments, **options)
       return done
@@ -142,13 +143,13 @@ def test_a_folder_that_is_no_checkpoint_is_none(tmp_path):
   (tmp_path / '99999999').mkdir()
   count, lines = restored(tmp_path)
   assert count == 5 and len(lines) == 1 and '99999999 is damaged' in lines[0]
-  assert checkpoint.check(tmp_path) == counters(5)
+  assert checkpoint_list.check(tmp_path) == counters(5)
   with pytest.raises(checkpoint.CheckpointError, match='; there: 5$'):
-    checkpoint.check(tmp_path, 7)
+    checkpoint_list.check(tmp_path, 7)
   save(tmp_path, 10, keep=1)
   assert restored(tmp_path)[0] == 10
   assert sorted(os.listdir(tmp_path)) == ['00000010', '99999999']
-  assert checkpoint.last_whole(tmp_path) == str(tmp_path / '00000010')
+  assert checkpoint_list.last_whole(tmp_path) == str(tmp_path / '00000010')
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
@@ -249,7 +250,7 @@ def test_readers_beside_a_writer_find_one_at_every_look(tmp_path):
 def test_order_is_that_of_numbers(tmp_path):
   for updates in (99_999_999, 100_000_000):
     checkpoint.save(tmp_path, variables(), counters(updates))
-  names = [path.name for path in checkpoint.complete(tmp_path)]
+  names = [path.name for path in checkpoint_list.complete(tmp_path)]
   assert names == ['99999999', '100000000']
 
 

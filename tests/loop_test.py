@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import film
 from worldmodels.agents.runs import loop
@@ -381,7 +382,7 @@ def test_weights_that_are_not_finite_neither_act_nor_are_kept(tmp_path):
   assert training.actor.value == 0 and not training.experience.acted
   with pytest.raises(checkpoint.CheckpointError, match='not finite'):
     training.save()
-  assert checkpoint.check(training.directory.checkpoints)['updates'] == 0
+  assert checkpoint_list.check(training.directory.checkpoints)['updates'] == 0
 
 
 def test_figures_are_on_disk_before_the_checkpoint_that_counts_them(

@@ -746,7 +746,7 @@ RESUME = (
   ),
   Fault(
     'the oldest checkpoint is restored',
-    'agents/runs/checkpoint.py',
+    'agents/runs/checkpoint_list.py',
     'for path in reversed(found):',
     'for path in found:',
     'checkpoint_test.py::test_newest_comes_back_and_the_last_stay',

@@ -85,7 +85,12 @@ def test_everything_but_the_old_commands_is_in_the_wheel(packed):
   assert 'worldmodels/agents/programs/train.py' in expected
   assert 'worldmodels/configs/planet.py' in expected
   others = {x for x in packed if x[-3:] != '.py' and '.dist-info/' not in x}
-  assert others == {'worldmodels/py.typed'}
+  examples = {
+    f'worldmodels/{path.relative_to(ROOT).as_posix()}'
+    for path in (ROOT / 'agents/examples').rglob('*')
+    if path.is_file()
+  }
+  assert examples and others == {'worldmodels/py.typed', *examples}
 
 
 def test_metadata(metadata, packed):

@@ -14,7 +14,7 @@ from absl import flags
 from worldmodels.agents.programs import config_flag
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
-from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import task_checks
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -67,8 +67,8 @@ def _prepare(
   config: ml_collections.ConfigDict, directory: RunDirectory
 ) -> 'loop.Training':
   """Makes what trains, and with it a run of the directory."""
-  checkpoint.check(directory.checkpoints)
-  there = checkpoint.complete(directory.checkpoints)
+  checkpoint_list.check(directory.checkpoints, learning=True)
+  there = checkpoint_list.complete(directory.checkpoints)
   terminal.announce(config, directory.path, goes_on=bool(there))
   environment = build.environment(config, **_LIMITS())
   spec = build.spec_of(environment)

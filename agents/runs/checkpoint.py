@@ -7,24 +7,18 @@ its number appears beside it first, as NUMBER.new. Only numbers that are finite
 become a checkpoint.
 """
 
-import itertools
 import pathlib
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from worldmodels import errors
 from worldmodels.agents.runs import checkpoint_files
+from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs.checkpoint_files import Counters
 from worldmodels.agents.runs.checkpoint_files import Values
+from worldmodels.agents.runs.checkpoint_list import CheckpointError
 from worldmodels.data import atomic
-
-_NAME = re.compile(r'(\d{8,})(\.new)?')
-_NEW = '.new'
-# How often a reader looks again because a writer has removed what it saw.
-_LOOKS = 100
 
 
 class Variable(Protocol):
@@ -37,10 +31,6 @@ class Variable(Protocol):
 
   def assign(self, value: np.ndarray) -> object:
     """Sets the value."""
-
-
-class CheckpointError(errors.UserError, ValueError):
-  """No checkpoint that can be restored; the message is one line."""
 
 
 def save(
@@ -70,7 +60,7 @@ def save(
   updates = counters['updates']
   path = directory / f'{updates:08d}'
   if path.exists():
-    path = path.with_name(path.name + _NEW)
+    path = path.with_name(path.name + checkpoint_list.NEW)
   with atomic.directory(path) as partial:
     checkpoint_files.write(partial, values, counters)
   _tidy(directory, updates, keep)
@@ -94,6 +84,7 @@ def restore(
   log: Callable[[str], Any] = print,
   updates: int | None = None,
   keep: int | None = None,
+  exported: Sequence[Variable] = (),
 ) -> Counters | None:
   """Restores the newest checkpoint that is whole; returns its counters.
 
@@ -106,6 +97,8 @@ def restore(
     updates: takes the checkpoint of so many updates and no other.
     keep: how many stay, as with `save`, which a kill may have kept from it;
       None, for who only looks, changes nothing.
+    exported: those to be set by a checkpoint of export.py, which has no others;
+      none, for who has to go on learning, refuses such a one.
 
   Returns:
     the counters, or None where there has never been a checkpoint.
@@ -115,57 +108,16 @@ def restore(
       that is asked for is absent, or the variables have other names or shapes.
     PermissionError: the newest cannot be read.
   """
-  found = _newest(directory, log, updates)
+  found = checkpoint_list.newest(directory, log, updates)
   if found is None:
     return None
   path, values, counters = found
+  if counters.get(checkpoint_list.EXPORTED):
+    variables = exported or checkpoint_list.refuse(path)
   _assign(variables, values, path)
   if keep is not None:
-    _tidy(pathlib.Path(directory), updates_of(path), keep)
+    _tidy(pathlib.Path(directory), checkpoint_list.updates_of(path), keep)
   return counters
-
-
-def check(
-  directory: pathlib.Path, updates: int | None = None
-) -> Counters | None:
-  """Raises an error if `restore` would; returns the counters it would."""
-  found = _newest(directory, lambda line: None, updates)
-  return None if found is None else found[2]
-
-
-def last_whole(directory: pathlib.Path) -> str:
-  """Returns the path of the checkpoint that `restore` would take, as text."""
-  try:
-    found = _newest(directory, lambda line: None, None)
-  except (CheckpointError, OSError):
-    found = None
-  return 'none' if found is None else str(found[0])
-
-
-def restorable(
-  directory: pathlib.Path, updates: int | None = None
-) -> list[pathlib.Path]:
-  """Lists the checkpoints to restore from, the best last.
-
-  Args:
-    directory: of all checkpoints.
-    updates: names one of them; None for any.
-
-  Raises:
-    CheckpointError: the one that is asked for is absent.
-  """
-  found = complete(directory)
-  if updates is None:
-    return found
-  chosen = [path for path in found if updates_of(path) == updates]
-  if not chosen:
-    there = [x for x in found if (x / checkpoint_files.COUNTERS).exists()]
-    numbers = sorted({updates_of(path) for path in there})
-    there = ', '.join(map(str, numbers)) or 'none'
-    raise CheckpointError(
-      f'{directory} has no checkpoint of {updates} updates; there: {there}'
-    )
-  return chosen
 
 
 def by_path(variables: Sequence[Variable]) -> Values:
@@ -178,85 +130,24 @@ def by_path(variables: Sequence[Variable]) -> Values:
   return values
 
 
-def complete(directory: pathlib.Path) -> list[pathlib.Path]:
-  """Lists the directories of complete checkpoints, oldest first."""
-  directory = pathlib.Path(directory)
-  if not directory.is_dir():
-    return []
-  found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
-  return sorted(found, key=lambda path: (updates_of(path), path.name))
-
-
-def updates_of(path: pathlib.Path) -> int:
-  """Returns the count of updates that names a checkpoint."""
-  return int(_NAME.fullmatch(path.name)[1])
-
-
-def _newest(
-  directory: pathlib.Path, log: Callable[[str], Any], updates: int | None
-) -> tuple[pathlib.Path, Values, Counters] | None:
-  """Reads the newest that is whole: (path, values, counters), or None.
-
-  While the run goes on the list is out of date as soon as it is made, and all
-  in it may be gone. Then there are others.
-  """
-  for look in itertools.count(1):
-    found, lines = restorable(directory, updates), []
-    for path in reversed(found):
-      there = _identity(path)
-      try:
-        whole = path, *checkpoint_files.read(path, updates_of(path))
-      except PermissionError:
-        raise  # Nothing is known about it.
-      except checkpoint_files.DAMAGE as error:
-        if look < _LOOKS and (there is None or _identity(path) != there):
-          break
-        cause = f'{type(error).__name__}: {error}'
-        lines.append(
-          f'checkpoint {path} is damaged ({cause}); trying the one before'
-        )
-      else:
-        _log_all(lines, log)
-        return whole
-    else:
-      break
-  if not found:
-    return None
-  _log_all(lines, log)
-  raise CheckpointError(
-    f'no checkpoint in {directory} can be restored: all '
-    f'{len(found)} are damaged ({cause})'
-  )
-
-
-def _log_all(lines: list[str], log: Callable[[str], Any]) -> None:
-  for line in lines:
-    log(line)
-
-
-def _identity(path: pathlib.Path) -> tuple[int, int] | None:
-  """Returns what tells a directory from others that have had its name."""
-  try:
-    status = path.stat()
-  except FileNotFoundError:
-    return None
-  return status.st_ino, status.st_mtime_ns
-
-
 def _tidy(directory: pathlib.Path, updates: int, keep: int) -> None:
   """Leaves the last `keep` checkpoints up to one, and nothing half written."""
   atomic.remove_leftovers(directory)
   _rename_new(directory)
   # Later ones were passed over as damaged, or are not of this run.
-  done = [path for path in complete(directory) if updates_of(path) <= updates]
+  done = [
+    path
+    for path in checkpoint_list.complete(directory)
+    if checkpoint_list.updates_of(path) <= updates
+  ]
   for old in done[:-keep]:
     atomic.remove_directory(old)
 
 
 def _rename_new(directory: pathlib.Path) -> None:
   """Gives checkpoints that replace one of their number its name."""
-  for path in complete(directory):
-    if path.suffix == _NEW:
+  for path in checkpoint_list.complete(directory):
+    if path.suffix == checkpoint_list.NEW:
       replaced = path.with_suffix('')
       if replaced.exists():
         atomic.remove_directory(replaced)
@@ -266,10 +157,11 @@ def _rename_new(directory: pathlib.Path) -> None:
 def _check_finite(values: Values, directory: pathlib.Path) -> None:
   wrong = checkpoint_files.not_finite(values)
   if wrong:
+    last = checkpoint_list.last_whole(directory)
     raise CheckpointError(
       f'{len(wrong)} of {len(values)} variables are not finite any more (the '
       f'first is {wrong[0]}): no checkpoint is made of them; the last good one '
-      f'is {last_whole(directory)}: lower optimizer.rate or optimizer.clip'
+      f'is {last}: lower optimizer.rate or optimizer.clip'
     )
 
 

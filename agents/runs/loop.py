@@ -19,6 +19,7 @@ import tensorflow as tf
 from worldmodels import states
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import terminal
@@ -64,8 +65,7 @@ class Training:
     self.terminal = terminal.Terminal()
     self._poison_from = poison_from
     self._check_end()
-    # Who learns, and who acts. Beside the learner the actor needs parameters
-    # that stand still; and it acts on their average, which is not trained.
+    # Who learns, and who acts: on parameters that stand still, or averages.
     keras.utils.set_random_seed(config.seed)  # Of the first parameters.
     spec = build.spec_of(environment)
     self.agent = self.actor = build.agent(config, spec)
@@ -281,7 +281,7 @@ class Training:
 
   def _check_end(self) -> None:
     """Raises RunError if the run is past the end that is asked for."""
-    done = checkpoint.check(self.directory.checkpoints)
+    done = checkpoint_list.check(self.directory.checkpoints)
     episodes = self.schedule.episodes_at(done['updates']) if done else 0
     if episodes > self.config.train.episodes:
       raise RunError(
@@ -292,7 +292,7 @@ class Training:
   def _check_finite(self) -> None:
     """Raises RunError where gradients are not finite any more."""
     if self.agent.skipped[1] >= MOST_SKIPPED:
-      last = checkpoint.last_whole(self.directory.checkpoints)
+      last = checkpoint_list.last_whole(self.directory.checkpoints)
       raise RunError(
         f'the gradients of {MOST_SKIPPED} updates in a row were not finite '
         f'(last update {self.updates}); the last good checkpoint is {last}: '

@@ -10,6 +10,7 @@ import ml_collections
 
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
+from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.spec import Spec
@@ -29,9 +30,9 @@ def check(directory: RunDirectory, updates: int | None = None) -> None:
     RunError: the run has no checkpoint yet.
     CheckpointError: it has not got this one, or none that is whole.
   """
-  if not checkpoint.complete(directory.checkpoints):
+  if not checkpoint_list.complete(directory.checkpoints):
     raise RunError(f'{directory.path} has no checkpoint yet: train it first')
-  checkpoint.check(directory.checkpoints, updates)
+  checkpoint_list.check(directory.checkpoints, updates)
 
 
 def agent(
@@ -62,7 +63,12 @@ def agent(
   check(directory, updates)
   restored = build.agent(config, spec)
   counters = checkpoint.restore(
-    directory.checkpoints, restored.state_variables, log, updates
+    directory.checkpoints,
+    restored.state_variables,
+    log,
+    updates,
+    exported=restored.acting_variables,
   )
-  restored.use_averages()
+  if not counters.get(checkpoint_list.EXPORTED):  # Else they are the averages.
+    restored.use_averages()
   return restored, counters

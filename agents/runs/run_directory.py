@@ -25,6 +25,7 @@ import ml_collections
 
 from worldmodels.agents import suited
 from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import examples
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.build import ConfigError
 from worldmodels.agents.runs.config_checks import flatten
@@ -62,14 +63,18 @@ class RunDirectory:
     episodes, heldout, checkpoints, metrics, events: paths of its parts.
 
   Args:
-    path: of the directory; a `~` is expanded.
+    path: of the directory; a `~` is expanded. `example:NAME` is a run that
+      comes with the package.
 
   Raises:
-    OptionError: it is empty.
+    OptionError: it is empty, or no such example.
   """
 
   def __init__(self, path: str | pathlib.Path):
-    self.path = expanded('--logdir', path)
+    if str(path).startswith(examples.PREFIX):
+      self.path = examples.path(str(path))
+    else:
+      self.path = expanded('--logdir', path)
     self.episodes = self.path / 'episodes'
     self.heldout = self.path / 'heldout'
     self.checkpoints = self.path / 'checkpoints'
@@ -95,6 +100,11 @@ class RunDirectory:
         another program is training here; or this is something else.
       OSError: it cannot be written.
     """
+    if examples.holds(self.path):
+      raise RunError(
+        f'{self.path} comes with the package, to be looked at: give another '
+        '--logdir to train'
+      )
     self._made = not self.path.exists()
     self.path.mkdir(parents=True, exist_ok=True)
     self._check(config)  # Nothing is written into what is not ours.
