@@ -67,7 +67,7 @@ try-wheel: wheel
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python $(PIP) install -r requirements-dev.txt \
-	  "$$(echo dist/worldmodels_tf-*.whl)[dmc]"
+	  "$$(echo dist/worldmodels_tf-*.whl)[dmc,gymnasium]"
 	.venv-wheel/bin/python -m pip check
 	cd "$$(mktemp -d)" && \
 	  '$(CURDIR)/.venv-wheel/bin/worldmodels' check --task=cartpole_balance
@@ -83,7 +83,7 @@ test-lowest test-newest: test-%: .venv-%/installed
 	rm -rf .venv-$*
 	$(PYTHON) -m venv .venv-$*
 	$(PYTHON) tests/lowest_requirements.py > .venv-$*/lowest.txt
-	.venv-$*/bin/python $(PIP) install -r requirements-dev.txt -e '.[dmc]' \
+	.venv-$*/bin/python $(PIP) install -r requirements-dev.txt -e '.[dmc,gymnasium]' \
 	  $(and $(filter lowest,$*),-c .venv-lowest/lowest.txt)
 	.venv-$*/bin/python -m pip check
 	.venv-$*/bin/python -c 'import dm_control' 2>/dev/null || { \

@@ -4,12 +4,16 @@ What PlaNet (Hafner et al., 2019) and Dreamer (Hafner et al., 2020) share; how
 they act is in their own files.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from worldmodels import errors
 from worldmodels import losses
 from worldmodels.agents.optimizers import Optimizer
+from worldmodels.agents.planner import Planner
+from worldmodels.problem import Plan
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -25,6 +29,9 @@ class WorldModelAgent(keras.layers.Layer):
 
   An agent owns no environment, no store and no step of a run.
 
+  Attributes:
+    planner: a Planner; None if the agent does not plan.
+
   Args:
     spec: of the task.
     model: keyword values of `WorldModel`.
@@ -32,6 +39,8 @@ class WorldModelAgent(keras.layers.Layer):
     sample_states: states are drawn while acting; else the means.
     name: of the agent.
   """
+
+  planner: Planner | None = None
 
   def __init__(
     self,
@@ -92,6 +101,22 @@ class WorldModelAgent(keras.layers.Layer):
       sum(int(x.skipped) for x in optimizers),
       max(int(x.skipped_run) for x in optimizers),
     )
+
+  def make_planner(self, **options: Any) -> Planner:
+    """Makes a planner for this agent from the options of its group."""
+    return Planner(self.spec, **options)
+
+  def plan(
+    self, state: State, seeds: Tensor, start: Tensor | None = None
+  ) -> Plan:
+    """Plans from states of the model [B, ...]; seeds int32 [2, 2].
+
+    Args:
+      state: of the model.
+      seeds: of the imagined states and of the planner.
+      start: actions [B, H, A] to start from; None for zeros.
+    """
+    return self.planner.plan(self.model, state, seeds, start=start)
 
   def fit_statistics(self, image: Tensor) -> None:
     """Sets statistics from images of the seed episodes, uint8 [N, h, w, c]."""

@@ -5,6 +5,8 @@ Imagination, algorithm 1; with the values of its config, DreamerV2 (2021) and
 DreamerV3 (2023).
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -62,16 +64,19 @@ class Agent(agent.WorldModelAgent):
       sample_states=sample_states,
       name='dreamer',
     )
-    self._acting = errors.choose('acting', acting, ACTING)
+    self.acting = errors.choose('acting', acting, ACTING)
     self._exploring = errors.choose('exploring', exploring, ACTING)
     with errors.group('learner'):
       self.learner = load_learner(learner, self.model.features_size, spec)
-    self._planner = None
     if 'planner' in (acting, exploring):
       with errors.group('planner'):
-        self._planner = Planner(spec, gamma=self.learner.gamma, **planner)
+        self.planner = self.make_planner(**planner)
     self._exploration = exploration
     self.built = True
+
+  def make_planner(self, **options: Any) -> Planner:
+    """Makes a planner for this agent, with the discount of its learner."""
+    return super().make_planner(gamma=self.learner.gamma, **options)
 
   @property
   def optimized(self) -> agent.Optimized:
@@ -82,6 +87,11 @@ class Agent(agent.WorldModelAgent):
   def extra_variables(self) -> list[keras.Variable]:
     """Variables beside the optimized ones that a checkpoint has to hold."""
     return self.learner.extra_variables
+
+  def initial(self, count: int | Tensor) -> State:
+    """Returns the state of `policy` before the first step, [count, ...]."""
+    kept = self.planner.initial(count) if self.planner else {}
+    return super().initial(count) | kept
 
   @tf.function
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
@@ -104,25 +114,45 @@ class Agent(agent.WorldModelAgent):
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
     features = self.model.features(posterior)
+    warm = {}
+    if self.planner:
+      warm = self.planner.warm(state, observation['is_first'])
 
-    def explored() -> Tensor:
+    def planned() -> tuple[Tensor, State]:
+      plan = self.plan(posterior, seeds[1:3], **warm).actions
+      return plan[:, 0], self.planner.kept(plan)
+
+    def learned(action: Tensor) -> tuple[Tensor, State]:
+      # Nothing was planned: what was before is a step older.
+      return action, self.planner.kept(warm['start']) if warm else {}
+
+    def explored() -> tuple[Tensor, State]:
       if self._exploring == 'planner':
-        action = self.plan(posterior, seeds[1:3]).actions[:, 0]
+        action, kept = planned()
       else:
-        action = self.learner.act(features, seeds[2])
-      return add_noise(action, self._exploration, seeds[3], self.spec.discrete)
+        action, kept = learned(self.learner.act(features, seeds[2]))
+      noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
+      return noisy, kept
 
-    def done() -> Tensor:
-      if self._acting == 'planner':
-        return self.plan(posterior, seeds[1:3]).actions[:, 0]
-      return self.learner.act(features, seeds[1], explore=False)
+    def done() -> tuple[Tensor, State]:
+      if self.acting == 'planner':
+        return planned()
+      return learned(self.learner.act(features, seeds[1], explore=False))
 
-    action = tf.cond(explore, explored, done)
-    return action, {'action': action, 'model': posterior}
+    action, kept = tf.cond(explore, explored, done)
+    return action, {'action': action, 'model': posterior} | kept
 
-  def plan(self, state: State, seeds: Tensor) -> Plan:
-    """Plans from states of the model [B, ...]; seeds int32 [2, 2]."""
-    planner = self._planner
+  def plan(
+    self, state: State, seeds: Tensor, start: Tensor | None = None
+  ) -> Plan:
+    """Plans from states of the model [B, ...]; seeds int32 [2, 2].
+
+    Args:
+      state: of the model.
+      seeds: of the imagined states and of the planner.
+      start: actions [B, H, A] to start from; None for zeros.
+    """
+    planner = self.planner
     value = proposals = None
     if planner.value:
       value = self._value
@@ -137,13 +167,14 @@ class Agent(agent.WorldModelAgent):
       value=value,
       prior=self._prior,
       proposals=proposals,
+      start=start,
     )
 
   def diagnose(
     self, batch: Batch, context: int, seed: Tensor
   ) -> tuple[dict[str, Tensor], State | None]:
     """Compares behavior and model with the world: see `diagnosis`."""
-    if self._acting == 'planner':
+    if self.acting == 'planner':
       # Planned episodes say nothing about the learner.
       return {}, None
     return diagnosis.diagnose(self.model, self.learner, batch, context, seed)
@@ -158,7 +189,7 @@ class Agent(agent.WorldModelAgent):
 
   def _propose(self, state: State, seed: Tensor) -> Tensor:
     """Draws sequences of the learner from states [B, ...]: [B, M, H, A]."""
-    count, horizon = self._planner.proposals, self._planner.horizon
+    count, horizon = self.planner.proposals, self.planner.horizon
 
     def act(features: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
       action = self.learner.act(features, seed)

@@ -9,8 +9,6 @@ import tensorflow as tf
 from worldmodels import errors
 from worldmodels.agents import agent
 from worldmodels.agents.exploration import add_noise
-from worldmodels.agents.planner import Planner
-from worldmodels.problem import Plan
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -48,13 +46,13 @@ class Agent(agent.WorldModelAgent):
       name='planet',
     )
     with errors.group('planner'):
-      self.planner = Planner(spec, **planner)
+      self.planner = self.make_planner(**planner)
     self._exploration = exploration
     self.built = True
 
-  def plan(self, state: State, seeds: Tensor) -> Plan:
-    """Plans from states of the model [B, ...]; seeds int32 [2, 2]."""
-    return self.planner.plan(self.model, state, seeds)
+  def initial(self, count: int | Tensor) -> State:
+    """Returns the state of `policy` before the first step, [count, ...]."""
+    return super().initial(count) | self.planner.initial(count)
 
   @tf.function
   def policy(
@@ -63,10 +61,13 @@ class Agent(agent.WorldModelAgent):
     """Filters the new image, then plans from there; see the base class."""
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
-    action = self.plan(posterior, seeds[1:3]).actions[:, 0]
+    warm = self.planner.warm(state, observation['is_first'])
+    plan = self.plan(posterior, seeds[1:3], **warm).actions
+    action = plan[:, 0]
     noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
     action = tf.where(explore, noisy, action)
-    return action, {'action': action, 'model': posterior}
+    state = {'action': action, 'model': posterior}
+    return action, state | self.planner.kept(plan)
 
   @tf.function
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ def paper() -> config_dict.ConfigDict:
   config = config_dict.ConfigDict()
   config.preset = 'paper'  # which of the functions here made it
   # A task of dm_control.suite, a file of data/tasks, locomotion/NAME,
-  # manipulation/NAME, or module:name of one's own.
+  # manipulation/NAME, gymnasium:ID, or module:name of one's own.
   config.task = 'cartpole_swingup'  # docs/running.md has all names
   config.seed = 0  # [0, 4294967295] of everything that is random
 
@@ -45,6 +45,9 @@ def paper() -> config_dict.ConfigDict:
     camera='auto',  # name or index, -1 MuJoCo's free one; auto: the task's
     vectors=(),  # names of observations to have beside the image
     step_limit=0,  # [0, inf) env_steps until an episode is cut; 0: the task's
+    image='auto',  # {auto, observed, rendered, none} none: vectors alone
+    crop=(),  # [0, 100000] pixels off Gymnasium's: top, bottom, left, right
+    gray=False,  # make the colors of Gymnasium's pictures alike
   )
   config.store = config_dict.create(
     capacity=0,  # [0, inf) env_steps kept on disk; 0 keeps all [C]
@@ -52,6 +55,7 @@ def paper() -> config_dict.ConfigDict:
   )
   config.train = config_dict.create(
     episodes=1000,  # [1, inf) in all, the seed episodes included [P]
+    env_steps=0,  # [0, inf) no further episode after so many; 0: no limit
     seed_episodes=5,  # [1, inf) of random actions [P]
     updates=100,  # [1, 1000000] gradient steps per episode [P: C = 100]
     first_updates=0,  # [0, 1000000] further ones before the first episode
@@ -60,6 +64,8 @@ def paper() -> config_dict.ConfigDict:
     overlap=False,  # collect an episode while learning from those before it
     checkpoints=3,  # [1, 1000] kept
     deterministic_ops=False,  # the same bits on a GPU as well, but slower
+    updates_total=0,  # [0, inf) in all, of `fit`; `train` counts episodes
+    heldout_share=0.1,  # (0, 0.5] of recorded episodes, of `fit`; at least one
   )
   config.evaluate = config_dict.create(
     every=10,  # [1, inf) episodes between evaluations [C: 10]
@@ -98,7 +104,7 @@ def paper() -> config_dict.ConfigDict:
   )
   config.heads = config_dict.create(
     image=dict(
-      kind='convolutional',  # {worldmodels/heads/} [P]
+      kind='convolutional',  # {none, worldmodels/heads/} none: no image [P]
       scale=1.0,  # [0, 1e6] weight in the loss [P]
       share=1.0,  # (0, 1] of the frames reconstructed at each update
       start=1,  # {1, 4} side of the decoder's first map [P]
@@ -162,6 +168,15 @@ def paper() -> config_dict.ConfigDict:
     spread=1.0,  # (0, 100] standard deviation of the first candidates [P]
     min_std=0.0,  # [0, 100] of later ones
     sample=True,  # states are drawn in planning; else the means [C]
+    warm_start=False,  # from the plan before, moved on by a step [P: none]
+    # Of some kinds alone, with what their papers have: docs/planners.md.
+    temperature=2.0,  # (0, 1e9] of mppi: what scores are divided by
+    color=3.0,  # [0, 10] of icem: 0 for noise that is white
+    decay=1.25,  # [1, 1000] of icem: candidates are divided by it
+    keep=0.3,  # [0, 1] of icem: share of the elites that are tried again
+    momentum=0.1,  # [0, 1) of icem: share of the Gaussian before
+    rate=0.1,  # (0, 10] of gradients: length of a step of actions
+    min_probability=0.01,  # [0, 1] of choices: the least of each
   )
   config.exploration = 0.3  # [0, 1] standard deviation of noise on actions [P]
   return config

@@ -23,7 +23,7 @@ from worldmodels.data import reading
 from worldmodels.data import rows
 
 # Errors that reading damaged archives has been seen to raise.
-_DAMAGE = (
+DAMAGE = (
   zipfile.BadZipFile,
   zlib.error,
   struct.error,
@@ -111,7 +111,7 @@ def inspect(
           arrays[key], values[key] = _look(archive, file, info, content)
     except (rows.RowsError, PermissionError):
       raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
       raise DamagedError(_line(error)) from error
   arrays = {key: array for key, array in arrays.items() if _counts(key, array)}
   length = rows.check_shapes({k: (a.dtype, a.shape) for k, a in arrays.items()})
@@ -138,11 +138,12 @@ def _members(
   for info in members:
     if info.compress_type not in _METHODS:
       raise DamagedError(f'{info.filename!r} is compressed in another way')
-  for key in rows.REQUIRED:
-    if key not in found:
-      for info in members:  # A damaged name is not the one before its array.
-        archive.open(info).close()
-      raise rows.RowsError(f'it has no {key!r}')
+  lacking = [key for key in ('image', *rows.REQUIRED) if key not in found]
+  if lacking:
+    for info in members:  # A damaged name is not the one before its array.
+      archive.open(info).close()
+  if lacking and lacking != ['image']:  # Vectors may be all there is.
+    raise rows.RowsError(f'it has no {lacking[0]!r}')
   needed = sum(
     info.file_size
     for key, info in found.items()
@@ -160,7 +161,8 @@ def _counts(key: str, array: Array) -> bool:
   """Says whether something is learned from an array."""
   # Not from names, objects, single numbers and the like.
   numbers = array.dtype.kind in rows.NUMBERS and array.shape
-  return key in rows.REQUIRED or bool(numbers and key.isprintable())
+  named = key in ('image', *rows.REQUIRED)
+  return named or bool(numbers and key.isprintable())
 
 
 def _look(

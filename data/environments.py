@@ -11,7 +11,7 @@ process that has TensorFlow: programs start environments with workers.py.
 import contextlib
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import dm_env
 import numpy as np
@@ -21,15 +21,15 @@ from dm_env import specs
 from worldmodels import errors
 from worldmodels.data import actions
 from worldmodels.data import composer
-from worldmodels.data import graphics
+from worldmodels.data import frames
 from worldmodels.data import limits
 from worldmodels.data import observations
-from worldmodels.data import rendering
 from worldmodels.data import resolve
 from worldmodels.data import rows
+from worldmodels.data import view
 
 TaskError = resolve.TaskError
-AUTO = 'auto'  # the camera that the name of the task stands for
+AUTO = view.AUTO
 
 
 def make(
@@ -42,13 +42,16 @@ def make(
   camera: str | int = AUTO,
   vectors: Sequence[str] = (),
   step_limit: int = 0,
+  image: str = AUTO,
+  crop: Sequence[int] = (),
+  gray: bool = False,
 ) -> 'Environment':
-  """Makes an environment with image observations.
+  """Makes an environment that shows images, or vectors alone.
 
   Args:
     task: a file in data/tasks (`hill`), a dm_control.suite task
       (`cartpole_swingup`), `locomotion/NAME` or `manipulation/NAME` of
-      dm_control, or `module.path:function`.
+      dm_control, `gymnasium:ID`, or `module.path:function`.
     seed: of the task's random numbers, from 0 to 2**32 - 1.
     size: height and width of the image in pixels.
     action_repeat: env_steps for which an action is held; 0 for the task's own:
@@ -60,32 +63,40 @@ def make(
     vectors: names of the task's observations to return beside the image.
     step_limit: env_steps after which an episode is cut, unless the task ends it
       before; 0 for the task's own limit, see limits.py.
+    image: where it comes from: `observed`, `rendered`, `none` for vectors
+      alone, or `auto` for the first of them that there is.
+    crop: pixels that are cut off the pictures of Gymnasium: top, bottom, left
+      and right; () for none.
+    gray: whether the colors of those pictures are made alike.
 
   Returns:
-    An environment whose observation has `image` uint8 [size, size, 3] and each
-    name of `vectors` as float32 [N], and whose action is [A]: in [-1, 1], or
-    one-hot where the task offers A choices.
+    An environment whose observation has `image` uint8 [size, size, 3], unless
+    there is none, and each name of `vectors` as float32 [N], and whose action
+    is [A]: in [-1, 1], or one-hot where the task offers A choices.
 
   Raises:
     TaskError: the task does not exist or breaks a rule.
     GraphicsError: no OpenGL to render with.
     OptionError: there is no such quality or camera.
   """
-  errors.choose('quality', quality, rendering.QUALITIES)
   if size < 1 or action_repeat < 0 or step_limit < 0:
     raise TaskError(
       f'size {size}, action_repeat {action_repeat} or step_limit {step_limit} '
       'is too small'
     )
+  seen = view.View(
+    frames.Framing(size, tuple(crop), gray),
+    image,
+    quality,
+    camera,
+    tuple(vectors),
+  )
   return Environment(
     task,
     resolve.resolve(task),
     seed,
-    size=size,
+    view=seen,
     action_repeat=action_repeat,
-    quality=quality,
-    camera=camera,
-    vectors=tuple(vectors),
     step_limit=step_limit,
   )
 
@@ -114,15 +125,12 @@ class Environment(dm_env.Environment):
     source: resolve.Source,
     seed: int,
     *,
-    size: int,
+    view: view.View,
     action_repeat: int,
-    quality: str,
-    camera: str | int,
-    vectors: tuple[str, ...],
     step_limit: int,
   ):
     self.task = task
-    self.quality = quality
+    self.quality = view.quality
     self.action_repeat = action_repeat or source.action_repeat
     if self.action_repeat < 1:
       raise self._error(
@@ -130,9 +138,7 @@ class Environment(dm_env.Environment):
       )
     self._source = source
     self._asked_limit = step_limit
-    self._size = size
-    self._camera = camera
-    self._vectors = vectors
+    self._view = view
     self._over = True
     self._load(seed)
 
@@ -207,18 +213,18 @@ class Environment(dm_env.Environment):
     if env is None:
       return
     env.close()
-    if self._render:
+    if self._render and hasattr(env, 'physics'):
       with contextlib.suppress(ReferenceError):  # composer has freed its own.
         env.physics.free()
 
   def _load(self, seed: int) -> None:
-    self._env = self._source.load(seed)
     self._render = None
+    self._env = self._view.adapt(self.task, self._source.load(seed))
     for name in ('reset', 'step', 'action_spec', 'observation_spec', 'close'):
       if not callable(getattr(self._env, name, None)):
         raise self._error(
           f'load({seed}) returned a {type(self._env).__name__}, which has no '
-          f'method {name!r}: expected a dm_env.Environment'
+          f'method {name!r}: expected a dm_env.Environment or a gymnasium.Env'
         )
     with self._naming():
       own = limits.of(self._env) or self._source.step_limit
@@ -235,25 +241,9 @@ class Environment(dm_env.Environment):
     self.bounds = self._actions.bounds
 
   def _set_observation(self) -> None:
-    available = self._env.observation_spec()
-    has_image = not isinstance(available, Mapping) or 'image' in available
-    if has_image and self._camera != AUTO:
-      raise errors.OptionError(
-        'camera', f'is {self._camera!r}, but task {self.task!r} draws itself'
-      )
-    if not has_image:
-      if not hasattr(getattr(self._env, 'physics', None), 'render'):
-        raise self._error(
-          "its observation has no 'image' and it has no physics to render"
-        )
-      graphics.check()
-      camera = self._source.camera if self._camera == AUTO else self._camera
-      self._render = rendering.Renderer(
-        self._env, camera, self._size, self.quality
-      )
     with self._naming():
-      self._observations = observations.Observations(
-        available, self._vectors, self._size, rendered=not has_image
+      self._render, self._observations = self._view.open(
+        self.task, self._env, self._source.camera
       )
 
   def _observe(self, timestep: dm_env.TimeStep) -> dict[str, np.ndarray]:
@@ -266,6 +256,8 @@ class Environment(dm_env.Environment):
     """Puts the name of the task before what it did wrong."""
     try:
       yield
+    except errors.OptionError:
+      raise
     except ValueError as error:
       raise self._error(str(error)) from error
 

@@ -34,6 +34,7 @@ class Observations:
     vectors: Sequence[str],
     size: int,
     rendered: bool = False,
+    shown: bool = True,
   ):
     """Reads the task's spec.
 
@@ -42,6 +43,7 @@ class Observations:
       vectors: names of the observations to hand on beside the image.
       size: height and width of the image in pixels.
       rendered: whether the image does not come from the task.
+      shown: whether there is an image; else there have to be vectors.
 
     Raises:
       ValueError: there is no such image or vector.
@@ -52,10 +54,12 @@ class Observations:
         f'{_quote(repr(task_spec))}'
       )
     self._size = size
-    self._rendered = rendered
-    if not rendered:
+    self._drawn = shown and not rendered
+    if self._drawn:
       self._check_image_spec(task_spec['image'])
-    self.shapes = {'image': (size, size, 3)}
+    if not (shown or vectors):
+      raise ValueError('it shows no image, and no vector was asked for')
+    self.shapes = {'image': (size, size, 3)} if shown else {}
     self._own = {}  # {key: shape in the spec of the task}
     for name in vectors:
       self._own[name] = _vector_shape(task_spec, name)
@@ -77,13 +81,13 @@ class Observations:
       raise ValueError(
         f'its observation is a {type(observation).__name__}, expected a dict'
       )
-    wanted = [*self._own] if self._rendered else ['image', *self._own]
+    wanted = ['image', *self._own] if self._drawn else [*self._own]
     if any(name not in observation for name in wanted):
       raise ValueError(f'it observes {list(observation)} but promised {wanted}')
-    if not self._rendered:
+    if self._drawn:
       image = np.asarray(observation['image'])
       self._check_image(image.shape, image.dtype)
-    result = {'image': np.array(image)}
+    result = {} if image is None else {'image': np.array(image)}
     for name, shape in self._own.items():
       result[name] = _vector(name, observation[name], shape)
     return result

@@ -3,6 +3,7 @@
 The kinds of names, tried in this order:
   `my_lab.reacher:load`   a function of a module that Python can import from
                           the current directory
+  `gymnasium:ID`          an environment of Gymnasium, see gymnasium_tasks.py
   `hill`                  the file data/tasks/hill.py, with `load(seed)`
   `manipulation/NAME`     dm_control.manipulation
   `locomotion/NAME`       a function of dm_control.locomotion.examples
@@ -33,6 +34,7 @@ from worldmodels import errors
 from worldmodels import kinds
 from worldmodels.data import composer
 from worldmodels.data import graphics
+from worldmodels.data import gymnasium_ids
 from worldmodels.data import limits
 
 ACTION_REPEATS = {
@@ -137,6 +139,9 @@ def resolve(task: str) -> Source:
   """
   if ':' in task:
     module, _, function = task.partition(':')
+    if module == gymnasium_ids.PREFIX:
+      load, limit = gymnasium_ids.find(task, function)
+      return Source(load, step_limit=limit)
     return _from_module(task, module, function)
   if task in own_tasks():
     return _from_module(task, f'{_PACKAGE}.{task}', 'load')
@@ -218,7 +223,7 @@ def _unknown(task: str, names: list[str], otherwise: str = '') -> str:
     else otherwise
     or (
       'a task is a file in data/tasks, a dm_control.suite task such as '
-      'cartpole_swingup, locomotion/NAME, manipulation/NAME, or '
+      'cartpole_swingup, locomotion/NAME, manipulation/NAME, gymnasium:ID, or '
       'module.path:function'
     )
   )

@@ -2,7 +2,7 @@
 
 Row t holds the outcome of action t: `action[t]` led to `image[t]`, `reward[t]`
 and `discount[t]`. Row 0 is the reset, its action and reward are zero.
-  image        uint8   [L, H, W, 3]
+  image        uint8   [L, H, W, 3]; absent where vectors are all
   action       float32 [L, A]  in [-1, 1]; of a choice, one-hot but in row 0
   reward       float32 [L]     sum over the action repeat
   discount     float32 [L]     0 where the task ended
@@ -31,7 +31,7 @@ COUNT = 'env_steps'
 RESERVED = ('image', 'action', *COLUMNS, COUNT, 'mask', 'file', 'allow_pickle')
 
 NUMBERS = 'biuf'  # kinds of NumPy that can be learned from
-REQUIRED = ('image', 'action', 'reward')
+REQUIRED = ('action', 'reward')
 
 _MOST_STEPS = 10**6  # of the simulator for one action
 # Above 1, of an action: what a conversion of dtypes may add.
@@ -189,25 +189,31 @@ def check_shapes(
   Raises:
     RowsError: they do not make an episode.
   """
-  missing = [key for key in REQUIRED if key not in arrays]
-  if missing:
+  missing = [key for key in ('image', *REQUIRED) if key not in arrays]
+  if missing and missing != ['image']:  # Vectors may be all there is.
     raise RowsError(f'it has no {missing[0]!r}')
   for key, (dtype, _) in arrays.items():
     if dtype.kind not in NUMBERS:
       raise RowsError(f'{key} holds {dtype}, not real numbers')
-  dtype, shape = arrays['image']
-  if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3:
-    raise RowsError(f'image is {dtype} {list(shape)}, not uint8 [L, H, W, 3]')
+  if 'image' not in arrays:
+    others = arrays.keys() - {'action', *COLUMNS, COUNT}
+    if not any(len(arrays[key][1]) == 2 for key in others):
+      raise RowsError("it has no 'image', and no vector [L, N] either")
+  else:
+    dtype, shape = arrays['image']
+    if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3:
+      raise RowsError(f'image is {dtype} {list(shape)}, not uint8 [L, H, W, 3]')
   columns = dict.fromkeys((*COLUMNS, COUNT), 1)
   for key, dimensions in {'action': 2, **columns}.items():
     if key in arrays and len(arrays[key][1]) != dimensions:
       raise RowsError(f'{key} has shape {list(arrays[key][1])}')
-  length = shape[0]
+  first = 'image' if 'image' in arrays else 'action'
+  _, (length, *_) = arrays[first]
   if not length:
     raise RowsError('it has no rows')
   for key, (_, shape) in arrays.items():
     if shape[:1] != (length,):
-      raise RowsError(f'{key} has shape {list(shape)}, image {length} rows')
+      raise RowsError(f'{key} has shape {list(shape)}, {first} {length} rows')
   return length
 
 

@@ -79,12 +79,16 @@ def problems(
   first = episodes[0]
   if not _all_end(episodes):
     found.append(f'an episode has not ended after {_LONGEST} agent steps')
-  found += images(episodes)
+  if 'image' in first:
+    found += images(episodes)
   # What decides about an episode.
   found += differences(first, again)
-  common = min(len(first['image']), len(other['image']))
-  if (first['image'][:common] == other['image'][:common]).all():
-    found.append('another seed and other actions give the same images')
+  common = min(len(first['reward']), len(other['reward']))
+  drawn = 'image' in first
+  seen = ['image'] if drawn else [k for k in first if k not in rows.RESERVED]
+  if all((first[k][:common] == other[k][:common]).all() for k in seen):
+    kind = 'images' if drawn else 'observations'
+    found.append(f'another seed and other actions give the same {kind}')
   # Numbers.
   discount = np.concatenate([episode['discount'] for episode in episodes])
   if discount.min() < 0 or discount.max() > 1:
@@ -188,7 +192,6 @@ def report(
     episodes: played on it.
     seconds: that playing them took.
   """
-  images = np.concatenate([episode['image'] for episode in episodes])
   reward = np.concatenate([episode['reward'][1:] for episode in episodes])
   lengths = [len(episode['reward']) - 1 for episode in episodes]
   returns = [float(episode['reward'].sum()) for episode in episodes]
@@ -197,18 +200,16 @@ def report(
   limit = worker.step_limit or (
     f'none named; cut after {limits.UNNAMED} env_steps'
   )
-  frames = len({hashlib.sha256(image).digest() for image in images})
   observed = [
     f'{key} {spec.dtype} {list(spec.shape)}'
     for key, spec in worker.observation_spec().items()
   ]
-  rendered = f'{frames} unlike frames of {len(images)}, values from '
   return [
     f'task         {worker.task}',
     f'action       {_kind(worker)}, held for {worker.action_repeat} steps',
     f'bounds       {_bounds(worker)}',
     f'observation  {", ".join(observed)}',
-    f'image        {rendered}{images.min()} to {images.max()}',
+    f'image        {_seen(episodes)}',
     f'reward       {reward.min():.3g} to {reward.max():.3g}, mean '
     f'{reward.mean():.3g} per agent step',
     f'return       {np.mean(returns):.4g} of random actions (standard '
@@ -218,6 +219,18 @@ def report(
     f'speed        {sum(lengths) / seconds:.0f} agent steps/s',
     f'size         {size / 1e6:.2f} MB per episode',
   ]
+
+
+def _seen(episodes: Sequence[Episode]) -> str:
+  """Describes the images, if there are any."""
+  if 'image' not in episodes[0]:
+    return 'none: a model learns from the vectors alone'
+  images = np.concatenate([episode['image'] for episode in episodes])
+  frames = len({hashlib.sha256(image).digest() for image in images})
+  return (
+    f'{frames} unlike frames of {len(images)}, values from {images.min()} to '
+    f'{images.max()}'
+  )
 
 
 def _all_end(episodes: Sequence[Episode]) -> bool:

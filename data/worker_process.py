@@ -17,6 +17,12 @@ _PROGRAM = 'worldmodels.data.worker_main'
 # How long a task may take to close, and what it has started to be killed.
 _END_SECONDS, _KILL_SECONDS = 5, 5
 _ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+# Draws without a screen, and says nothing about itself.
+_PYGAME = {
+  'PYGAME_HIDE_SUPPORT_PROMPT': '1',
+  'SDL_AUDIODRIVER': 'dummy',
+  'SDL_VIDEODRIVER': 'dummy',
+}
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
 
 
@@ -107,6 +113,7 @@ def _variables() -> dict[str, str]:
   path += checkout.roots()
   return {
     'LP_NUM_THREADS': '0',  # A process per core beats llvmpipe's own threads.
+    **_PYGAME,
     **dict.fromkeys(_ONE_THREAD, '1'),
     **os.environ,
     'MUJOCO_GL': backend,

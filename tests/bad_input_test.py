@@ -323,7 +323,7 @@ TABLE = [
     'heads.reward.bins is 4; it is odd',
   ),
   # Acting.
-  value('planet', 'planner.kind', 'cme', 'one of auto, categorical_cem, cem'),
+  value('planet', 'planner.kind', 'cme', 'one of auto, categorical_cem, '),
   value('planet', 'planner.horizon', '0', '1 to 10000'),
   value('planet', 'planner.iterations', '0', '1 to 10000'),
   value('planet', 'planner.candidates', '0', '1 to 1000000'),
@@ -331,6 +331,9 @@ TABLE = [
   value('planet', 'planner.elites', '13', '1 to planner.candidates (12)'),
   value('planet', 'planner.spread', '0', 'above 0, at most 100'),
   value('planet', 'planner.min_std', '-1', '0 to 100'),
+  value('planet', 'planner.temperature', '0', 'above 0, at most'),
+  value('planet', 'planner.decay', '0.5', '1 to 1000'),
+  value('planet', 'planner.rate', '0', 'above 0, at most 10'),
   value('dreamer', 'planner.proposals', '-1', '0 to 1000000'),
   value('dreamer', 'acting', 'both', 'one of policy, planner'),
   value('dreamer', 'exploring', 'actor', 'one of policy, planner'),

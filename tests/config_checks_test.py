@@ -65,6 +65,20 @@ def test_what_contradicts_itself_in_a_learner_is_named(key, value, message):
   check(dreamer.get_config('debug'), key, value, message)
 
 
+def test_elites_are_only_those_of_planners_that_have_them():
+  config = planet.get_config('debug')
+  config.planner.candidates = 2
+  for kind in ('gradient', 'random_shooting', 'categorical_gradient'):
+    config.planner.kind = kind
+    config_checks.check(config)
+  for kind in ('auto', 'cem', 'icem', 'my_lab.search:plan'):
+    config.planner.kind = kind
+    with pytest.raises(
+      build.ConfigError, match='^planner.elites is 4; it is 1'
+    ):
+      config_checks.check(config)
+
+
 @pytest.mark.parametrize('configs', [planet, dreamer])
 def test_every_preset_is_sound(configs):
   for preset in configs.PRESETS:
@@ -128,7 +142,7 @@ def test_an_agent_of_the_users_needs_what_it_says_itself():
 def test_kinds_and_options_of_the_users_pass():
   config = dreamer.get_config('debug')
   config.planner.kind = 'my_lab.search:plan'
-  config.planner.temperature = -3.0
+  config.planner.warmth = -3.0
   config.dynamics.kind = 'my_lab.motion:Dynamics'
   config.dynamics.masses = (0.0, float('inf'))
   config.learner.kind = 'my_lab.ascent:Learner'
@@ -139,10 +153,10 @@ def test_kinds_and_options_of_the_users_pass():
 
 def test_what_the_users_file_says_of_its_keys_counts():
   config = planet.get_config('debug')
-  config.planner.temperature = -3.0
-  own = config_keys.read('config.planner.temperature = 1.0  # (0, 5] of it')
+  config.planner.warmth = -3.0
+  own = config_keys.read('config.planner.warmth = 1.0  # (0, 5] of it')
   with pytest.raises(
-    build.ConfigError, match='temperature is -3.0; it is above 0, at most 5'
+    build.ConfigError, match='warmth is -3.0; it is above 0, at most 5'
   ):
     config_checks.check(config, own)
   # That nothing takes a key is not changed by a file that sets it.

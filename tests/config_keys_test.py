@@ -4,10 +4,12 @@ import math
 
 import pytest
 
+from worldmodels import kinds
 from worldmodels.agents.runs import config_keys
 from worldmodels.agents.runs.ranges import Choices
 from worldmodels.agents.runs.ranges import Interval
 
+PLANNERS = ', '.join(kinds.names('worldmodels.agents.planners', 'plan'))
 SOURCE = '''
 """Configs of nobody."""
 
@@ -122,8 +124,8 @@ def test_what_is_right(name, value, keys):
     ('net.side', 2, 'is 2; it is one of 1, 4'),
     (
       'net.kind',
-      'mppi',
-      "is 'mppi'; it is one of auto, categorical_cem, cem, or module:name",
+      'cme',
+      f"is 'cme'; it is one of auto, {PLANNERS}, or module:name",
     ),
     ('net.deep.on', 1, 'is 1; it is True or False'),
     ('task', '', "is ''; it is not empty"),
@@ -145,7 +147,7 @@ def test_help_shows_a_range_as_it_is_written(keys):
   assert str(keys['net.decay']) == '[0, 1) of the average'
   assert str(keys['net.limit']) == '[0, inf)'
   assert str(keys['net.kind']) == (
-    '{auto, categorical_cem, cem, module:name} who plans'
+    f'{{auto, {PLANNERS}, module:name}} who plans'
   )
   assert str(keys['task']) == 'of mine'
 

@@ -324,11 +324,11 @@ def component_keys(config):
   give('overshooting', others=('steps', 'kl', 'reward', 'image'))
   # The agent.
   give('optimizer', Optimizer)
-  give(
-    'planner',
-    Planner,
-    kind_of('planner', 'worldmodels.agents.planners', 'plan'),
-  )
+  # Of planners too, those of all.
+  package = 'worldmodels.agents.planners'
+  kind_of('planner', package, 'plan')
+  plans = [kinds.find(package, x, 'plan') for x in kinds.names(package, 'plan')]
+  give('planner', Planner, *plans)
   if 'learner' in config:
     give(
       'learner', kind_of('learner', 'worldmodels.agents.learners', 'Learner')
@@ -400,7 +400,7 @@ def test_no_key_is_dead(name, preset):
   'key',
   [
     *('train.bacth', 'encoder.start', 'dynamics.clases', 'heads.reward.scales'),
-    *('heads.image.bins', 'kl.nats', 'planner.min_probability', 'sample'),
+    *('heads.image.bins', 'kl.nats', 'planner.width', 'sample'),
     *('learner.gama', 'learner.actor.min_std', 'learner.critic.points'),
     *('learner.actor.optimizer.units', 'overshooting.length', 'agent.size'),
   ],

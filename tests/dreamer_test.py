@@ -325,3 +325,24 @@ def test_each_part_by_itself(key, value):
   assert all(np.isfinite(x) for x in metrics.values()), metrics
   action, _ = agent.policy(observe(), agent.initial(B), NO, SEED)
   assert np.isfinite(action).all()
+
+
+def test_with_a_warm_start_a_plan_goes_on_from_the_one_before():
+  def change(config):
+    config.update(acting='planner', exploring='policy')
+    config.planner.update(kind='planner_test:go_on', warm_start=True, horizon=4)
+
+  agent = make(change=change)
+  state, done = agent.initial(B), []
+  for explore, first in (
+    (NO, [True] * B),
+    (YES, [False] * B),  # Nothing is planned: the plan becomes older.
+    (NO, [False, True, False]),
+  ):
+    observation = batches.observation(SPEC, first)
+    action, state = agent.policy(observation, state, explore, SEED)
+    done.append(action[:, 0].numpy().tolist())
+  assert done[0] == [1, 1, 1] and done[2] == [2, 1, 2]
+  np.testing.assert_array_equal(state['plan'][0, :, 0], [2, 2, 1, 1])
+  np.testing.assert_array_equal(state['plan'][1, :, 0], [1, 1, 1, 1])
+  assert make().initial(B).keys() == {'action', 'model'}

@@ -22,6 +22,7 @@ LISTED = {
   'worldmodels.agents.learners',
   'worldmodels.agents.planners',
   'worldmodels.agents.programs',
+  'worldmodels.agents.runs.sinks',
   'worldmodels.configs',
   'worldmodels.data.tasks',
   'worldmodels.dynamics',

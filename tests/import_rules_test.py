@@ -23,6 +23,8 @@ PARTS = {
   'agents/programs/': 'programs',
   'worldmodels/__main__.py': 'programs',
   'agents/benchmark/': 'benchmark',
+  'agents/play/': 'play',
+  'agents/reports/': 'reports',
   'agents/runs/': 'runs',
   'agents/': 'agents',
   'configs/': 'configs',
@@ -42,7 +44,9 @@ MAY_IMPORT = {
   'agents': {'errors', 'model'},
   'runs': _RUNS,
   'benchmark': {*_RUNS, 'runs'},
-  'programs': {*_RUNS, 'runs', 'benchmark', 'configs'},
+  'play': {*_RUNS, 'runs'},
+  'reports': {*_RUNS, 'runs'},
+  'programs': {*_RUNS, 'runs', 'benchmark', 'configs', 'play', 'reports'},
   'configs': set(),
   'old commands': {'programs'},
 }
@@ -223,12 +227,16 @@ def tensorflow(files):
 @RULES.add(
   add('agents/__init__.py', 'from worldmodels.agents import planet'),
   add('worldmodels/__init__.py', 'from worldmodels import rssm'),
+  add('worldmodels/__init__.py', 'def load(): pass'),
+  add('data/__init__.py', 'def __getattr__(name): pass'),
   swap('data/__init__.py', '"""', '# '),
+  fine=(add('worldmodels/__init__.py', 'def __getattr__(name): pass'),),
 )
 def init(files):
   """A package's __init__ is its docstring, so importing it costs nothing.
 
-  That of worldmodels also finds the folders of a checkout.
+  That of worldmodels also finds the folders of a checkout, and hands `load` on
+  when it is asked for.
   """
   bad = []
   for path, tree in reading.python(files, *reading.ALL):
@@ -237,7 +245,12 @@ def init(files):
     rest = tree.body[1:]
     if path == 'worldmodels/__init__.py':
       allowed = (ast.Import, ast.If)
-      rest = [node for node in rest if not isinstance(node, allowed)]
+      rest = [
+        node
+        for node in rest
+        if not isinstance(node, allowed)
+        and getattr(node, 'name', '') != '__getattr__'
+      ]
     if not ast.get_docstring(tree) or rest:
       bad.append(f'{path}: holds more than a docstring')
   return bad

@@ -236,3 +236,9 @@ def test_what_a_kind_does_not_take_is_named(project):
   assert (
     str(caught.value) == "kind is 'my_agents:Agent', which takes no 'model'"
   )
+
+
+def test_the_keywords_of_a_kind_are_read_and_not_imported():
+  package = 'worldmodels.agents.planners'
+  assert kinds.keywords(package, 'random_shooting', 'plan') == {'candidates'}
+  assert 'elites' in kinds.keywords(package, 'cem', 'plan')

@@ -107,7 +107,7 @@ class Environment:
     pass
 
 
-def run(path, monkeypatch, overlap=False, averages=False, stop=0):
+def run(path, monkeypatch, overlap=False, averages=False, stop=0, **train):
   """Trains to the end, or to the checkpoint of a number.
 
   Five episodes, two of them random, with five updates before each of the
@@ -115,6 +115,7 @@ def run(path, monkeypatch, overlap=False, averages=False, stop=0):
   """
   config = planet.get_config('debug')
   config.train.overlap = overlap
+  config.train.update(train)
   path.mkdir(exist_ok=True)
   made, saved = [], []
 
@@ -206,6 +207,38 @@ def test_updates_are_functions_of_their_numbers(tmp_path, monkeypatch):
   # The loss is the number; figures are means over the updates before them.
   losses = [x['loss'] for x in lines(path) if 'loss' in x]
   assert losses == [2.0, 7.0, 12.0]
+
+
+@pytest.mark.parametrize('overlap', [False, True])
+@pytest.mark.parametrize('env_steps, episodes', [(1, 2), (9, 3), (16, 4)])
+def test_a_run_ends_where_its_steps_are_spent(
+  env_steps, episodes, overlap, tmp_path, monkeypatch, capsys
+):
+  """The random episodes are the first two, and four steps are an episode."""
+  path = tmp_path / 'run'
+  training, _ = run(path, monkeypatch, overlap, env_steps=env_steps)
+  assert training.experience.store.episodes == episodes
+  end = lines(path)[-1]
+  counted = {'episodes': episodes, 'updates': 5 * (episodes - 2)}
+  assert end.items() >= {**counted, 'env_steps': 4 * episodes}.items()
+  random = training.experience.random_returns()
+  assert len(random) == 4  # Two of them are held out.
+  assert end['random_mean'] == pytest.approx(np.mean(random), rel=1e-5)
+  last = capsys.readouterr().out.splitlines()[-1]
+  assert f'episodes, random policy {np.mean(random):.2f}, ' in last
+  # The same command again has nothing to do, and says the same.
+  before = (path / 'metrics.jsonl').read_text()
+  run(path, monkeypatch, overlap, env_steps=env_steps)
+  assert (path / 'metrics.jsonl').read_text() == before
+  # With more it goes on, and comes out as if it had been given at once.
+  run(path, monkeypatch, overlap)
+  run(tmp_path / 'whole', monkeypatch, overlap)
+  found, whole = lines(path), lines(tmp_path / 'whole')
+  assert [strip(x) for x in found] == [strip(x) for x in whole]
+
+
+def strip(figures):
+  return {k: x for k, x in figures.items() if not k.endswith('_seconds')}
 
 
 @pytest.mark.parametrize('overlap', [False, True])

@@ -189,3 +189,32 @@ def test_an_unknown_planner_is_named():
     errors.OptionError, match="^planner.kind is 'cme'; it is one of"
   ):
     make(planner=dict(kind='cme'))
+
+
+# -------------------------------------------------------------- warm start ----
+
+
+def test_with_a_warm_start_a_plan_goes_on_from_the_one_before():
+  agent = make(planner=dict(kind='planner_test:go_on', warm_start=True))
+  state, done = agent.initial(B), []
+  assert state['plan'].shape == [B, 3, A]
+  for first in ([True] * B, [False] * B, [False, True, False]):
+    action, after = agent.policy(
+      observe(agent, first), state, tf.constant(False), SEED
+    )
+    tf.nest.assert_same_structure(state, after)
+    state = after
+    done.append(action[:, 0].numpy().tolist())
+  # Each plan is that before and 1; a reset is one of its own member.
+  assert done == [[1, 1, 1], [2, 2, 2], [3, 1, 3]]
+
+
+def test_without_one_every_plan_starts_from_nothing(agent):
+  assert agent.initial(B).keys() == {'action', 'model'}
+  agent = make(planner=dict(kind='planner_test:go_on'))
+  state = agent.initial(B)
+  for _ in range(2):
+    action, state = agent.policy(
+      observe(agent), state, tf.constant(False), SEED
+    )
+    np.testing.assert_array_equal(action, tf.ones([B, A]))

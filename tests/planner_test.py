@@ -88,16 +88,82 @@ def test_what_does_not_fit_is_named(discrete, options, message):
 
 def test_a_missing_option_is_named_at_once():
   with pytest.raises(
-    errors.OptionError, match="^elites is missing; 'cem' needs"
+    errors.OptionError,
+    match="^iterations is missing; 'planner_test:keep' needs",
   ):
-    Planner(
-      WORLD.spec,
-      kind='cem',
-      horizon=H,
-      sample=False,
-      iterations=1,
-      candidates=9,
-    )
+    Planner(WORLD.spec, kind='planner_test:keep', horizon=H, sample=False)
+
+
+def test_options_that_are_not_given_are_those_of_the_planner():
+  made = Planner(WORLD.spec, kind='gradient', horizon=H, sample=False)
+  np.testing.assert_allclose(plan(made), GOALS, atol=0.2)
+
+
+# -------------------------------------------------------------- warm start ----
+
+
+def test_a_plan_goes_on_from_the_one_before():
+  made = Planner(
+    WORLD.spec, kind='planner_test:go_on', horizon=3, sample=False,
+    warm_start=True,
+  )  # fmt: skip
+  kept = made.initial(B)
+  assert kept['plan'].shape == [B, 3, A]
+  np.testing.assert_array_equal(kept['plan'], np.zeros([B, 3, A]))
+  first, going = tf.fill([B], True), tf.fill([B], False)
+  world = worlds.Goals(worlds.distance, GOALS[:, :3])
+  shown = []
+  for is_first in (first, going, going, tf.constant([False, True, False])):
+    warm = made.warm({'other': 0, **kept}, is_first)
+    found = made.plan(world, world.start(), SEEDS, **warm).actions
+    kept = made.kept(found)
+    shown.append(found[:, :, 0].numpy().tolist())
+  # Each step is one more than it was; at the end there is a new one.
+  assert shown[0] == [[1, 1, 1]] * B
+  assert shown[1] == [[2, 2, 1]] * B
+  assert shown[2] == [[3, 2, 1]] * B
+  # Only the member that begins anew begins anew.
+  assert shown[3] == [[3, 2, 1], [1, 1, 1], [3, 2, 1]]
+
+
+def go_on(problem, seed):
+  """A planner that adds 1 to what it starts from."""
+  del seed
+  return Plan(problem.start + 1.0)
+
+
+def test_without_a_warm_start_nothing_is_kept():
+  made = Planner(WORLD.spec, kind='cem', **OPTIONS)
+  assert made.initial(B) == {} == made.kept(GOALS)
+  assert made.warm({}, tf.fill([B], False)) == {}
+
+
+def test_of_a_plan_of_fewer_steps_the_others_are_nothing():
+  made = Planner(WORLD.spec, kind='cem', warm_start=True, **OPTIONS)
+  kept = made.kept(tf.ones([B, 1, A]))['plan']
+  assert kept.shape == [B, H, A]
+  np.testing.assert_array_equal(tf.reduce_sum(kept, [1, 2]), [A] * B)
+
+
+def test_a_warm_start_is_worth_refits():
+  """Where the goal stays, few refits a step come to it from step to step."""
+  goals = tf.fill([B, H, A], 0.9)
+  world = worlds.Goals(worlds.distance, goals)
+  options = OPTIONS | dict(iterations=1, candidates=30, elites=5, spread=0.3)
+  off = {}
+  for warm_start in (False, True):
+    made = Planner(world.spec, kind='cem', warm_start=warm_start, **options)
+    kept = made.initial(B)
+    for step in range(4):
+      warm = made.warm(kept, tf.fill([B], step == 0))
+      actions = plan_of(made, world, SEEDS + step, **warm)
+      kept = made.kept(actions)
+    off[warm_start] = np.abs(actions[:, 0] - 0.9).mean()
+  assert off[True] < 0.45 < 0.6 < off[False]
+
+
+def plan_of(made, world, seeds, **options):
+  return made.plan(world, world.start(), seeds, **options).actions
 
 
 def test_a_planner_is_given_the_options_that_it_names():

@@ -1,8 +1,7 @@
 """Every file in agents/planners is under these tests as soon as it exists.
 
-What is asked of all is asked of those that plan one-hot actions too, with an
-optimum that is one-hot; the bounds of the others and their one-hot vectors are
-each a test of their own.
+What any planner has to do is in agents/planner_checks.py, which users have too;
+here is what we ask of our own beside that.
 """
 
 import inspect
@@ -16,8 +15,10 @@ import worlds
 
 from worldmodels import errors
 from worldmodels import kinds
+from worldmodels.agents import planner_checks
 from worldmodels.agents import planners
-from worldmodels.problem import Plan
+from worldmodels.agents.runs import stored_config
+from worldmodels.configs import planet
 
 PACKAGE = planners.__name__
 NAMES = kinds.names(PACKAGE, 'plan')
@@ -25,8 +26,17 @@ B, H = 3, 3
 SEED = tf.constant([1, 2])
 
 # What a planner is tested with, of these, is what its `plan` takes. One that
-# needs something else is to have it here.
+# needs something else has it here.
 OPTIONS = dict(iterations=12, candidates=256, elites=24)
+OWN = {
+  'categorical_gradient': dict(iterations=30, candidates=16),
+  'gradient': dict(iterations=30, candidates=8),
+  'gradient_cem': dict(iterations=20, candidates=32, elites=8),
+  'random_shooting': dict(candidates=20_000),
+}
+# How near to an optimum a plan is, if that is another number than NEAR.
+NEAR = 0.1
+TOLERANCES = {'random_shooting': 0.4}
 
 
 def find(name):
@@ -50,8 +60,12 @@ def world(name, worth, goals):
   return worlds.Goals(worth, goals, discrete=name in DISCRETE)
 
 
+def options_of(name):
+  return kinds.named(find(name), OPTIONS) | OWN.get(name, {})
+
+
 def plan(name, problem, seed=SEED):
-  return find(name)(problem, seed, **kinds.named(find(name), OPTIONS))
+  return find(name)(problem, seed, **options_of(name))
 
 
 def actions_of(name, worth, goals, seed=SEED):
@@ -85,13 +99,28 @@ def test_its_signature_is_the_planners(name):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_its_plan_says_what_it_can_and_nothing_else(name):
-  found = plan(name, world(name, worlds.distance, optima(name)).problem())
-  assert isinstance(found, Plan)
-  assert found.value is None or found.value.shape == [B]
-  if found.policy is not None:
-    assert found.policy.shape == [B, size(name)]
-    np.testing.assert_allclose(tf.reduce_sum(found.policy, -1), 1, rtol=1e-5)
+def test_it_does_what_every_planner_has_to_do(name):
+  options = options_of(name)
+  if 'iterations' in options:  # That it comes nearer is another test.
+    options['iterations'] //= 2
+  planner_checks.check(find(name), tolerance=0.5, **options)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_its_numbers_are_those_of_its_paper_and_its_config(name):
+  """By keyword for those who call it, by config for runs: the same."""
+  parameters = inspect.signature(find(name)).parameters.values()
+  own = {x.name: x.default for x in parameters if x.kind == x.KEYWORD_ONLY}
+  assert own.keys() <= {*planet.paper().planner.keys()}
+  assert inspect.Parameter.empty not in own.values()
+  later = stored_config.ADDED['planner']
+  for key in own.keys() & later.keys():
+    assert own[key] == planet.paper().planner[key] == later[key]
+  # Nothing but defaults does something.
+  found = find(name)(
+    world(name, worlds.distance, optima(name)).problem(), SEED
+  ).actions
+  assert found.shape == [B, H, size(name)]
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -113,42 +142,15 @@ def test_each_member_gets_its_own_optimum(name):
   optimum = optima(name)
   found = actions_of(name, worlds.distance, optimum)
   assert found.shape == [B, H, size(name)] and found.dtype == tf.float32
-  np.testing.assert_allclose(found, optimum, atol=0.1)
-  # A batch of one is no other case.
-  found = actions_of(name, worlds.distance, optimum[1:2])
-  np.testing.assert_allclose(found, optimum[1:2], atol=0.1)
-
-
-@pytest.mark.parametrize('name', CONTINUOUS)
-def test_actions_stay_in_bounds(name):
-  sign = tf.constant([1.0, -1.0, 1.0])[:, None, None]
-  goals = sign * tf.ones([B, H, size(name)])
-  problem = world(name, worlds.product, goals).problem()
-  found = plan(name, problem).actions.numpy()
-  assert np.abs(found).max() <= 1.0
-  assert max(np.abs(asked).max() for asked in problem.asked) <= 1.0
-  assert found[0].mean() > 0.7 and found[1].mean() < -0.7
-
-
-@pytest.mark.parametrize('name', DISCRETE)
-def test_actions_are_one_hot(name):
-  problem = world(name, worlds.distance, optima(name)).problem()
-  found = plan(name, problem).actions
-  assert problem.asked
-  for actions in (found, *problem.asked):
-    actions = np.reshape(actions, [-1, size(name)])
-    assert set(np.unique(actions)) == {0.0, 1.0}
-    np.testing.assert_array_equal(actions.sum(1), 1)
+  near = TOLERANCES.get(name, NEAR)
+  np.testing.assert_allclose(found, optimum, atol=near)
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_the_seed_decides(name):
+def test_another_seed_is_another_plan(name):
   # A one-hot optimum is found from any seed, so chance shows where none is.
   worth = worlds.nothing if name in DISCRETE else worlds.distance
   first = actions_of(name, worth, optima(name))
-  tf.random.set_seed(7)  # No other source of randomness.
-  again = actions_of(name, worth, optima(name))
-  np.testing.assert_array_equal(first, again)
   other = actions_of(name, worth, optima(name), tf.constant([1, 3]))
   assert np.abs(first - other).max() > 0
 
@@ -156,11 +158,14 @@ def test_the_seed_decides(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_members_do_not_share_their_chance(name):
   # Nothing but chance is left.
-  found = actions_of(name, worlds.nothing, optima(name)).numpy()
+  problem = world(name, worlds.nothing, optima(name)).problem()
+  plan(name, problem)
+  asked = problem.asked[0]
   for b in range(B):
-    assert np.abs(found[b] - found[b - 1]).max() > 0
+    assert np.abs(asked[b] - asked[b - 1]).max() > 0
   if name in CONTINUOUS:
-    assert np.ptp(found, 0).min() > 0
+    # A start may be a candidate of all.
+    assert (np.ptp(asked, 0) > 0).mean() > 0.8
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -174,10 +179,3 @@ def test_a_score_that_is_not_finite_is_an_error(name, number):
 
   with pytest.raises(tf.errors.InvalidArgumentError, match='score'):
     actions_of(name, broken, goals)
-
-
-@pytest.mark.parametrize('name', NAMES)
-def test_works_in_a_graph(name):
-  optimum = optima(name)
-  graph = tf.function(lambda: actions_of(name, worlds.distance, optimum))
-  np.testing.assert_allclose(graph(), optimum, atol=0.1)

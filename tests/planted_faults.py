@@ -169,8 +169,8 @@ LOSSES = (
   Fault(
     'open-loop errors: the dreams are not averaged but all the same one',
     'worldmodels/prediction.py',
-    'more_image, more_reward = dream(number)',
-    'more_image, more_reward = dream(0)',
+    'more = dream(number)',
+    'more = dream(0)',
     'prediction_test.py::test_a_prediction_is_the_mean_of_what_is_dreamed',
   ),
 )
@@ -295,8 +295,8 @@ PLANNER = (
   Fault(
     "Dreamer's planner ignores gamma",
     'agents/dreamer.py',
-    'Planner(spec, gamma=self.learner.gamma, **planner)',
-    'Planner(spec, gamma=1.0, **planner)',
+    'super().make_planner(gamma=self.learner.gamma, **options)',
+    'super().make_planner(gamma=1.0, **options)',
     'dreamer_test.py::test_a_planner_discounts_as_the_learner_does',
   ),
   Fault(
@@ -354,6 +354,62 @@ PLANNER = (
     'shown = even / size + (1.0 - even) * odds',
     'shown = odds',
     'categorical_cem_test.py::test_a_floor_keeps_it_looking',
+  ),
+  Fault(
+    'a warm plan is not moved on',
+    'agents/planner.py',
+    "before = moved_on(state['plan'])",
+    "before = state['plan']",
+    'planner_test.py::test_a_plan_goes_on_from_the_one_before',
+  ),
+  Fault(
+    'a warm plan survives a reset',
+    'agents/planner.py',
+    'tf.where(is_first[:, None, None], 0.0, before)',
+    'tf.where(False, 0.0, before)',
+    'planet_test.py::test_with_a_warm_start_a_plan_goes_on_from_the_one_before',
+  ),
+  Fault(
+    'all members forget the plan of one that begins anew',
+    'agents/planner.py',
+    'tf.where(is_first[:, None, None], 0.0, before)',
+    'tf.where(tf.reduce_any(is_first), 0.0, before)',
+    'planner_test.py::test_a_plan_goes_on_from_the_one_before',
+  ),
+  Fault(
+    'colored noise is twice as colored',
+    'agents/planners/icem.py',
+    'size = max(number, 1) ** (-color / 2)',
+    'size = max(number, 1) ** (-color)',
+    'icem_test.py::test_the_noise_has_its_color_and_variance_1',
+  ),
+  Fault(
+    'the elites that stay are the worst of them',
+    'agents/planners/icem.py',
+    'tf.ensure_shape(chosen[:, :kept], stay.shape),',
+    'tf.ensure_shape(chosen[:, elites - kept :], stay.shape),',
+    'icem_test.py::test_candidates_become_fewer_and_elites_are_asked_again',
+  ),
+  Fault(
+    'all elites weigh the same',
+    'agents/planners/mppi.py',
+    'weights = tf.nn.softmax(above)',
+    'weights = tf.nn.softmax(0.0 * above)',
+    'mppi_test.py::test_candidates_weigh_the_exponential_of_their_scores',
+  ),
+  Fault(
+    'a gradient is climbed down',
+    'agents/sequences.py',
+    'return rate * gradient /',
+    'return -rate * gradient /',
+    'gradient_test.py::test_the_first_climbs_from_the_start_a_step_at_a_time',
+  ),
+  Fault(
+    "the discount of the user's own step does not count",
+    'worldmodels/known_model.py',
+    "'discount': _of_each('discount', discount, state['discount']),",
+    "'discount': state['discount'],",
+    'known_model_test.py::test_a_score_is_that_of_the_steps',
   ),
 )
 
@@ -667,8 +723,8 @@ LOOP = (
   Fault(
     'Dreamer explores wherever it acts',
     'agents/dreamer.py',
-    'action = tf.cond(explore, explored, done)',
-    'action = tf.cond(explore, explored, explored)',
+    'action, kept = tf.cond(explore, explored, done)',
+    'action, kept = tf.cond(explore, explored, explored)',
     'dreamer_test.py::test_without_exploring_the_mode_is_done',
   ),
   Fault(
@@ -788,4 +844,156 @@ RESUME = (
   ),
 )
 
-FAULTS = (*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME)
+GYMNASIUM = (
+  Fault(
+    'an episode that was cut has ended',
+    'data/gymnasium_tasks.py',
+    'return dm_env.truncation(reward, observed)',
+    'return dm_env.termination(reward, observed)',
+    'gymnasium_tasks_test.py::test_a_truncated_episode_has_not_ended',
+  ),
+  Fault(
+    'every episode begins as the first one did',
+    'data/gymnasium_tasks.py',
+    'seed, self._seed = self._seed, None',
+    'seed = self._seed',
+    'gymnasium_tasks_test.py::test_the_same_seed_gives_the_same_start',
+  ),
+  Fault(
+    'choices are told by the index, not by their own numbers',
+    'data/gymnasium_tasks.py',
+    'action = int(action) + self._first',
+    'action = int(action)',
+    'gymnasium_tasks_test.py::test_choices_are_told_by_their_own_numbers',
+  ),
+  Fault(
+    'pictures are made smaller by leaving pixels out',
+    'data/frames.py',
+    'interpolation=cv2.INTER_AREA',
+    'interpolation=cv2.INTER_NEAREST',
+    'frames_test.py::test_pixels_are_means_over_areas',
+  ),
+  Fault(
+    'left and right of a picture are taken for top and bottom',
+    'data/frames.py',
+    'top, bottom, left, right = self.crop',
+    'left, right, top, bottom = self.crop',
+    'frames_test.py::test_what_is_cropped_is_not_seen',
+  ),
+  Fault(
+    'the budget is looked at after one episode too many',
+    'agents/runs/schedule.py',
+    'return 0 < self.train.env_steps <= env_steps',
+    'return 0 < self.train.env_steps < env_steps',
+    'schedule_test.py::test_the_budget_in_steps_is_spent_or_not',
+  ),
+  Fault(
+    'the mean of a vector is that of its copy',
+    'worldmodels/prediction.py',
+    "found[f'mean_{key}'] = nats(mean)",
+    "found[f'mean_{key}'] = found[f'copy_{key}']",
+    'prediction_test.py::test_where_there_is_no_image_vectors_are_compared',
+  ),
+)
+
+STEERING = (
+  Fault(
+    'the critic of the task counts for another objective',
+    'agents/planner.py',
+    'objective, value = self.objective, None',
+    'objective, value = self.objective, value',
+    'objectives_test.py::test_the_value_of_the_task_does_not_count_for_another_objective',
+  ),
+  Fault(
+    'the reset counts in the sum of an objective',
+    'agents/objectives.py',
+    'tf.reduce_sum(found[:, 1:], 1)',
+    'tf.reduce_sum(found, 1)',
+    'objectives_test.py::test_the_sum_over_real_episodes_is_of_what_was_seen',
+  ),
+  Fault(
+    'what was observed is decoded all the same',
+    'agents/objectives.py',
+    'Decoded(model, state, known), name',
+    'Decoded(model, state), name',
+    'objectives_test.py::test_the_sum_over_real_episodes_is_of_what_was_seen',
+  ),
+  Fault(
+    'a goal is far from itself, by its depth of color',
+    'agents/goals.py',
+    'target = 255.0 * (model.pixels(tf.constant(image)) + 0.5)',
+    'target = 255.0 * model.pixels(tf.constant(image))',
+    'objectives_test.py::test_the_goal_in_pixels_is_half_the_squared_error',
+  ),
+  Fault(
+    'a goal has its colors the wrong way round',
+    'agents/runs/goal_image.py',
+    'image[..., ::-1].copy()',
+    'image.copy()',
+    'objectives_test.py::test_flags_make_what_they_say',
+  ),
+  Fault(
+    'actions between images are taken for those after them',
+    'agents/runs/inputs.py',
+    'np.concatenate([none, found], -2)',
+    'np.concatenate([found, none], -2)',
+    'inputs_test.py::test_actions_led_to_images_or_lie_between_them',
+  ),
+  Fault(
+    'an episode that goes on begins again',
+    'agents/runs/inputs.py',
+    'is_first[:, 0] = begins',
+    'is_first[:, 0] = True',
+    'inputs_test.py::test_actions_led_to_images_or_lie_between_them',
+  ),
+  Fault(
+    'a number of another planner loses its fraction',
+    'agents/runs/overrides.py',
+    'value = float(value)',
+    'value = int(value)',
+    'overrides_test.py::test_texts_become_values_of_the_keys_type',
+  ),
+  Fault(
+    'the first half of an episode is taken for the last',
+    'agents/runs/witness.py',
+    'rows[len(rows) // 2 :]',
+    'rows[: len(rows) // 2]',
+    'witness_test.py::test_the_last_half_of_each_episode_counts',
+  ),
+)
+
+RECORDED = (
+  Fault(
+    'what followed on a row stays in it',
+    'data/recordings.py',
+    'return np.concatenate([np.zeros_like(outcome[:1]), outcome])',
+    'return np.concatenate([outcome, np.zeros_like(outcome[:1])])',
+    'formats_test.py::test_each_row_of_a_sample_is_in_its_place',
+  ),
+  Fault(
+    'the row of a step is written as that of the one before',
+    'data/formats/rlds.py',
+    'return np.concatenate([value[1:], np.zeros_like(value[:1])])',
+    'return value.copy()',
+    'formats_test.py::test_what_is_written_is_read_again',
+  ),
+  Fault(
+    'an episode of V-D4RL begins with the last row of another',
+    'data/formats/vd4rl.py',
+    'starts = np.flatnonzero(kind == _FIRST)',
+    'starts = np.maximum(np.flatnonzero(kind == _FIRST) - 1, 0)',
+    'formats_test.py::test_each_row_of_vd4rl_is_in_its_place',
+  ),
+  Fault(
+    'the bounds of actions are half as wide',
+    'data/recorded.py',
+    'width = self.high - self.low',
+    'width = (self.high - self.low) / 2',
+    'formats_test.py::test_actions_are_scaled_to_their_bounds',
+  ),
+)
+
+FAULTS = (
+  *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
+  *(*GYMNASIUM, *STEERING, *RECORDED),
+)

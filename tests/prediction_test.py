@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -265,3 +267,49 @@ def test_errors_of_a_model_are_those_of_its_dreams(model):
   error = np.square(np.mean(dreams, 0) - batch['reward'][:, CONTEXT:])
   np.testing.assert_allclose(found['reward'], error.mean(0), rtol=1e-4)
   assert far(seen[0], model.imagine(last, action)).min() > 1e-3
+
+
+def test_where_there_is_no_image_vectors_are_compared():
+  """A model that adds actions up, of two chunks, worked out by hand."""
+
+  class Adder:
+    keys = ('reward', 'discount', 'place')
+
+    def observe(self, batch, state=None, seed=None):
+      return {'place': batch['place']}, None
+
+    def imagine(self, state, action, seed=None):
+      return {'place': state['place'][:, None] + tf.cumsum(action, 1)}
+
+    def features(self, state):
+      return state['place']
+
+    def head(self, key):
+      assert key == 'place'
+      return types.SimpleNamespace(mean=lambda features: features)
+
+    def reward(self, state):
+      return state['place'][..., 0]
+
+  place = tf.constant([[[0.0], [1.0], [2.0]], [[4.0], [4.0], [6.0]]])
+  batch = {
+    'place': place,
+    'action': tf.ones([2, 3, 1]),
+    'reward': place[..., 0],
+    'is_first': tf.zeros([2, 3], tf.bool),
+    'mask': tf.ones([2, 3]),
+  }
+  found = prediction.errors(Adder(), batch, 1)
+  assert list(found) == [
+    *('place', 'copy_place', 'mean_place', 'reward', 'reward_variance')
+  ]
+  # Of the second chunk 5 and 6 are predicted where 4 and 6 come.
+  np.testing.assert_allclose(found['place'], [0.25, 0.0])
+  np.testing.assert_allclose(found['copy_place'], [0.25, 2.0])
+  mean = 17 / 6
+  golden = [
+    ((1 - mean) ** 2 + (4 - mean) ** 2) / 4,
+    ((2 - mean) ** 2 + (6 - mean) ** 2) / 4,
+  ]
+  np.testing.assert_allclose(found['mean_place'], golden, rtol=1e-5)
+  np.testing.assert_allclose(found['reward'], [0.5, 0.0])

@@ -88,3 +88,21 @@ def test_evaluations_ahead_are_counted(every):
       ahead = range(start, stop)
       expected = sum(map(schedule.evaluates, ahead))
       assert schedule.evaluations(ahead) == expected, ahead
+
+
+def test_the_budget_in_steps_is_spent_or_not():
+  schedule = make(env_steps=100)
+  assert [schedule.spent(steps) for steps in (0, 99, 100, 101)] == [
+    *(False, False, True, True)
+  ]
+  assert not make(env_steps=0).spent(10**9)
+
+
+@pytest.mark.parametrize(
+  'env_steps, steps, expected',
+  [(0, 50, 12), (251, 50, 6), (250, 50, 5), (60, 50, 3), (9999, 50, 12)]
+  + [(250, None, 12)],
+)
+def test_the_episodes_of_a_budget_are_counted_ahead(env_steps, steps, expected):
+  """If each is as long as it can be; the random ones are there anyway."""
+  assert make(env_steps=env_steps).likely_episodes(steps) == expected

@@ -2,6 +2,7 @@
 
 import pytest
 
+from worldmodels import kinds
 from worldmodels.agents import suited
 
 
@@ -41,3 +42,12 @@ def test_distribution(kind, discrete, found):
 )
 def test_discount(kind, ends_early, found):
   assert suited.discount(kind, ends_early) == found
+
+
+def test_planners_are_for_actions_or_for_choices():
+  continuous, discrete = suited.planners(False), suited.planners(True)
+  assert {'cem', 'icem', 'mppi', 'gradient', 'gradient_cem'} < {*continuous}
+  assert {'categorical_cem', 'categorical_mppi'} < {*discrete}
+  assert not {*continuous} & {*discrete}
+  everything = kinds.names('worldmodels.agents.planners', 'plan')
+  assert sorted([*continuous, *discrete]) == everything

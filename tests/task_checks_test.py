@@ -57,6 +57,23 @@ def test_a_planner_is_for_the_actions():
   refused(build.chosen(config, ONE), ONE, 'are continuous: set planner.kind=au')
 
 
+def test_not_all_choices_can_have_a_large_least_probability():
+  config = planet.get_config('debug')
+  config.planner.min_probability = 0.5
+  for kind in ('auto', 'categorical_mppi'):
+    config.planner.kind = kind
+    refused(
+      build.chosen(config, CHOICES),
+      CHOICES,
+      '^planner.min_probability is 0.5; of 3 choices it is at most 0.333',
+    )
+  # Of those that have one.
+  config.planner.kind = 'categorical_gradient'
+  task_checks.check(build.chosen(config, CHOICES), CHOICES)
+  config.planner.kind = 'auto'
+  task_checks.check(build.chosen(config, ONE), ONE)
+
+
 def test_an_actor_is_for_the_actions():
   config = dreamer.get_config('debug')
   config.learner.actor.kind = 'bounded_normal'

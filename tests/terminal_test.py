@@ -263,9 +263,10 @@ def test_the_end_says_which_commands_go_on(tmp_path, capsys):
   )
   terminal.Terminal().end(tmp_path / 'a run', values, 3661.0)
   lines = capsys.readouterr().out.splitlines()
-  assert 'mean 81.60 +- 4.40 over 2 episodes, 1:01:01 in all' in lines[0]
+  # The last line is the result.
+  assert 'mean 81.60 +- 4.40 over 2 episodes, 1:01:01 in all' in lines[-1]
   quoted = f"--logdir='{tmp_path}/a run'"  # As a shell wants it.
-  assert [line.split(maxsplit=1)[1] for line in lines[1:]] == [
+  assert [line.split(maxsplit=1)[1] for line in lines[:-1]] == [
     f'worldmodels evaluate {quoted}',
     f'worldmodels video {quoted} --out=dream.webm',
     f'tensorboard {quoted}',

@@ -90,7 +90,12 @@ def test_everything_but_the_old_commands_is_in_the_wheel(packed):
     for path in (ROOT / 'agents/examples').rglob('*')
     if path.is_file()
   }
-  assert examples and others == {'worldmodels/py.typed', *examples}
+  assert others == {
+    'worldmodels/agents/play/page.html',
+    'worldmodels/agents/reports/published.csv',
+    'worldmodels/py.typed',
+    *examples,
+  }
 
 
 def test_metadata(metadata, packed):

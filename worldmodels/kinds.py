@@ -6,6 +6,7 @@ of kinds to keep. A kind of the user's is named in full, `my_lab.motion:Linear`,
 and is found from the current directory.
 """
 
+import ast
 import importlib
 import inspect
 import os
@@ -39,6 +40,22 @@ def source(package: str, kind: str) -> str:
   """
   (path,) = (path for path in _files(package) if path.stem == kind)
   return path.read_text()
+
+
+def keywords(package: str, kind: str, member: str) -> set[str]:
+  """Returns the keywords of the function of a kind, which is not imported.
+
+  Args:
+    package: whose files are the kinds.
+    kind: name of a file there.
+    member: name of the function.
+  """
+  (function,) = (
+    node
+    for node in ast.parse(source(package, kind)).body
+    if isinstance(node, ast.FunctionDef) and node.name == member
+  )
+  return {argument.arg for argument in function.args.kwonlyargs}
 
 
 def _files(package: str) -> list[pathlib.Path]:

@@ -36,7 +36,7 @@ def errors(
   sure of one of several possible places is worse than the mean image.
 
   Args:
-    model: a WorldModel with image and reward heads.
+    model: a WorldModel.
     batch: a batch [B, T, ...] of whole chunks.
     context: observed steps.
     samples: dreams that are averaged; always the same ones.
@@ -47,55 +47,83 @@ def errors(
       copy_image: the same for a copy of the last seen image;
       mean_image: the same for the mean image of the training episodes
         (of the batch, if the model was not centered);
+      KEY, copy_KEY, mean_KEY: where there is no image, the same for each
+        vector that has a head, the mean that of the batch;
       reward: squared error; reward_variance: of the rewards compared with.
   """
-  drawn, promised = _expect(model, batch, context, samples)
-  truth = model.pixels(batch['image'])
-  after, mask = truth[:, context:], batch['mask'][:, context:]
-  mean = model.mean_image
-  mean = tf.cond(
-    tf.reduce_any(mean != 0.0),
-    lambda: mean,
-    lambda: tf.reduce_mean(truth, [0, 1]),
-  )
+  expected = _expect(model, batch, context, samples)
+  mask = batch['mask'][:, context:]
 
   def by_step(value: Tensor) -> Tensor:
     return tf.reduce_sum(value * mask, 0) / tf.maximum(
       tf.reduce_sum(mask, 0), 1.0
     )
 
-  def nats(image: Tensor) -> Tensor:
-    return by_step(0.5 * tf.reduce_sum(tf.square(image - after), [2, 3, 4]))
+  found = {}
+  for key in [key for key in expected if key != 'reward']:
+    truth, mean = _truth(model, batch, key)
+    after = truth[:, context:]
 
+    def nats(guess: Tensor, after: Tensor = after) -> Tensor:
+      axes = list(range(2, len(after.shape)))
+      return by_step(0.5 * tf.reduce_sum(tf.square(guess - after), axes))
+
+    found[key] = nats(expected[key])
+    found[f'copy_{key}'] = nats(truth[:, context - 1 : context])
+    found[f'mean_{key}'] = nats(mean)
   reward = batch['reward'][:, context:]
   center = losses.masked_mean(reward, mask)
   variance = losses.masked_mean(tf.square(reward - center), mask)
   return {
-    'image': nats(drawn),
-    'copy_image': nats(truth[:, context - 1 : context]),
-    'mean_image': nats(mean[None, None]),
-    'reward': by_step(tf.square(promised - reward)),
+    **found,
+    'reward': by_step(tf.square(expected['reward'] - reward)),
     'reward_variance': tf.fill(tf.shape(mask)[1:], variance),
   }
 
 
+def _truth(model: WorldModel, batch: Batch, key: str) -> tuple[Tensor, Tensor]:
+  """Returns what there was, [B, T, ...], and its mean, [1, 1, ...]."""
+  if key != 'image':
+    truth = tf.cast(batch[key], tf.float32)
+    return truth, tf.reduce_mean(truth, [0, 1], keepdims=True)
+  truth, mean = model.pixels(batch['image']), model.mean_image
+  mean = tf.cond(
+    tf.reduce_any(mean != 0.0),
+    lambda: mean,
+    lambda: tf.reduce_mean(truth, [0, 1]),
+  )
+  return truth, mean[None, None]
+
+
+def _vectors(model: WorldModel) -> list[str]:
+  return [key for key in model.keys if key not in ('reward', 'discount')]
+
+
 def _expect(
   model: WorldModel, batch: Batch, context: int, samples: int
-) -> tuple[Tensor, Tensor]:
-  """Averages images [B, H, ...] and rewards [B, H] over sampled dreams."""
+) -> Batch:
+  """Averages images, vectors and rewards {key: [B, H, ...]} over dreams."""
   posterior, _ = model.observe(states.between(batch, None, context))
   last = states.at(posterior, -1)
   action = batch['action'][:, context:]
+  # Where there are images they are what is looked at.
+  seen = ['image'] if 'image' in batch else _vectors(model)
+  keys = [*seen, 'reward']
 
-  def dream(number: Tensor | int) -> tuple[Tensor, Tensor]:
-    found = model.imagine(last, action, tf.stack([0, number]))
-    return model.image(found), model.reward(found)
+  def shown(imagined: State, key: str) -> Tensor:
+    if key in ('image', 'reward'):
+      return getattr(model, key)(imagined)
+    return model.head(key).mean(model.features(imagined))
 
-  def add(number: Tensor, image: Tensor, reward: Tensor) -> tuple:
-    more_image, more_reward = dream(number)
-    return number + 1, image + more_image, reward + more_reward
+  def dream(number: Tensor | int) -> Batch:
+    imagined = model.imagine(last, action, tf.stack([0, number]))
+    return {key: shown(imagined, key) for key in keys}
 
-  _, image, reward = tf.while_loop(
-    lambda number, *_: number < samples, add, (1, *dream(0))
+  def add(number: Tensor, sums: Batch) -> tuple[Tensor, Batch]:
+    more = dream(number)
+    return number + 1, {key: sums[key] + more[key] for key in keys}
+
+  _, sums = tf.while_loop(
+    lambda number, _: number < samples, add, (1, dream(0))
   )
-  return image / samples, reward / samples
+  return {key: value / samples for key, value in sums.items()}

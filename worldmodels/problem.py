@@ -5,12 +5,14 @@ sequences of actions (CEM, gradient descent) or take single steps (tree search).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from worldmodels import cores
+from worldmodels import known_model
 from worldmodels import states
+from worldmodels.known_model import KnownModel
 from worldmodels.states import State
 from worldmodels.states import Tensor
 from worldmodels.world_model import WorldModel
@@ -47,7 +49,8 @@ class Problem:
     proposals: further candidates [B, M, H, A]; None for none.
 
   Args:
-    model: a WorldModel.
+    model: a WorldModel, or what offers spec, step, imagine, reward and
+      discount of it.
     state: [B, ...].
     horizon: H, static.
     gamma: discount per step beside that of the model.
@@ -64,7 +67,7 @@ class Problem:
 
   def __init__(
     self,
-    model: WorldModel,
+    model: WorldModel | KnownModel,
     state: State,
     *,
     horizon: int,
@@ -87,6 +90,48 @@ class Problem:
     self._model, self._gamma, self._seed = model, gamma, seed
     self._objective = objective or model.reward
     self._value, self._prior = value, prior
+
+  @classmethod
+  def of_step(
+    cls,
+    step: known_model.Step,
+    state: Any,  # noqa: ANN401 (any nest of tensors)
+    *,
+    actions: int,
+    horizon: int,
+    discrete: bool = False,
+    objective: Callable[[Any], Tensor] | None = None,
+    value: Callable[[Any], Tensor] | None = None,
+    prior: Callable[[Any], Tensor] | None = None,
+    **options: Any,
+  ) -> 'Problem':
+    """Makes a problem of a step of the user's own, without a learned model.
+
+    Args:
+      step: function of (state [N, ...], action [N, A]) that returns (state
+        [N, ...], reward [N], discount [N] of what comes after).
+      state: where plans start, any nest of tensors [B, ...].
+      actions: A.
+      horizon: H, static.
+      discrete: whether actions are one-hot; else they are in [-1, 1].
+      objective: as of Problem, but of the user's states.
+      value: the same.
+      prior: the same.
+      **options: gamma, start and proposals of Problem.
+
+    Raises:
+      StepError: of what `step` returns, by whoever takes a step.
+    """
+    model = KnownModel(step, actions=actions, discrete=discrete)
+    return cls(
+      model,
+      model.start(state),
+      horizon=horizon,
+      objective=known_model.inside(objective),
+      value=known_model.inside(value),
+      prior=known_model.inside(prior),
+      **options,
+    )
 
   def score(self, actions: Tensor, draw: Tensor | None = None) -> Tensor:
     """Maps candidates [B, N, H, A] -> their imagined returns [B, N].

@@ -2,7 +2,8 @@
 
 Rubinstein (1999), The Cross-Entropy Method for Combinatorial and Continuous
 Optimization: a probability for every choice at every step, refitted to how
-often the elites made it. cem.py is the same with Gaussians.
+often the elites made it. cem.py is the same with Gaussians, and has the same
+numbers.
 """
 
 import tensorflow as tf
@@ -19,9 +20,9 @@ def plan(
   problem: Problem,
   seed: Tensor,
   *,
-  iterations: int,
-  candidates: int,
-  elites: int,
+  iterations: int = 10,
+  candidates: int = 1000,
+  elites: int = 100,
   min_probability: float = 0.01,
 ) -> Plan:
   """Plans by refitting the odds of each choice to the best of its samples.

@@ -2,7 +2,7 @@
 
 Where paper and code differ this follows the code: the spread of the elites is
 the root of their variance (the paper prints a mean absolute deviation), and
-candidates are clipped to [-1, 1].
+candidates are clipped to [-1, 1]. The numbers are both's (appendix A).
 """
 
 import tensorflow as tf
@@ -19,9 +19,9 @@ def plan(
   problem: Problem,
   seed: Tensor,
   *,
-  iterations: int,
-  candidates: int,
-  elites: int,
+  iterations: int = 10,
+  candidates: int = 1000,
+  elites: int = 100,
   spread: float = 1.0,
   min_std: float = 0.0,
 ) -> Plan:

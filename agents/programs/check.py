@@ -19,6 +19,7 @@ from worldmodels import errors
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import animation
 from worldmodels.data import environments
+from worldmodels.data import gymnasium_tasks
 from worldmodels.data import rendering
 from worldmodels.data import soundness
 from worldmodels.data import workers
@@ -27,7 +28,7 @@ _TASK = flags.DEFINE_string(
   'task',
   None,
   'A task: hill, cartpole_swingup, locomotion/NAME, manipulation/NAME, '
-  'module.path:function.',
+  'gymnasium:ID, module.path:function.',
   required=True,
 )
 _EPISODES = flags.DEFINE_integer(
@@ -55,6 +56,18 @@ _STEP_LIMIT = flags.DEFINE_integer(
   lower_bound=0,
 )
 _VECTORS = flags.DEFINE_list('vectors', [], 'Observations beside the image.')
+_IMAGE = flags.DEFINE_enum(
+  'image',
+  'auto',
+  gymnasium_tasks.IMAGES,
+  'Where the image comes from; none for vectors alone.',
+)
+_CROP = flags.DEFINE_list(
+  'crop',
+  [],
+  'Pixels to cut off the pictures of Gymnasium: top, bottom, left, right.',
+)
+_GRAY = flags.DEFINE_bool('gray', False, 'Makes the colors of those alike.')
 _LIMITS = time_limits.define()
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Of the task and actions.', lower_bound=0, upper_bound=2**31
@@ -82,7 +95,9 @@ def main(argv: list[str]) -> None:
     sys.exit(f'problem      {error}')
   for problem in found:
     print(f'problem      {problem}')
-  if out is not None:
+  if out is not None and 'image' not in episodes[0]:
+    print('film         none: the task shows no image')
+  elif out is not None:
     animation.write(out, film(episodes), _FPS)
     print(f'film         {out}, {out.stat().st_size / 1e6:.2f} MB')
   if found:
@@ -109,6 +124,20 @@ def film(episodes: Sequence[soundness.Episode]) -> np.ndarray:
   return np.concatenate(columns[:-1], 2)
 
 
+def _pixels(parts: Sequence[str]) -> tuple[int, ...]:
+  """Reads whole numbers.
+
+  Raises:
+    OptionError: there are others.
+  """
+  try:
+    return tuple(map(int, parts))
+  except ValueError as error:
+    raise errors.OptionError(
+      'crop', f'is {",".join(parts)}; it is four whole numbers, as 0,84,0,0'
+    ) from error
+
+
 def _check() -> tuple[list[str], list[soundness.Episode]]:
   """Plays the task and prints the report; returns the problems as well."""
   with workers.start(
@@ -120,6 +149,9 @@ def _check() -> tuple[list[str], list[soundness.Episode]]:
     camera=_CAMERA.value,
     vectors=_VECTORS.value,
     step_limit=_STEP_LIMIT.value,
+    image=_IMAGE.value,
+    crop=_pixels(_CROP.value),
+    gray=_GRAY.value,
     **_LIMITS(),
   ) as worker:
     # What a run would see.

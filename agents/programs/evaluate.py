@@ -4,6 +4,11 @@
 
 Prints one JSON object; everything else goes to stderr. The same command on the
 same machine gives the same returns.
+
+Another planner may act, and another objective be planned for, without training:
+--config.planner.KEY=VALUE and --config.acting=planner are laid over the config
+of the run. Then the JSON also has what differs, and the sum of the objective
+over each of the real episodes.
 """
 
 import json
@@ -14,9 +19,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from worldmodels.agents.programs import objective_flags
+from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import witness
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import limits
 from worldmodels.data import workers
@@ -47,8 +55,18 @@ _PARALLEL = flags.DEFINE_integer(
   lower_bound=1,
   upper_bound=256,
 )
+_RECORD = flags.DEFINE_list(
+  'record',
+  [],
+  'Vectors of the task that the model does not see: their means over the last '
+  'half of each episode are printed.',
+)
 _LIMITS = time_limits.define()
+_CONFIG = run_config.define()
+_OBJECTIVE = objective_flags.define()
 
+# Of the arguments: see launch.py.
+TAKE, INTERNAL = run_config.take, (run_config.FLAG,)
 # Seeds of no episode that `train` has collected or evaluated on.
 _STREAM = 1000
 
@@ -57,17 +75,20 @@ def main(argv: list[str]) -> None:
   """Evaluates and prints."""
   del argv
   directory = RunDirectory(_LOGDIR.value)
-  config = directory.load()
+  config, differing = _CONFIG(directory)
   restore.check(directory, _CHECKPOINT.value)
+  objective = _OBJECTIVE(config, directory.spec())
+  record = witness.Witness(config, _RECORD.value)
   _say(f'starting {config.task}, then TensorFlow, which takes some seconds')
   environments = []
   try:
     for _ in range(min(_PARALLEL.value, _EPISODES.value)):
-      environments.append(build.environment(config, **_LIMITS()))
-    spec = build.spec_of(environments[0])
+      environments.append(build.environment(record.config, **_LIMITS()))
+    spec = record.spec(build.spec_of(environments[0]))
     directory.check_spec(spec)
     from worldmodels import cores
     from worldmodels.agents.runs import evaluation
+    from worldmodels.agents.runs import objective_sums
     from worldmodels.agents.runs import operations
 
     cores.halve_threads()
@@ -78,11 +99,19 @@ def main(argv: list[str]) -> None:
     )
     updates = counters['updates']
     _say(f'{directory.path}: {config.task}, checkpoint of {updates} updates')
+    _say_differing(differing)
+    sums = objective_sums.Sums(agent, objective, _say)
     if environments[0].step_limit is None:
       _say(limits.NO_LIMIT)
     seeds = seeds_of(_EPISODES.value, _SEED.value)
-    returns = evaluation.returns(agent, environments, seeds, _say)
-    print(json.dumps(summary(environments[0], updates, seeds, returns)))
+    with sums.explained():
+      returns = evaluation.returns(
+        agent, environments, seeds, _say, (sums.add, record.add)
+      )
+    found = summary(environments[0], updates, seeds, returns)
+    if differing:
+      found['config'] = differing
+    print(json.dumps(found | sums.summary() | record.summary()))
   finally:
     for environment in environments:
       environment.close()
@@ -118,6 +147,13 @@ def summary(
     'quality': environment.quality,
     'action_repeat': environment.action_repeat,
   }
+
+
+def _say_differing(differing: dict[str, Any]) -> None:
+  """Says what of the config is not that of the run."""
+  if differing:
+    listed = ', '.join(f'{key}={value}' for key, value in differing.items())
+    _say(f'other than the run: {listed}')
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ A program is a file of this folder: a docstring, flags, and
   main(argv)   does it
   CONFIG       the value of --config if none is given; only of those that have
                that flag
+  TAKE         makes of the arguments those that flags are parsed from
   INTERNAL     flags that help leaves out
   STOPPED      what is said on Ctrl-C
   WAITS        what it may have to wait for then
@@ -88,6 +89,7 @@ def _start(name: str | None, arguments: list[str]) -> None:
     getattr(module, 'STOPPED', 'stopped'),
     getattr(module, 'CONFIG', None),
     getattr(module, 'WAITS', 'for what is under way'),
+    getattr(module, 'TAKE', list),
   )
 
 
@@ -109,6 +111,7 @@ def run(
   stopped: str = 'stopped',
   config: str | None = None,
   waits: str = 'for what is under way',
+  take: Callable[[list[str]], list[str]] = list,
 ) -> None:
   """Runs `main(argv)`; an error that a user can mend ends in one line.
 
@@ -118,6 +121,7 @@ def run(
     config: the value of the flag of that name if none is given. (A default of
       its own would be parsed, with all keys that are set, at import.)
     waits: what the program may have to wait for after Ctrl-C.
+    take: of the arguments makes those that flags are parsed from.
   """
 
   def guarded(argv: list[str]) -> None:
@@ -151,7 +155,7 @@ def run(
         raise
       fail(memory.explain(error))
 
-  app.run(guarded, flags_parser=functools.partial(_parse, config))
+  app.run(guarded, flags_parser=functools.partial(_parse, config, take))
 
 
 def fail(message: object, status: int = FAILURE) -> NoReturn:
@@ -207,10 +211,15 @@ def quiet(folder: str) -> None:
     os.dup2(file.fileno(), 2)
 
 
-def _parse(config: str | None, argv: list[str]) -> list[str]:
+def _parse(
+  config: str | None,
+  take: Callable[[list[str]], list[str]],
+  argv: list[str],
+) -> list[str]:
   """Parses flags; a wrong one is answered in one line."""
   try:
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+    argv = [argv[0], *take(argv[1:])]
     if config is not None:
       rest = config_flag.parse(config, argv)
     else:

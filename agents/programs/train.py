@@ -15,6 +15,8 @@ from worldmodels.agents.programs import config_flag
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint_list
+from worldmodels.agents.runs import recorded_data
+from worldmodels.agents.runs import sink
 from worldmodels.agents.runs import task_checks
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -37,6 +39,12 @@ _LOGDIR = flags.DEFINE_string(
   'Directory of the run, new or to be continued.',
   required=True,
 )
+_SINKS = flags.DEFINE_list(
+  'sinks',
+  [],
+  'Further places for figures and films: wandb, mlflow, rerun, or module:name '
+  'of yours, with commas between.',
+)
 _LIMITS = time_limits.define()
 _POISON = flags.DEFINE_integer(
   'poison_from',
@@ -53,14 +61,19 @@ def main(argv: list[str]) -> None:
   seconds, and before there is anything in a new directory.
   """
   del argv
+  sink.check('--sinks', _SINKS.value)
   config = _CONFIG.value
   directory = RunDirectory(_LOGDIR.value)
+  recorded_data.refuse(directory, config)
   directory.claim(config)
   try:
     training = _prepare(config, directory)
   finally:
     directory.leave()
-  training.run()
+  try:
+    training.run()
+  finally:
+    training.metrics.close()
 
 
 def _prepare(
@@ -79,4 +92,8 @@ def _prepare(
 
   operations.share_cores(config)
   operations.make_deterministic(config)
-  return loop.Training(config, directory, environment, _POISON.value)
+  training = loop.Training(config, directory, environment, _POISON.value)
+  training.metrics.sinks = sink.Sinks(
+    _SINKS.value, directory.path, config.to_dict(), training.terminal.line
+  )
+  return training

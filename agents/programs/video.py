@@ -6,23 +6,35 @@ The model observes the first steps of recorded episodes, then imagines the
 others from the actions alone. The film shows truth, model and error; the table
 has the error by horizon beside that of a copy of the last image seen and of
 the mean image. No environment is needed.
+
+  worldmodels video --logdir=RUN --real      the agent acting in its task
+  worldmodels video --logdir=RUN --plan      its plans, and what then happened
+  worldmodels video --logdir=RUN --episode=FILE.npz      a chosen recording
+  worldmodels video --logdir=RUN --actions=FILE.npy      under other actions
+
+With another planner (--config.planner.KEY=VALUE, --config.acting=planner) or
+another objective the film shows that planner at work inside the model: it sees
+the first steps of the recorded episodes, then plans and acts in its dream.
 """
 
 import math
-import typing
+import pathlib
 
+import ml_collections
 import numpy as np
 from absl import flags
 
+from worldmodels import errors
+from worldmodels.agents.programs import objective_flags
+from worldmodels.agents.programs import run_config
+from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import animation
+from worldmodels.agents.runs import recordings
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import selection
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
-
-if typing.TYPE_CHECKING:
-  from worldmodels.agents.runs.film import Layout
-  from worldmodels.world_model import WorldModel
+from worldmodels.spec import Spec
 
 _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
@@ -51,6 +63,27 @@ _CHECKPOINT = flags.DEFINE_integer(
   'Updates of the one to film; by default the newest.',
   lower_bound=0,
 )
+_REAL = flags.DEFINE_bool(
+  'real', False, 'Films the agent acting in its task, without noise.'
+)
+_PLAN = flags.DEFINE_bool(
+  'plan', False, 'Films plans of the agent beside what then happened.'
+)
+_EPISODE = flags.DEFINE_string(
+  'episode', None, 'File .npz of the recorded episode to film.'
+)
+_ACTIONS = flags.DEFINE_string(
+  'actions',
+  None,
+  'File .npy of other actions [H, A] or [M, H, A] to imagine.',
+)
+_LIMITS = time_limits.define()
+_CONFIG = run_config.define()
+_OBJECTIVE = objective_flags.define()
+
+# Of the arguments: see launch.py.
+TAKE, INTERNAL = run_config.take, (run_config.FLAG,)
+
 # Bounds do not keep out what is not a number, which is neither above nor below.
 flags.register_validator(
   'fps',
@@ -58,21 +91,31 @@ flags.register_validator(
   'it is a number from 0.1 to 100',
 )
 
-# What the encoders can write, and what fits into memory three times.
-_LARGEST_SIDE, _LARGEST_FILM = 16383, 2 << 30
-
 
 def main(argv: list[str]) -> None:
   """Films and measures."""
   del argv
+  _check_flags()
   out = animation.check_out(_OUT.value)
   directory = RunDirectory(_LOGDIR.value)
-  config = directory.load()
+  config, differing = _CONFIG(directory)
   restore.check(directory, _CHECKPOINT.value)
   spec = directory.spec()
-  if spec.image is None or spec.image[2] != 3:
+  objective = _OBJECTIVE(config, spec)
+  plans = config.get('acting', 'planner') == 'planner'
+  plans = plans and (bool(differing) or objective is not None)
+  acts = _REAL.value or _PLAN.value or _ACTIONS.value is not None or plans
+  if acts if spec.image is None else spec.image[2] != 3:
     raise RunError(f'{directory.path} is of a task without an image to film')
-  chosen = _choose(directory, config.train.seed_episodes)
+  if _REAL.value or _PLAN.value:
+    _film_acting(out, directory, config, spec, objective)
+    return
+  others = None
+  if _ACTIONS.value is not None:
+    others = recordings.actions(_ACTIONS.value, spec)
+  fitted = config.train.updates_total > 0  # To what others have recorded.
+  random = None if fitted else config.train.seed_episodes
+  chosen = _choose(directory, random, spec)
   print(f'episodes: {chosen.source}')
   shortest = min(len(episode['reward']) for episode in chosen.episodes)
   context = min(_CONTEXT.value, shortest - 1)
@@ -82,7 +125,9 @@ def main(argv: list[str]) -> None:
       f'episodes has {shortest} rows'
     )
   length = min(context + _HORIZON.value, shortest)
-  if length < context + _HORIZON.value:
+  if others is not None:
+    length = min(length, context + others.shape[1])
+  if length == shortest < context + _HORIZON.value:
     print(
       f'horizon: {length - context}, not {_HORIZON.value}: the shortest of '
       f'these episodes has {shortest} rows, and {context} are observed'
@@ -90,43 +135,119 @@ def main(argv: list[str]) -> None:
 
   print('starting TensorFlow, which takes some seconds')
 
-  from worldmodels.agents.runs import film
+  from worldmodels.agents.runs import dream_film
+  from worldmodels.agents.runs import error_table
   from worldmodels.agents.runs import operations
+  from worldmodels.agents.runs import planned
 
-  shape = (len(chosen.episodes), length, *spec.image)
-  _check_size(film.Layout(shape, _SCALE.value, chosen.titles), length)
+  names = ['other 1'] * (3 if others is None else 2 + len(others))
+  dream_film.check_size(spec, length, _SCALE.value, chosen.titles, names)
   operations.make_deterministic(config)
   agent, counters = restore.agent(directory, config, spec, _CHECKPOINT.value)
   print(f'checkpoint: {counters["updates"]} updates')
+  if objective is not None:
+    objective.use(agent)
   starts = [
     {key: value[:length] for key, value in episode.items()}
     for episode in chosen.episodes
   ]
   batch = selection.cut(starts, length)
-  truth, predicted = film.open_loop(agent.model, batch, context)
-  frames = film.compose(
-    truth, predicted, context, scale=_SCALE.value, titles=chosen.titles
+  if others is None:
+    if plans:
+      frames, told = planned.film_of(
+        agent, batch, context, _SCALE.value, chosen.titles
+      )
+      print(told)
+    else:
+      frames = dream_film.compose(
+        agent.model, batch, context, _SCALE.value, chosen.titles
+      )
+    batch = selection.cut(chosen.episodes, length)
+    print(error_table.table(agent.model, batch, context))
+  else:
+    from worldmodels.agents.runs import scenes
+
+    others = others[:, : length - context]
+    frames, told = scenes.others(
+      agent.model, batch, context, others, _SCALE.value, chosen.titles
+    )
+    print(told)
+  _write(out, frames)
+
+
+def _film_acting(
+  out: pathlib.Path,
+  directory: RunDirectory,
+  config: ml_collections.ConfigDict,
+  spec: Spec,
+  objective: objective_flags.Choice | None,
+) -> None:
+  """Films the agent in its task, or its plans there."""
+  print(f'starting TensorFlow, then {config.task}, which takes some seconds')
+
+  from worldmodels.agents.runs import operations
+  from worldmodels.agents.runs import scenes
+
+  operations.make_deterministic(config)
+  agent, counters = restore.agent(directory, config, spec, _CHECKPOINT.value)
+  print(f'checkpoint: {counters["updates"]} updates')
+  if objective is not None:
+    objective.use(agent)
+  frames, told = scenes.of_acting(
+    agent,
+    config,
+    directory,
+    count=_EPISODES.value,
+    context=_CONTEXT.value if _PLAN.value else None,
+    horizon=_HORIZON.value if _PLAN.value or _HORIZON.present else None,
+    scale=_SCALE.value,
+    log=print,
+    **_LIMITS(),
   )
-  batch = selection.cut(chosen.episodes, length)
-  print(table(agent.model, batch, context))
+  print(told)
+  _write(out, frames)
+
+
+def _check_flags() -> None:
+  """Raises OptionError for flags of two films at once."""
+  chosen = [
+    f'--{flag.name}'
+    for flag in (_REAL, _PLAN, _EPISODE, _ACTIONS)
+    if flag.value
+  ]
+  if len(chosen) > 1 and chosen != ['--episode', '--actions']:
+    raise errors.OptionError(
+      chosen[1], f'is of another film than {chosen[0]}: give one of them'
+    )
+
+
+def _write(out: pathlib.Path, frames: np.ndarray) -> None:
+  """Writes a film and says so."""
   animation.write(out, frames, _FPS.value)
-  _, height, width, _ = frames.shape
+  length, height, width, _ = frames.shape
   print(
     f'{out}: {length} frames of {width}x{height}, '
     f'{out.stat().st_size / 1e6:.2f} MB'
   )
 
 
-def _choose(directory: RunDirectory, random: int) -> selection.Selection:
+def _choose(
+  directory: RunDirectory, random: int | None, spec: Spec
+) -> selection.Selection:
   """Chooses episodes; short ones only if there are no others.
 
   Args:
     directory: of the run.
     random: how many of the held-out episodes are of random actions.
+    spec: of the run.
 
   Raises:
     RunError: there is none, or none that is longer than the context asked for.
   """
+  if _EPISODE.value is not None:
+    shortest = _CONTEXT.value + 1 if _CONTEXT.present else 2
+    title, episode = recordings.episode(_EPISODE.value, spec, shortest)
+    return selection.Selection([episode], [title], _EPISODE.value)
   count = _EPISODES.value
   try:
     return selection.latest(directory, random, count, _CONTEXT.value + 1)
@@ -134,58 +255,3 @@ def _choose(directory: RunDirectory, random: int) -> selection.Selection:
     if _CONTEXT.present:
       raise
     return selection.latest(directory, random, count)
-
-
-def table(
-  model: 'WorldModel', batch: dict[str, np.ndarray], context: int
-) -> str:
-  """Returns the open-loop error by horizon as text.
-
-  Args:
-    model: a WorldModel with image and reward heads.
-    batch: a batch {key: [B, T, ...]} of whole chunks.
-    context: observed steps.
-  """
-  import tensorflow as tf
-
-  from worldmodels import prediction
-  from worldmodels import states
-
-  measure = tf.function(prediction.errors)
-  errors = measure(model, states.tensors(batch), context)
-  errors = {key: value.numpy() for key, value in errors.items()}
-  horizon = len(errors['image'])
-  lines = [
-    '',
-    f'open-loop error, mean of {len(batch["reward"])} chunks, {context} steps '
-    f'observed, prediction averaged over {prediction.SAMPLES} dreams',
-    '          image, nats per frame            reward, squared',
-    'step      model  copy last       mean      model       mean',
-  ]
-  for step in range(1, horizon + 1):
-    if step == 1 or step % 5 == 0 or step == horizon:
-      now = {key: value[step - 1] for key, value in errors.items()}
-      lines.append(
-        f'{step:4d}{now["image"]:11.2f}{now["copy_image"]:11.2f}'
-        f'{now["mean_image"]:11.2f}{now["reward"]:11.4g}'
-        f'{now["reward_variance"]:11.4g}'
-      )
-  below = (errors['image'] < errors['copy_image']) & (
-    errors['image'] < errors['mean_image']
-  )
-  lines.append(
-    f'the image is below both baselines at {below.sum()} of {horizon} steps'
-  )
-  return '\n'.join([*lines, ''])
-
-
-def _check_size(layout: 'Layout', length: int) -> None:
-  """Raises RunError for a film that no encoder or memory has room for."""
-  size = length * layout.height * layout.width * 3
-  if max(layout.height, layout.width) > _LARGEST_SIDE or size > _LARGEST_FILM:
-    raise RunError(
-      f'the film would have {length} frames of {layout.width}x'
-      f'{layout.height}, {size / 1e9:.1f} GB: lower --scale, --episodes or '
-      f'--horizon (at most {_LARGEST_SIDE} pixels and '
-      f'{_LARGEST_FILM / 1e9:.1f} GB)'
-    )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
   from worldmodels.agents.agent import WorldModelAgent
 
 
+NO_TASK = 'none'  # of runs that learn from recorded data alone
+
+
 class ConfigError(errors.UserError, ValueError):
   """A value of the config that cannot be used; the message is one line."""
 
@@ -30,6 +33,11 @@ def environment(
     seed: of the task.
     **limits: `timeout` and `start_timeout` of workers.start.
   """
+  if config.task == NO_TASK:
+    raise ConfigError(
+      'task is none: this run was fitted to recorded data, and nothing says '
+      'what task they are of; `worldmodels video` needs none'
+    )
   options = config.environment
   return workers.start(
     config.task,
@@ -40,6 +48,9 @@ def environment(
     camera=options.camera,
     vectors=tuple(options.vectors),
     step_limit=options.step_limit,
+    image=options.image,
+    crop=tuple(options.crop),
+    gray=options.gray,
     **limits,
   )
 
@@ -65,8 +76,17 @@ def chosen(
     config: as configs/*.py make it; it stays as it is.
     spec: of the task.
     ends_early: whether its episodes may end before their time.
+
+  Where the task shows no image the model learns from its vectors: each of them
+  gets a head, and the head of the image is left out.
   """
   config = config.copy_and_resolve_references()
+  if spec.image is None:
+    config.overshooting.image, config.heads.image.kind = 0.0, 'none'
+    with config.unlocked():
+      for key in spec.vectors:
+        if key not in config.heads:
+          config.heads[key] = suited.vector_head(config.heads.reward.to_dict())
   discount = config.heads.get('discount')
   if discount is not None:
     discount.kind = suited.discount(discount.kind, ends_early)

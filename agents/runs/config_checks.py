@@ -9,6 +9,7 @@ from typing import Any
 
 import ml_collections
 
+from worldmodels import kinds
 from worldmodels.agents.runs import config_keys
 from worldmodels.agents.runs.build import ConfigError
 
@@ -69,9 +70,14 @@ def check(
     value = _option(tree, group, last)
     if isinstance(value, dict):  # Of which there may be no leaf.
       raise ConfigError(f'{name} {key.problem(value)}')
-  for key in ('image', 'reward'):
-    if tree['heads'][key]['kind'] == 'none':
-      raise ConfigError(f'heads.{key}.kind is none; every model has that head')
+  if tree['heads']['reward']['kind'] == 'none':
+    raise ConfigError('heads.reward.kind is none; every model has that head')
+  vectors_alone = stored or tree['environment']['image'] == 'none'
+  if tree['heads']['image']['kind'] == 'none' and not vectors_alone:
+    raise ConfigError(
+      'heads.image.kind is none; every model has that head, unless '
+      'environment.image is none as well'
+    )
   for name, value in flatten(tree).items():
     key = config_keys.lookup(keys, name)
     problem = key and key.problem(value)
@@ -172,7 +178,7 @@ def _contradictions(tree: Tree) -> Iterator[str]:
       f'+ 1 ({steps + 1})'
     )
   planner = tree.get('planner', {})
-  if {'elites', 'candidates'} <= planner.keys():
+  if {'elites', 'candidates'} <= planner.keys() and _has_elites(planner):
     if planner['elites'] > planner['candidates']:
       yield (
         f'planner.elites is {planner["elites"]}; it is 1 to '
@@ -189,7 +195,20 @@ def _contradictions(tree: Tree) -> Iterator[str]:
       f'{bounded}.min_std is {options["min_std"]}; it is at most max_std '
       f'({options["max_std"]})'
     )
+  if len(tree['environment']['crop']) not in (0, 4):
+    yield (
+      f'environment.crop is {tuple(tree["environment"]["crop"])}; it is the '
+      'pixels to cut off at top, bottom, left and right, or ()'
+    )
   yield from _image_contradictions(tree)
+
+
+def _has_elites(planner: Tree) -> bool:
+  """Returns whether a planner, of the package's if known, takes elites."""
+  package, kind = 'worldmodels.agents.planners', planner.get('kind')
+  if kind not in kinds.names(package, 'plan'):
+    return True
+  return 'elites' in kinds.keywords(package, kind, 'plan')
 
 
 def _image_contradictions(tree: Tree) -> Iterator[str]:

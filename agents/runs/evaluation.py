@@ -34,6 +34,7 @@ def returns(
   environments: Sequence[workers.Worker],
   seeds: Sequence[int],
   log: Callable[[str], Any],
+  takers: Sequence[Callable[[collect.Episode], Any]] = (),
 ) -> list[float]:
   """Runs episodes without noise, as many at a time as there are environments.
 
@@ -42,6 +43,7 @@ def returns(
     environments: workers.
     seeds: of the episodes.
     log: called with a line for each episode.
+    takers: each called with every episode.
 
   Returns:
     the return of each episode.
@@ -52,6 +54,8 @@ def returns(
     range(len(seeds)), seeds.__getitem__, explore=False
   ):
     found.append(float(episode['reward'].sum(dtype=np.float64)))
+    for take in takers:
+      take(episode)
     log(f'episode {len(found)} of {len(seeds)}: return {found[-1]:.1f}')
   return found
 
@@ -99,31 +103,60 @@ def open_loop(
     open_loop_video and reconstruction_video uint8 [T, H, W, 3]; nothing for
     episodes that are too short.
   """
-  context, horizon = config.evaluate.context, config.evaluate.horizon
   first = store.before(0)  # Those of others come before ours.
   values = {}
   for name, chosen in (
     ('random', range(first, first + config.train.seed_episodes)),
     ('policy', positions),
   ):
-    long = _long_enough(store, chosen, context + horizon)
-    if not long:
-      continue
-    # Errors of all chunks.
-    batch = selection.cut(long, context + horizon)
-    measured = _errors(model, states.tensors(batch), context)
-    for key, error in measured.items():
-      values[f'open_loop_{name}_{key}'] = error.numpy()
-    # Films of the first ones.
-    shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
-    truth, predicted = film.open_loop(model, shown, context)
-    values['open_loop_video'] = film.compose(
-      truth, predicted, context, scale=SCALE
-    )
-    truth, predicted = film.reconstruction(model, shown)
-    values['reconstruction_video'] = film.compose(
-      truth, predicted, context + horizon, scale=SCALE
-    )
+    context, horizon = config.evaluate.context, config.evaluate.horizon
+    values |= open_loop_of(model, name, store, chosen, context, horizon)
+  return values
+
+
+def open_loop_of(
+  model: WorldModel,
+  name: str,
+  store: Store,
+  positions: Iterable[int],
+  context: int,
+  horizon: int,
+) -> Values:
+  """Measures errors by horizon on some episodes, and films them.
+
+  Args:
+    model: a WorldModel.
+    name: what the episodes are called in the figures.
+    store: of held-out episodes.
+    positions: which of them.
+    context: observed steps.
+    horizon: predicted steps.
+
+  Returns:
+    {open_loop_{name}_{error}: [horizon]} and films, see `open_loop`; nothing
+    where all are too short.
+  """
+  long = _long_enough(store, positions, context + horizon)
+  if not long:
+    return {}
+  # Errors of all chunks.
+  batch = selection.cut(long, context + horizon)
+  measured = _errors(model, states.tensors(batch), context)
+  values = {
+    f'open_loop_{name}_{key}': error.numpy() for key, error in measured.items()
+  }
+  if 'image' not in batch:
+    return values
+  # Films of the first ones.
+  shown = {key: value[:VIDEO_EPISODES] for key, value in batch.items()}
+  truth, predicted = film.open_loop(model, shown, context)
+  values['open_loop_video'] = film.compose(
+    truth, predicted, context, scale=SCALE
+  )
+  truth, predicted = film.reconstruction(model, shown)
+  values['reconstruction_video'] = film.compose(
+    truth, predicted, context + horizon, scale=SCALE
+  )
   return values
 
 
@@ -178,7 +211,7 @@ def _diagnose(
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
   """Returns figures, and uint8 images: observed ones, then imagined ones."""
   figures, imagined = agent.diagnose(batch, context, tf.constant([0, 0]))
-  if imagined is None:
+  if imagined is None or 'image' not in agent.model.keys:
     return figures, None
   seen, _ = agent.model.observe(states.between(batch, None, context))
   return figures, agent.model.drawing(states.join(seen, imagined))

@@ -59,6 +59,7 @@ class Experience:
     log: Callable[[str], Any],
   ):
     self._config = config
+    self._has_image = spec.image is not None
     self._environment = environment
     self._schedule = Schedule(config.train, config.evaluate)
     self._collector = Collector(actor, [environment], log)
@@ -74,7 +75,7 @@ class Experience:
           action_repeat=environment.action_repeat,
           quality=environment.quality,
           camera=config.environment.camera,
-          size=config.environment.size,
+          size=config.environment.size if spec.image else 1,
         ),
         log=log,
         memory_bytes=config.store.memory_mb * 2**20,
@@ -122,11 +123,37 @@ class Experience:
       self._environment.interrupt()
 
   def random_images(self) -> np.ndarray:
-    """Returns the images of the random episodes, uint8 [N, h, w, c]."""
+    """Returns the images of the random episodes, uint8 [N, h, w, c].
+
+    None, uint8 [0], where the task shows none.
+    """
+    if not self._has_image:
+      return np.zeros([0], np.uint8)
     count = self._config.train.seed_episodes
     own = range(self.store.before(0), self.store.episodes)  # Not of others.
     seen = [self.store.episode(place)['image'] for place in own[:count]]
     return np.concatenate(seen)
+
+  def spent(self, number: int) -> bool:
+    """Returns whether the budget was spent before an episode."""
+    return self._schedule.spent(self.store.env_steps_before(number))
+
+  def ahead(self, updates: int) -> Iterator[int]:
+    """Yields the numbers of the episodes to collect after so many updates."""
+    for number in self._schedule.episodes(updates):
+      if self.spent(number):
+        return
+      yield number
+
+  def random_returns(self) -> list[float]:
+    """Returns the returns of the random episodes that are kept."""
+    count = self._config.train.seed_episodes
+    return [
+      store.return_of(number)
+      for store in (self.store, self.heldout)
+      for number in range(count)
+      if number in store
+    ]
 
   def collect(self, number: int) -> float:
     """Collects an episode, unless it is there; returns its return."""

@@ -26,7 +26,7 @@ _LINE = (62, 66, 74)
 _TEXT = (232, 232, 232)
 _DIM = (150, 154, 162)
 _BOLD = 700  # weight, as of CSS
-_ROWS = ('truth', 'model', 'error')
+ROWS = ('truth', 'model', 'error')
 _GAIN = 3  # of the error: a third of the range of a pixel is shown as all
 
 
@@ -71,6 +71,7 @@ def compose(
   *,
   scale: int = 3,
   titles: Sequence[str] = (),
+  rows: Sequence[str] = ROWS,
 ) -> np.ndarray:
   """Lays out truth, model and error of several chunks, with captions.
 
@@ -80,6 +81,7 @@ def compose(
     context: how many of the T steps the model has observed.
     scale: whole number by which the pixels are enlarged.
     titles: a short text over each column, or nothing.
+    rows: what truth, model and error are called.
 
   Returns:
     Frames uint8 [T, height, width, 3], height and width even, as video
@@ -99,7 +101,7 @@ def compose(
     )
   if titles and len(titles) != len(truth):
     raise ValueError(f'{len(titles)} titles for {len(truth)} columns')
-  layout = Layout(truth.shape, scale, titles)
+  layout = Layout(truth.shape, scale, titles, rows)
   images = np.stack([truth, predicted, error(truth, predicted)])
   return np.stack(
     [
@@ -138,10 +140,17 @@ class Layout:
     shape: [N, T, H, W, 3] of the images.
     scale: by which they are enlarged.
     titles: of the columns, or nothing.
+    rows: their names.
+    words: over frames of the context, and over others before their count.
   """
 
   def __init__(
-    self, shape: Sequence[int], scale: int, titles: Sequence[str] = ()
+    self,
+    shape: Sequence[int],
+    scale: int,
+    titles: Sequence[str] = (),
+    rows: Sequence[str] = ROWS,
+    words: Sequence[str] = ('observed', 'imagined'),
   ):
     columns, self._steps, height, width, _ = shape
     self._scale = scale
@@ -152,16 +161,17 @@ class Layout:
     self._pad = 4 + 2 * scale
     self._font = cv2.FontFace('sans')
     line = round(1.6 * self._letter)
-    left = 2 * self._pad + max(self._extent(name) for name in _ROWS)
+    self._rows, self._words = rows, words
+    left = 2 * self._pad + max(self._extent(name) for name in rows)
     top = self._pad + line + (line if any(titles) else self._gap)
-    rows, spacing = len(_ROWS), self._gap
-    self._tops = [top + i * (self._tile[0] + spacing) for i in range(rows)]
+    count, spacing = len(rows), self._gap
+    self._tops = [top + i * (self._tile[0] + spacing) for i in range(count)]
     self._lefts = [left + i * (self._tile[1] + spacing) for i in range(columns)]
     below = self._tops[-1] + self._tile[0]
     self._bar = below + self._gap + self._pad // 2  # top of the timeline
     self._thick = 2 + 2 * scale
     # One small column must still leave room for the words above it.
-    words = left + self._extent('imagined +000', _BOLD) + self._pad
+    words = left + self._extent(f'{words[1]} +000', _BOLD) + self._pad
     words += self._extent('step 000 of 000') + self._pad
     right = max(self._lefts[-1] + self._tile[1] + self._pad, words)
     self.height = _even(self._bar + self._thick + self._pad)
@@ -172,7 +182,7 @@ class Layout:
     """Draws one step.
 
     Args:
-      images: uint8 [3, N, H, W, 3]: truth, model and error.
+      images: uint8 [R, N, H, W, 3], by default truth, model and error.
       step: which of the T steps it is, from 0.
       context: how many of them are observed.
 
@@ -181,14 +191,14 @@ class Layout:
     """
     canvas = self._canvas.copy()
     color = OBSERVED if step < context else IMAGINED
-    for left in self._lefts:
-      self._frame_tile(canvas, self._tops[1], left, color)
+    for left in self._lefts:  # The model's is the second row, or the only one.
+      self._frame_tile(canvas, self._tops[:2][-1], left, color)
     for row, top in enumerate(self._tops):
       for column, left in enumerate(self._lefts):
         self._paste(canvas, images[row, column], top, left)
-    word = 'observed'
+    word = self._words[0]
     if step >= context:
-      word = f'imagined +{step - context + 1}'
+      word = f'{self._words[1]} +{step - context + 1}'
     base = self._pad + self._letter
     self._write(canvas, word, self._lefts[0], base, color, _BOLD)
     count = f'step {step + 1} of {self._steps}'
@@ -199,7 +209,7 @@ class Layout:
 
   def _background(self, titles):
     canvas = np.full((self.height, self.width, 3), _BACKGROUND, np.uint8)
-    for name, top in zip(_ROWS, self._tops):
+    for name, top in zip(self._rows, self._tops):
       base = top + self._tile[0] // 2 + self._letter // 3
       self._write(canvas, name, self._pad, base, _DIM)
     for title, left in zip(titles, self._lefts):

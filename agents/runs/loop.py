@@ -22,6 +22,7 @@ from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import memory
+from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.experience import SAMPLE
@@ -90,9 +91,11 @@ class Training:
     self._begun = counters is not None
     counters = counters or {}
     self.updates = self._acting_updates = counters.get('updates', 0)
+    self.episodes = self.schedule.episodes_at(self.updates)
+    spent = self.experience.spent(self.episodes)
     self.metrics = Metrics(
       directory,
-      config.train.episodes,
+      self.episodes if spent else config.train.episodes,
       self.updates,
       counters.get('wall_seconds', 0.0),
       self.terminal.line,
@@ -115,9 +118,10 @@ class Training:
       self.begin()
       self.terminal.building()
       with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        for episode in self.schedule.episodes(self.updates):
+        for episode in self.experience.ahead(self.updates):
           self.report(episode + 1, *self.learn_and_collect(episode, pool))
           self.save()
+          self.episodes = episode + 1
       values = self.metrics.end or self.last_evaluation()
     finally:
       self.terminal.close()
@@ -228,9 +232,10 @@ class Training:
       last_evaluation_mean=float(np.mean(returns)),
       last_evaluation_std=float(np.std(returns)),
       last_evaluation_returns=returns,
+      random_mean=float(np.mean(self.experience.random_returns())),
       **evaluation.measure(self.actor, heldout, self.config, newest),
     )
-    self.report(self.config.train.episodes, values)
+    self.report(self.episodes, values)
     self.metrics.sync()
     return values
 
@@ -281,13 +286,7 @@ class Training:
 
   def _check_end(self) -> None:
     """Raises RunError if the run is past the end that is asked for."""
-    done = checkpoint_list.check(self.directory.checkpoints)
-    episodes = self.schedule.episodes_at(done['updates']) if done else 0
-    if episodes > self.config.train.episodes:
-      raise RunError(
-        f'{self.directory.path} has {episodes} episodes, train.episodes is '
-        f'{self.config.train.episodes}'
-      )
+    restore.check_end(self.directory, self.schedule)
 
   def _check_finite(self) -> None:
     """Raises RunError where gradients are not finite any more."""

@@ -7,8 +7,8 @@ measures: of an evaluation, the updates of the parameters that acted and the
 episodes there were. But for wall_seconds and other names in _seconds the file
 is a function of the config, however often the run was stopped: a resumed run
 drops the lines past its checkpoint, because it does those updates again, and
-a run that goes on past its end (train.episodes was raised) drops the line of
-that end. Figures that are not finite are null.
+a run that goes on past its end (a budget of `train` was raised) drops the line
+of that end. Figures that are not finite are null.
 
 TensorBoard has the figures in groups, over env_steps.
 """
@@ -29,6 +29,7 @@ import tensorflow as tf
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs.config_checks import flatten
 from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.agents.runs.sink import Sinks
 from worldmodels.data import atomic
 from worldmodels.data import reading
 
@@ -46,6 +47,7 @@ _GROUPS = {
     'evaluation_return',
     'last_evaluation_mean',
     'last_evaluation_std',
+    'random_mean',
   ),
   'behavior': (
     'actor_entropy',
@@ -58,6 +60,7 @@ _GROUPS = {
 _REST = 'loss'
 # Which steps of a list by horizon TensorBoard has.
 _HORIZONS = (1, 5, 15)
+_FPS = 10  # of films for sinks; TensorBoard's come at the same pace
 
 
 class Metrics:
@@ -65,6 +68,7 @@ class Metrics:
 
   Attributes:
     end: the line of the evaluation at the end, where there is one already.
+    sinks: further places for figures and films; none at first.
 
   Args:
     directory: a RunDirectory.
@@ -74,6 +78,7 @@ class Metrics:
     log: called with a line when TensorBoard's events cannot be written, which
       does not stop a run.
     config: of the run, which TensorBoard shows as text.
+    axis: the counter over which TensorBoard shows figures.
   """
 
   def __init__(
@@ -84,11 +89,14 @@ class Metrics:
     wall_seconds: float = 0.0,
     log: Callable[[str], Any] = print,
     config: ml_collections.ConfigDict | None = None,
+    axis: str = 'env_steps',
   ):
     self._path = directory.metrics
     self._start = time.monotonic() - wall_seconds
     self._log = log
+    self._axis = axis
     self.end = self._continue(episodes, updates)
+    self.sinks = Sinks()
     self._events = None
     with self._optional():
       self._events = tf.summary.create_file_writer(str(directory.events))
@@ -116,18 +124,21 @@ class Metrics:
     line.update({key: _plain(value) for key, value in values.items()})
     with atomic.naming(self._path), open(self._path, 'a') as file:
       file.write(json.dumps(line, allow_nan=False) + '\n')
-    if self._events is None:
-      return
     shown = dict(
       values, updates=line['updates'], wall_seconds=line['wall_seconds']
     )
-    with self._optional(), self._events.as_default(step=line['env_steps']):
-      for key, value in shown.items():
-        for tag, number in scalars(key, value).items():
+    tags = {}
+    for key, value in shown.items():
+      tags.update(scalars(key, value))
+    finite = {x: float(y) for x, y in tags.items() if math.isfinite(y)}
+    self.sinks.write(line[self._axis], finite)
+    if self._events is not None:
+      with self._optional(), self._events.as_default(step=line[self._axis]):
+        for tag, number in tags.items():
           tf.summary.scalar(tag, number)
-      self._events.flush()
+        self._events.flush()
     for key, frames in films.items():
-      self.video(key, frames, line['env_steps'])
+      self.video(key, frames, line[self._axis])
 
   def sync(self) -> None:
     """Flushes the lines to disk: before the checkpoint that counts them.
@@ -140,12 +151,17 @@ class Metrics:
 
   def video(self, name: str, frames: np.ndarray, env_steps: int) -> None:
     """Shows frames uint8 [T, H, W, 3] in TensorBoard as an animation."""
+    tag = f'video/{name.removesuffix("_video")}'
+    self.sinks.film(env_steps, tag, frames, _FPS)
     if self._events is None:
       return
-    tag = f'video/{name.removesuffix("_video")}'
     with self._optional(), self._events.as_default(step=env_steps):
       animation.write_summary(tag, frames, env_steps)
       self._events.flush()
+
+  def close(self) -> None:
+    """Tells the sinks that the run has ended, or was stopped."""
+    self.sinks.close()
 
   @contextlib.contextmanager
   def _optional(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
+from worldmodels.agents.runs.schedule import Schedule
 from worldmodels.spec import Spec
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ def check(directory: RunDirectory, updates: int | None = None) -> None:
   if not checkpoint_list.complete(directory.checkpoints):
     raise RunError(f'{directory.path} has no checkpoint yet: train it first')
   checkpoint_list.check(directory.checkpoints, updates)
+
+
+def check_end(directory: RunDirectory, schedule: Schedule) -> None:
+  """Raises RunError if a run is past the end that is asked for."""
+  done = checkpoint_list.check(directory.checkpoints)
+  episodes = schedule.episodes_at(done['updates']) if done else 0
+  if episodes > schedule.train.episodes:
+    raise RunError(
+      f'{directory.path} has {episodes} episodes, train.episodes is '
+      f'{schedule.train.episodes}'
+    )
 
 
 def agent(

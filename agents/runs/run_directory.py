@@ -6,6 +6,7 @@ versions.json   packages and git commit of each start
 claim.json      while it is trained: by whom; see data/claim.py
 episodes/       what was collected; heldout/ what is never trained on
 checkpoints/    see checkpoint.py
+data.json       of one that `fit` made: what data; see recorded_data.py
 metrics.jsonl   one object a line; see metrics.py
 events/         for TensorBoard
 
@@ -24,6 +25,7 @@ from typing import Any
 import ml_collections
 
 from worldmodels.agents import suited
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import examples
 from worldmodels.agents.runs import stored_config
@@ -47,10 +49,12 @@ PACKAGES = (
   'opencv-python-headless',
 )
 # What a run may be continued with otherwise than it was started.
-OPEN_KEYS = ('train.episodes',)
+OPEN_KEYS = ('train.episodes', 'train.env_steps', 'train.updates_total')
 
 # What a kill may leave before there is a config.
-_BEFORE_START = re.compile(r'claim\.json(\..*tmp)?|\.?config\.json\..*tmp.*')
+_BEFORE_START = re.compile(
+  r'claim\.json(\..*tmp)?|\.?config\.json\..*tmp.*|(episodes|heldout)\..*tmp'
+)
 # Larger ones of a spec.json are a lie: what they ask for fits no memory.
 _LARGEST_SIZE = 2**26
 
@@ -205,6 +209,8 @@ class RunDirectory:
         if asked.get(key) == suited.AUTO
       }
     )
+    if stored['heads.image.kind'] == 'none' and self._spec.exists():
+      config = build.chosen(config, self.spec())  # Heads of vectors.
     asked = stored_config.completed(json.loads(_json(config.to_dict())))
     asked = flatten(asked)
     differing = [

@@ -31,6 +31,22 @@ class Schedule:
     """Returns the numbers of the episodes to collect after `updates`."""
     return range(self.episodes_at(updates), self.train.episodes)
 
+  def spent(self, env_steps: int) -> bool:
+    """Returns whether no further episode is collected after `env_steps`."""
+    return 0 < self.train.env_steps <= env_steps
+
+  def likely_episodes(self, steps: int | None) -> int:
+    """Returns how many episodes a run will have.
+
+    Args:
+      steps: env_steps of an episode that does not end early, if known.
+    """
+    train = self.train
+    if not (train.env_steps and steps):
+      return train.episodes
+    likely = max(train.seed_episodes, -(-train.env_steps // steps))
+    return min(train.episodes, likely)
+
   def evaluates(self, episode: int) -> bool:
     """Returns whether the agent is evaluated before `episode`."""
     later = episode - self.train.seed_episodes

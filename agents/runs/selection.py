@@ -34,7 +34,7 @@ class Selection:
 
 def latest(
   directory: RunDirectory,
-  random: int,
+  random: int | None,
   count: int,
   shortest: int = 2,
   log: Callable[[str], Any] = print,
@@ -43,7 +43,8 @@ def latest(
 
   Args:
     directory: a RunDirectory.
-    random: how many of the held-out episodes are of random actions.
+    random: how many of the held-out episodes are of random actions; None for
+      recorded ones, of which nothing says so.
     count: of episodes, at most.
     shortest: rows; shorter episodes are passed over.
     log: called with a line for each damaged file.
@@ -72,10 +73,11 @@ def latest(
         f'{shortest} rows'
       )
       if path == directory.heldout:
-        titles = [
-          title.replace('episode', 'policy' if number >= random else 'random')
-          for title, number in zip(titles, (n or 0 for n in numbers))
-        ]
+        if random is not None:
+          titles = [
+            title.replace('episode', 'policy' if number >= random else 'random')
+            for title, number in zip(titles, (n or 0 for n in numbers))
+          ]
         note = 'never trained on'
       return Selection(
         [store.episode(place) for place in places],

@@ -16,9 +16,30 @@ from worldmodels.data import reading
 GROUPS = ('agent', 'task', 'environment', 'store', 'train', 'evaluate')
 # Keys that came later, with the value that does what was done before.
 ADDED = {
-  'environment': {'camera': 'auto', 'step_limit': 0},
+  'environment': {
+    'camera': 'auto',
+    'step_limit': 0,
+    'image': 'auto',
+    'crop': [],
+    'gray': False,
+  },
   'dynamics': {'fans': 'part'},
-  'train': {'deterministic_ops': False},
+  'train': {
+    'deterministic_ops': False,
+    'env_steps': 0,
+    'updates_total': 0,
+    'heldout_share': 0.1,
+  },
+  'planner': {
+    'warm_start': False,
+    'temperature': 2.0,
+    'color': 3.0,
+    'decay': 1.25,
+    'keep': 0.3,
+    'momentum': 0.1,
+    'rate': 0.1,
+    'min_probability': 0.01,
+  },
 }
 # What configs had before there were kinds of dynamics.
 _OLD_GROUP = 'rssm'

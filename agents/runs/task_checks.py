@@ -24,6 +24,11 @@ def check(config: ml_collections.ConfigDict, spec: Spec) -> None:
     config: checked, with kinds for this task in the place of `auto`.
     spec: of the task.
   """
+  if spec.image and config.heads.image.kind == 'none':
+    raise ConfigError(
+      'heads.image.kind is none; every model of a task with images has that '
+      'head: to learn from vectors alone set environment.image=none'
+    )
   for name, head in config.heads.items():
     known = name in ('image', *_NUMBERS) or name in spec.vectors
     if not known and head.kind != 'none':
@@ -38,6 +43,19 @@ def check(config: ml_collections.ConfigDict, spec: Spec) -> None:
         f'{group}.kind is {kind!r}, but the actions of the task are {actions}: '
         f'set {group}.kind=auto'
       )
+    least = config.get(group, {}).get('min_probability')
+    if group == 'planner' and discrete and least is not None:
+      _check_least(kind, least, spec.actions)
+
+
+def _check_least(kind: str, least: float, actions: int) -> None:
+  """Raises ConfigError if not all choices can have the least probability."""
+  takes = 'min_probability' in kinds.keywords(_PLANNERS, kind, 'plan')
+  if takes and least * actions > 1:
+    raise ConfigError(
+      f'planner.min_probability is {least}; of {actions} choices it is at most '
+      f'{1 / actions:.3g}'
+    )
 
 
 def _kinds_for_actions(

@@ -16,6 +16,7 @@ import ml_collections
 import numpy as np
 import tqdm
 
+from worldmodels.agents.runs import figures
 from worldmodels.agents.runs.schedule import Schedule
 from worldmodels.agents.runs.time_left import TimeLeft
 from worldmodels.data import limits
@@ -41,7 +42,6 @@ _COLUMNS = (
   ('update_seconds', 's/update', 10, '.3f'),
 )
 _LEFT = f'{"time":>8}{"left":>9}{"episode":>8}{"env_steps":>10}'
-_HORIZONS = (1, 5, 15)
 
 
 class Terminal:
@@ -90,8 +90,12 @@ class Terminal:
       updates: that are done already.
     """
     train, steps = config.train, environment.step_limit
-    schedule = Schedule(config.train, config.evaluate)
-    last_update = schedule.updates_before(train.episodes)
+    schedule = Schedule(train, config.evaluate)
+    held = steps and steps * environment.action_repeat
+    likely = train.copy_and_resolve_references()
+    likely.episodes = schedule.likely_episodes(held)
+    schedule = Schedule(likely, config.evaluate)
+    last_update = schedule.updates_before(likely.episodes)
     self._entry(
       'task',
       f'{config.task}, action repeat {environment.action_repeat}, quality '
@@ -100,11 +104,11 @@ class Terminal:
     self._entry('device', ', '.join(devices))
     self._entry(
       'length',
-      f'{train.episodes} episodes, {last_update} updates of {train.batch} x '
-      f'{train.length} images',
+      f'{train.episodes} episodes{figures.budget(train.env_steps)}, '
+      f'{last_update} updates of {train.batch} x {train.length} images',
     )
     if steps:
-      frames = train.episodes * steps * environment.action_repeat
+      frames = likely.episodes * held
       needed = store.estimate(frames, train.batch, train.length)
       self._entry('store', needed)
     else:
@@ -113,7 +117,7 @@ class Terminal:
     size = 4 * count(agent.state_variables) / 2**20
     self._entry(
       'agent',
-      f'{_rounded(parameters)} parameters, {size:.1f} MB per checkpoint',
+      f'{figures.rounded(parameters)} parameters, {size:.1f} MB per checkpoint',
     )
     if updates:
       self._entry(
@@ -149,7 +153,7 @@ class Terminal:
       self._bar.set_description('learning', refresh=False)
       left = self._left.seconds()
       if left is not None:
-        self._bar.set_postfix_str(f'{_clock(left)} left', refresh=False)
+        self._bar.set_postfix_str(f'{figures.clock(left)} left', refresh=False)
       self._bar.update(updates - self._bar.n)
 
   def note(self, text: str) -> None:
@@ -176,18 +180,22 @@ class Terminal:
         self._left.episode(counters['episodes'], values.get('acting_seconds'))
         left = self._left.seconds()
       self._head(values)
+      times = [
+        figures.clock(seconds),
+        '' if left is None else figures.clock(left),
+      ]
       text = (
-        f'{_clock(seconds):>8}{"" if left is None else _clock(left):>9}'
+        f'{times[0]:>8}{times[1]:>9}'
         f'{counters["episodes"]:8d}{counters["env_steps"]:10d}'
       )
       for key, _, width, form in self._columns:
-        text += _cell(values[key], width, form)
+        text += figures.cell(values[key], width, form)
       if values.get('skipped_updates'):
         text += f'  skipped {values["skipped_updates"]}'
       self.line(text)
     if 'evaluation_return' in values:
       _, _, width, form = _COLUMNS[0]
-      shown = _cell(values['evaluation_return'], width, form)
+      shown = figures.cell(values['evaluation_return'], width, form)
       self.line(f'{"evaluation":>{len(_LEFT)}}{shown}')
     self._open_loop(values)
 
@@ -196,17 +204,12 @@ class Terminal:
   ) -> None:
     """Prints the result, and the commands to go on with."""
     logdir = f'--logdir={shlex.quote(str(path))}'
-    self._entry(
-      'done',
-      f'evaluation mean {values["last_evaluation_mean"]:.2f} +- '
-      f'{values["last_evaluation_std"]:.2f} over '
-      f'{len(values["last_evaluation_returns"])} episodes, '
-      f'{_clock(seconds)} in all',
-    )
     # As they are, to be copied.
     self.line(f'evaluate   worldmodels evaluate {logdir}')
     self.line(f'watch      worldmodels video {logdir} --out=dream.webm')
     self.line(f'curves     tensorboard {logdir}')
+    # The last line, in one, for who looks at nothing else.
+    self.line(f'{"done":{_NAME}}{figures.result(values, seconds)}')
 
   def close(self) -> None:
     """Ends the bar."""
@@ -215,22 +218,10 @@ class Terminal:
       self._bar = None
 
   def _open_loop(self, values: dict[str, Any]) -> None:
-    """Prints the error of the image some steps after the last one seen."""
-    errors = {
-      group: values[key]
-      for group in ('random', 'policy')
-      if (key := f'open_loop_{group}_image') in values
-    }
-    if not errors:
-      return
-    horizon = min(map(len, errors.values()))
-    steps = [step for step in _HORIZONS if step <= horizon]
-    shown = '  '.join(
-      f'{group} {"/".join(_error(found[step - 1]) for step in steps)}'
-      for group, found in errors.items()
-    )
-    at = '/'.join(map(str, steps))
-    self.line(f'  open loop, nats at step {at}: {shown}')
+    """Prints the error some steps after the last one seen."""
+    text = figures.open_loop(values)
+    if text:
+      self.line(text)
 
   def _entry(self, name: str, text: str) -> None:
     self.line(_entry(name, text))
@@ -271,27 +262,3 @@ def _entry(name: str, text: str) -> str:
     text, _WIDTH - _NAME, break_long_words=False, break_on_hyphens=False
   )
   return f'{name:{_NAME}}' + ('\n' + ' ' * _NAME).join(lines)
-
-
-def _rounded(number: int) -> str:
-  return f'{number:,}' if number < 10**6 else f'{number / 1e6:.1f} million'
-
-
-def _cell(value: float, width: int, form: str) -> str:
-  """Returns a number right-aligned, with a space before it."""
-  text = f'{float(value):{form}}'
-  if len(text) >= width:
-    text = f'{float(value):.1e}'
-  return f'{text:>{width}}'
-
-
-def _error(nats: float) -> str:
-  return f'{nats:.1f}' if nats < 1000 else f'{nats:.0f}'
-
-
-def _clock(seconds: float) -> str:
-  minutes, seconds = divmod(int(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  if hours:
-    return f'{hours}:{minutes:02d}:{seconds:02d}'
-  return f'{minutes}:{seconds:02d}'

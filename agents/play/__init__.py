@@ -1,0 +1,1 @@
+"""Steers a dream with the keyboard, on a page in the browser."""

@@ -1,0 +1,1 @@
+"""Shows finished runs: a page, curves as pictures, figures as a table."""

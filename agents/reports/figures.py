@@ -1,0 +1,256 @@
+"""Makes the charts of runs of one task: curves of returns, open-loop error."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldmodels.agents.reports import published
+from worldmodels.agents.reports.chart import COLORS
+from worldmodels.agents.reports.chart import INK
+from worldmodels.agents.reports.chart import Chart
+from worldmodels.agents.reports.chart import Points
+from worldmodels.agents.reports.chart import Series
+from worldmodels.agents.reports.records import Record
+
+AXES = {'env_steps': 'env_steps (simulator frames)', 'minutes': 'minutes'}
+# Of the episodes on which open-loop error is measured.
+EPISODES = {'policy': "the policy's", 'random': 'random'}
+_RETURNS = ('return', 'evaluation_return', 'last_evaluation_mean')
+_ERRORS = (
+  ('image', 'model'),
+  ('copy_image', 'copy of the last image seen'),
+  ('mean_image', 'mean image'),
+)
+_MOST = 1000  # points of a curve: more than a chart has pixels for
+_DOTS = 200  # of an evaluation each; more of them are a line
+# Of published curves, which are not to be mistaken for ours.
+_PALE = {
+  'planet': '#7f8c9b',
+  'dreamer': '#b39b7d',
+  'dreamerv2': '#93ad8f',
+  'dreamerv3': '#8fa8c4',
+  'drqv2': '#b890b5',
+  'mrq': '#b5ad6d',
+}
+CHARTS = ('return', 'minutes', 'open_loop')
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """Runs that differ in their seed alone.
+
+  Attributes:
+    records: of the runs.
+    color: of all their curves.
+  """
+
+  records: list[Record]
+  color: str
+
+  @property
+  def name(self) -> str:
+    """A name for a legend."""
+    first = self.records[0]
+    if len(self.records) == 1:
+      return f'{first.label} ({first.kind})'
+    return f'{first.kind}, mean of {len(self.records)} seeds ({first.label}, …)'
+
+
+def groups(records: Sequence[Record]) -> list[Group]:
+  """Groups runs by their config without its seed, in order."""
+  found: dict[str, list[Record]] = {}
+  for record in records:
+    config = {k: v for k, v in record.config.items() if k != 'seed'}
+    alone = not config or not record.whole
+    key = str(record.metrics) if alone else json.dumps(config, sort_keys=True)
+    found.setdefault(key, []).append(record)
+  return [
+    Group(members, COLORS[index % len(COLORS)])
+    for index, members in enumerate(found.values())
+  ]
+
+
+def charts(
+  task: str,
+  records: Sequence[Record],
+  random: Sequence[float],
+  wanted: Sequence[str] = CHARTS,
+) -> list[Chart]:
+  """Makes the charts of the runs of a task.
+
+  Args:
+    task: its name.
+    records: of the runs.
+    random: returns of a random policy, or none.
+    wanted: which of CHARTS.
+
+  Returns:
+    charts, two for open_loop where both kinds of episodes were measured.
+  """
+  made = groups(records)
+  found = []
+  # Who learns from recordings alone has no returns.
+  acts = any(record.curve(key) for record in records for key in _RETURNS)
+  if acts or not any(record.lines for record in records):
+    if 'return' in wanted:
+      found.append(_returns(task, made, random, 'env_steps'))
+    if 'minutes' in wanted:
+      found.append(_returns(task, made, random, 'minutes'))
+  if 'open_loop' in wanted:
+    found += [_open_loop(task, made, kind) for kind in _measured(records)]
+  return found
+
+
+def _measured(records: Sequence[Record]) -> list[str]:
+  """Returns the kinds of episodes on which open-loop error is measured."""
+  keys = {key for x in records for line in x.lines for key in line}
+  matches = [re.fullmatch(r'open_loop_(\w+)_image', key) for key in keys]
+  kinds = {match[1] for match in matches if match}
+  kinds = {x for x in kinds if not re.search('(copy|mean)$', x)}
+  known = [kind for kind in EPISODES if kind in kinds]
+  return [
+    kind
+    for kind in [*known, *sorted(kinds - EPISODES.keys())]
+    if any(record.last(f'open_loop_{kind}_image') for record in records)
+  ]
+
+
+def evaluations(record: Record, axis: str) -> Points:
+  """Returns the mean returns without noise, the one at the end included.
+
+  Args:
+    record: of a run.
+    axis: env_steps or minutes.
+  """
+  lines = [
+    (x, x['evaluation_return']) for x in record.curve('evaluation_return')
+  ]
+  ends = record.curve('last_evaluation_mean')
+  lines += [(x, x['last_evaluation_mean']) for x in ends]
+  return [(_at(line, axis), float(value)) for line, value in lines]
+
+
+def trainings(record: Record, axis: str) -> Points:
+  """Returns the returns of the episodes that were trained on."""
+  return [(_at(x, axis), float(x['return'])) for x in record.curve('return')]
+
+
+def thinned(points: Points, most: int = _MOST) -> Points:
+  """Averages neighbors where there are more points than a chart can show."""
+  if len(points) <= most:
+    return points
+  parts = np.array_split(np.array(points), most)
+  return [tuple(part.mean(0).tolist()) for part in parts]
+
+
+def mean(curves: Sequence[Points]) -> tuple[Points, list[float], list[float]]:
+  """Averages curves where all of them are known.
+
+  Returns:
+    (mean, lowest, highest), between the points of each linearly.
+  """
+  start = max(curve[0][0] for curve in curves)
+  stop = min(curve[-1][0] for curve in curves)
+  places = sorted(
+    {x for curve in curves for x, _ in curve if start <= x <= stop}
+  )
+  if not places:
+    return [], [], []
+  values = np.stack([np.interp(places, *np.array(c).T) for c in curves])
+  points = list(zip(places, values.mean(0).tolist()))
+  return points, values.min(0).tolist(), values.max(0).tolist()
+
+
+def _at(line: dict[str, float], axis: str) -> float:
+  seconds = axis == 'minutes'
+  return line['wall_seconds'] / 60 if seconds else float(line['env_steps'])
+
+
+def _returns(
+  task: str, made: Sequence[Group], random: Sequence[float], axis: str
+) -> Chart:
+  series, ends = [], []
+  for group in made:
+    for record in group.records:
+      thin = thinned(trainings(record, axis))
+      series.append(Series('', thin, group.color, 1.0, faint=True))
+      ends += [x for x, _ in thin]
+  for group in made:
+    series += _evaluated(group, axis)
+    for record in group.records:
+      ends += [x for x, _ in evaluations(record, axis)]
+  right = max(ends, default=1.0) or 1.0
+  if random:
+    level = float(np.mean(random))
+    name = f'random policy, mean of {len(random)}'
+    flat = Series(name, [(0.0, level), (right, level)], INK, 1.5, dashed=True)
+    series.insert(0, flat)
+  if axis == 'env_steps':
+    series = [*_published(task, right), *series]
+  title = (
+    f'{task}: return by {"simulator frames" if axis != "minutes" else axis}'
+  )
+  return Chart(title, AXES[axis], 'return of an episode', series, right=right)
+
+
+def _evaluated(group: Group, axis: str) -> list[Series]:
+  """Returns the curves of evaluations: of each run, and their mean."""
+  curves = [evaluations(record, axis) for record in group.records]
+  curves = [thinned(curve) for curve in curves if curve]
+  if len(curves) < 2:
+    return [
+      Series(group.name, x, group.color, 2.5, dots=len(x) <= _DOTS)
+      for x in curves
+    ]
+  each = [Series('', x, group.color, 1.2, dots=len(x) <= _DOTS) for x in curves]
+  points, low, high = mean([sorted(curve) for curve in curves])
+  middle = Series(group.name, points, group.color, 3.0, low=low, high=high)
+  return [*each, middle]
+
+
+def _published(task: str, right: float) -> list[Series]:
+  """Returns published curves as far as ours go, in pale colors."""
+  found = []
+  for method, points in published.curves(task).items():
+    places = [(float(x.env_steps), x.mean) for x in points]
+    if places[0][0] <= right:
+      name = f'{published.SOURCES[method][0]} (published)'
+      color = _PALE[method]
+      found.append(Series(name, places, color, 1.5, dashed=True, dots=True))
+  return found
+
+
+def _open_loop(task: str, made: Sequence[Group], kind: str) -> Chart:
+  series, named = [], set()
+  for group in made:
+    for record in group.records:
+      for key, name in _ERRORS:
+        line = record.last(f'open_loop_{kind}_{key}')
+        if line is None:
+          continue
+        values = line[f'open_loop_{kind}_{key}']
+        points = [
+          (step, float('nan') if value is None else float(value))
+          for step, value in enumerate(values, 1)
+        ]
+        if key == 'image':
+          label = f'model of {record.label}'
+          series.append(Series(label, points, group.color, 2.5, dots=True))
+          continue
+        # What it is compared with, of the same episodes.
+        label = '' if name in named else f'{name} (dashed, in its color)'
+        named.add(name)
+        dashed = key == 'copy_image'
+        label = label if dashed else label.replace('dashed', 'thin')
+        wide = 1.5 if dashed else 1.0
+        series.append(Series(label, points, group.color, wide, dashed=dashed))
+  return Chart(
+    f'{task}: open-loop error, {EPISODES.get(kind, kind)} episodes',
+    'steps after the last image seen',
+    'half the squared error of an image, nats',
+    series,
+    zero=True,
+  )

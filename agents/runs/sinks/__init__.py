@@ -1,0 +1,1 @@
+"""Where the figures of a run go beside its own files: one file a kind."""
