@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pytest
 
+import worldmodels
 from worldmodels import errors
+from worldmodels.agents.reports import records
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import examples
@@ -58,6 +60,16 @@ def test_one_is_filmed_from_anywhere(program, tmp_path):
   # Its model is a good one: at step 15 far below a copy of the last image.
   (row,) = re.findall(r'\n +15 +([\d.]+) +([\d.]+) ', done.stdout)
   assert float(row[0]) < 0.6 * float(row[1])
+
+
+def test_they_are_read_wherever_runs_are(monkeypatch):
+  (record,) = records.read(['example:hill'])
+  assert record.task == 'hill' and record.whole
+  monkeypatch.setenv('HOME', '/home/someone')
+  found = examples.located('~/runs')
+  assert found == pathlib.Path('/home/someone/runs')
+  run = worldmodels.load('example:hill')
+  assert len(run.heldout) == 6 and run.updates == 700
 
 
 def test_they_are_not_trained(program):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from worldmodels import errors
-from worldmodels.agents.runs.paths import expanded
+from worldmodels.agents.runs import examples
 from worldmodels.data import reading
 
 # Bytes of metrics.jsonl: a line of an episode has a few thousand.
@@ -129,7 +129,7 @@ def read(paths: Sequence[str]) -> list[Record]:
     raise errors.OptionError('--logdir', 'is empty; it names runs')
   records, seen = [], set()
   for path in paths:
-    for metrics in _find(expanded('--logdir', path)):
+    for metrics in _find(examples.located(path)):
       if (place := metrics.resolve()) not in seen:
         seen.add(place)
         records.append(_record(metrics))

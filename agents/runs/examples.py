@@ -7,6 +7,7 @@ card.md that says how it was made and what it scores.
 import pathlib
 
 from worldmodels import errors
+from worldmodels.agents.runs import paths
 
 PREFIX = 'example:'
 
@@ -35,6 +36,17 @@ def path(name: str) -> pathlib.Path:
       + ', '.join(PREFIX + there for there in names()),
     )
   return _ROOT / found
+
+
+def located(directory: str | pathlib.Path) -> pathlib.Path:
+  """Returns the path of a --logdir, which may be an example or start with ~.
+
+  Raises:
+    OptionError: it is empty, or names no example or no user.
+  """
+  if str(directory).startswith(PREFIX):
+    return path(str(directory))
+  return paths.expanded('--logdir', directory)
 
 
 def holds(directory: pathlib.Path) -> bool:

@@ -31,7 +31,6 @@ from worldmodels.agents.runs import examples
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.build import ConfigError
 from worldmodels.agents.runs.config_checks import flatten
-from worldmodels.agents.runs.paths import expanded
 from worldmodels.agents.runs.stored_config import RunError
 from worldmodels.data import atomic
 from worldmodels.data import claim
@@ -75,10 +74,7 @@ class RunDirectory:
   """
 
   def __init__(self, path: str | pathlib.Path):
-    if str(path).startswith(examples.PREFIX):
-      self.path = examples.path(str(path))
-    else:
-      self.path = expanded('--logdir', path)
+    self.path = examples.located(path)
     self.episodes = self.path / 'episodes'
     self.heldout = self.path / 'heldout'
     self.checkpoints = self.path / 'checkpoints'
