@@ -276,7 +276,7 @@ TABLE = [
   value('dreamer', 'learner.actor.initializer', 'he', 'one of glorot_normal'),
   value('planet', 'dynamics.classes', '1', '2 to 65536'),
   value('planet', 'dynamics.unimix', '2', DECAY),
-  value('planet', 'heads.image.kind', 'draw', 'one of bernoulli, convolut'),
+  value('planet', 'heads.image.kind', 'draw', 'one of none, bernoulli'),
   flag(
     DEBUG, '--config.heads.image.kind=none', 'heads.image.kind is none; every'
   ),
@@ -390,7 +390,7 @@ TABLE = [
   flag(DEBUG, '--logdri=run', "Unknown command line flag 'logdri'"),
   flag(DEBUG, '--flagfile=absent.flags', 'Unable to open flagfile'),
   flag('--config=planet:huge', "no preset 'huge' of planet; there are paper"),
-  flag('--config=plant:cpu', 'configs of the package are dreamer, planet'),
+  flag('--config=plant:cpu', 'configs of the package are dreamer, gymnas'),
   flag('--config=plant.py', "there is no file 'plant.py' in "),
   flag('--config=', "there is no file '' in "),
   flag('--config=planet:cpu', '--config=dreamer:hug', "no preset 'hug' of dr"),
@@ -450,7 +450,7 @@ def parse(tmp_path, monkeypatch, capsys):
     argv = ['worldmodels train', '--logdir=run', *arguments]
     monkeypatch.setattr(sys, 'argv', argv)
     with pytest.raises(SystemExit) as caught:
-      launch._parse('planet:cpu', argv)
+      launch._parse('planet:cpu', list, argv)
     return caught.value.code, capsys.readouterr().err
 
   yield parsed
