@@ -679,7 +679,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, no_tensorflow):
 BOTH = ['evaluate', 'video']
 EXISTING = {
   'stray argument': case('10', "unexpected argument '10'"),
-  'misspelt flag': case('--epsodes=3', 'did you mean episodes'),
+  'misspelt flag': case('--checkpoin=3', 'did you mean checkpoint'),
   'wrong type': case('--episodes=ten', '--episodes=ten: invalid literal'),
   'none': case('--episodes=0', '--episodes=0'),
   'missing file of flags': case(

@@ -98,6 +98,8 @@ def test_episodes_that_are_too_short_are_passed_over(monkeypatch):
 class Diagnosed:
   """An agent whose model draws how bright its state is."""
 
+  keys = ('image',)  # That the model predicts.
+
   @property
   def model(self):
     return self

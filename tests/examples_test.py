@@ -62,12 +62,11 @@ def test_one_is_filmed_from_anywhere(program, tmp_path):
   assert float(row[0]) < 0.6 * float(row[1])
 
 
-def test_they_are_read_wherever_runs_are(monkeypatch):
+def test_they_are_read_wherever_runs_are(tmp_path, monkeypatch):
   (record,) = records.read(['example:hill'])
   assert record.task == 'hill' and record.whole
-  monkeypatch.setenv('HOME', '/home/someone')
-  found = examples.located('~/runs')
-  assert found == pathlib.Path('/home/someone/runs')
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert examples.located('~/runs') == tmp_path / 'runs'
   run = worldmodels.load('example:hill')
   assert len(run.heldout) == 6 and run.updates == 700
 
