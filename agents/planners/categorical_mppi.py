@@ -1,9 +1,9 @@
 """Path integral control over sequences of choices, for discrete actions.
 
 Williams et al. (2017), Information Theoretic MPC for Model-Based Reinforcement
-Learning: the distribution that is nearest to the optimal one has
-its expectations. Of a Gaussian those are mppi.py's weighted means; of choices
-they are how often each was made, weighed by the exponential of the score.
+Learning: the distribution that is nearest to the optimal one has its
+expectations. Of a Gaussian those are mppi.py's weighted means; of choices they
+are how often each was made, weighed by the exponential of the score.
 """
 
 import tensorflow as tf

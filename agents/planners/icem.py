@@ -1,12 +1,12 @@
 """The improved cross-entropy method: few candidates, alike from step to step.
 
 Pinneri et al. (2020), Sample-efficient Cross-Entropy Method for Real-time
-Planning, section 3: noise that is correlated over time, fewer candidates at each
-refit, some elites of which stay, a mean that moves with inertia and is a
-candidate at the end, and the best sequence as the plan. The numbers are those of
-their code for 40 sequences a step. Where theirs goes on from the mean and some
-elites of the step before, this goes on from the plan (the option warm_start),
-which is a candidate at the first refit.
+Planning, section 3: noise that is correlated over time, fewer candidates at
+each refit, some elites of which stay, a mean that moves with inertia and is a
+candidate at the end, and the best sequence as the plan. The numbers are those
+of their code for 40 sequences a step. Where theirs goes on from the mean and
+some elites of the step before, this goes on from the plan (the option
+warm_start), which is a candidate at the first refit.
 """
 
 import math

@@ -1,10 +1,10 @@
 """Model predictive path integral control: candidates count by their scores.
 
 Williams et al. (2017), Information Theoretic MPC for Model-Based Reinforcement
-Learning: each candidate weighs the exponential of its score. As in TD-MPC (Hansen
-et al., 2022, algorithm 1) only the best of them count, the deviation is refitted
-too, and a few such refits make a plan. The numbers are TD-MPC2's (Hansen et al.,
-2024).
+Learning: each candidate weighs the exponential of its score. As in TD-MPC
+(Hansen et al., 2022, algorithm 1) only the best of them count, the deviation is
+refitted too, and a few such refits make a plan. The numbers are TD-MPC2's
+(Hansen et al., 2024).
 """
 
 import tensorflow as tf
