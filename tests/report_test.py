@@ -54,7 +54,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 5 runs, ' in done.stdout
+  assert f'{out}: 6 runs, ' in done.stdout
   with table.open() as file:
     rows = list(csv.DictReader(file))
   values = {
@@ -76,7 +76,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert shown.errors == []
     loaded = [address.partition(':')[0] for address in shown.requests]
     assert {*loaded} == {'file', 'data'} and loaded.count('file') == 1
-    assert shown.run('document.querySelectorAll("svg").length') == 12
+    assert shown.run('document.querySelectorAll("svg").length') == 16
     text = shown.run('document.body.innerText')
     assert (
       '985.3 ± 2.3 (10)' in text and 'cartpole_balance_dreamer/seed_1' in text
