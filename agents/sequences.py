@@ -22,6 +22,48 @@ def check_elites(elites: int, candidates: int) -> None:
     )
 
 
+def check_floor(min_probability: float, size: int) -> None:
+  """Raises OptionError unless each of so many choices can be as likely."""
+  if not 0 <= min_probability * size <= 1:
+    raise errors.OptionError(
+      'min_probability',
+      f'is {min_probability}; of {size} choices it is 0 to {1 / size:.3g}',
+    )
+
+
+def first_odds(start: Tensor) -> Tensor:
+  """Returns even odds [B, H, A] to which the start of a plan is added.
+
+  Raises:
+    tf.errors.InvalidArgumentError: the start is negative.
+  """
+  tf.debugging.assert_non_negative(start, 'the start of a plan is negative')
+  even = 1.0 / start.shape[2]
+  return (even + start) / (1.0 + tf.reduce_sum(start, -1, keepdims=True))
+
+
+def choices(
+  odds: Tensor, min_probability: float, count: int, seed: Tensor
+) -> Tensor:
+  """Draws sequences of choices.
+
+  Args:
+    odds: of each choice, [B, H, A].
+    min_probability: that each choice has at least.
+    count: N.
+    seed: int32 [2].
+
+  Returns:
+    [B, N, H, A], one-hot.
+  """
+  batch, horizon, size = tf.shape(odds)[0], odds.shape[1], odds.shape[2]
+  even = min_probability * size  # The share of steps that are chosen evenly.
+  shown = even / size + (1.0 - even) * odds
+  drawn = tf.random.stateless_uniform([batch, count, horizon, 1], seed)
+  passed = drawn >= tf.cumsum(shown, -1)[:, None, :, :-1]
+  return tf.one_hot(tf.reduce_sum(tf.cast(passed, tf.int32), -1), size)
+
+
 def score(problem: Problem, actions: Tensor, draw: Tensor | int) -> Tensor:
   """Returns the scores of candidates [B, N, H, A], all finite: [B, N].
 

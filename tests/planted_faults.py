@@ -350,7 +350,7 @@ PLANNER = (
   ),
   Fault(
     'what no elite does is never tried again',
-    'agents/planners/categorical_cem.py',
+    'agents/sequences.py',
     'shown = even / size + (1.0 - even) * odds',
     'shown = odds',
     'categorical_cem_test.py::test_a_floor_keeps_it_looking',

@@ -8,7 +8,7 @@ numbers.
 
 import tensorflow as tf
 
-from worldmodels import errors
+from worldmodels.agents import sequences
 from worldmodels.problem import Plan
 from worldmodels.problem import Problem
 from worldmodels.states import Tensor
@@ -50,41 +50,22 @@ def plan(
       negative.
   """
   start = problem.start
-  batch, horizon, size = tf.shape(start)[0], start.shape[1], start.shape[2]
-  if not 1 <= elites <= candidates:
-    raise errors.OptionError(
-      'elites', f'is {elites}; it is 1 to candidates ({candidates})'
-    )
-  if not 0 <= min_probability * size <= 1:
-    raise errors.OptionError(
-      'min_probability',
-      f'is {min_probability}; of {size} choices it is 0 to {1 / size:.3g}',
-    )
+  sequences.check_elites(elites, candidates)
+  sequences.check_floor(min_probability, start.shape[2])
   seeds = tf.random.experimental.stateless_split(seed, iterations)
 
   def refit(index: Tensor, odds: Tensor) -> tuple:
-    even = min_probability * size  # The share of steps that are chosen evenly.
-    shown = even / size + (1.0 - even) * odds
-    drawn = tf.random.stateless_uniform(
-      [batch, candidates, horizon, 1], seeds[index]
-    )
-    passed = drawn >= tf.cumsum(shown, -1)[:, None, :, :-1]
-    actions = tf.one_hot(
-      tf.reduce_sum(tf.cast(passed, tf.int32), -1), size
-    )  # [B, N, H, A]
-    scores = tf.debugging.check_numerics(
-      problem.score(actions, index), 'the score of a plan'
-    )
+    actions = sequences.choices(odds, min_probability, candidates, seeds[index])
+    scores = sequences.score(problem, actions, index)
     best = tf.math.top_k(scores, elites, sorted=False).indices
     chosen = tf.gather(actions, best, batch_dims=1)  # [B, K, H, A]
     return index + 1, tf.ensure_shape(tf.reduce_mean(chosen, 1), start.shape)
 
-  tf.debugging.assert_non_negative(start, 'the start of a plan is negative')
-  odds = (1.0 / size + start) / (1.0 + tf.reduce_sum(start, -1, keepdims=True))
+  odds = sequences.first_odds(start)
   _, odds = tf.while_loop(
     lambda index, *_: index < iterations,
     refit,
     (0, odds),
     maximum_iterations=iterations,
   )
-  return Plan(tf.one_hot(tf.argmax(odds, -1), size))
+  return Plan(tf.one_hot(tf.argmax(odds, -1), start.shape[2]))

@@ -7,7 +7,7 @@ candidates are clipped to [-1, 1]. The numbers are both's (appendix A).
 
 import tensorflow as tf
 
-from worldmodels import errors
+from worldmodels.agents import sequences
 from worldmodels.problem import Plan
 from worldmodels.problem import Problem
 from worldmodels.states import Tensor
@@ -46,10 +46,7 @@ def plan(
     OptionError: elites are not between 1 and candidates.
     tf.errors.InvalidArgumentError: a score is not finite.
   """
-  if not 1 <= elites <= candidates:
-    raise errors.OptionError(
-      'elites', f'is {elites}; it is 1 to candidates ({candidates})'
-    )
+  sequences.check_elites(elites, candidates)
   start, proposals = problem.start, problem.proposals
   batch, horizon, size = tf.shape(start)[0], start.shape[1], start.shape[2]
   seeds = tf.random.experimental.stateless_split(seed, iterations)
