@@ -202,7 +202,9 @@ def cpu() -> config_dict.ConfigDict:
     coordinates=False,  # give the convolutions each pixel's place
     presence=False,  # tell how strongly each feature is there
     standardize=True,  # take contrast out of the maps [X]
+    further=(),  # [1, 4096] channels of convolutions beside the places
     sharpness=2.0,  # (0, 1000] of the softmax, at the start [X]
+    nats=0.0,  # [0, 1e6] that the mean image costs: scales pixels; 0: do not
     whiten=0.0,  # [0, 1000] floor of what pixels are divided by; 0: do not
     activation='elu',
     initializer='he_normal',
@@ -225,6 +227,7 @@ def cpu() -> config_dict.ConfigDict:
     side=32,  # [1, 512] of the map with the blobs [X]
     width=0.06,  # (0, 10] of a blob, on a map from -1 to 1
     hidden=200,  # [0, 65536] units of the layer before them; 0: none
+    canvas=(),  # [1, 4096] of maps beside the blobs, from 4 x 4 to `side`
     channels=(),  # of transposed convolutions before the last
     activation='elu',
     initializer='he_normal',

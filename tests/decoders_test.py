@@ -20,6 +20,10 @@ HEADS = {
     keypoints.Head,
     dict(points=3, hidden=4, channels=(2,)),
   ),
+  'canvas': (
+    keypoints.Head,
+    dict(points=3, hidden=4, channels=(2,), canvas=(3, 2, 2)),
+  ),
   'normalized': (convolutional.Head, SMALL | dict(normalization='layer')),
 }
 
@@ -153,6 +157,26 @@ def test_points_refuse_images_of_another_size():
     keypoints.Head(4, channels=(), side=16)
 
 
+def test_a_canvas_draws_where_no_blob_is():
+  made, plain = load('canvas'), load('keypoints')
+  x = features(3)
+  for head_ in (made, plain):
+    fill(head_)
+    head_._places.kernel.assign(tf.zeros_like(head_._places.kernel))
+    head_._places.bias.assign([9.0] * 9)  # Far out of sight.
+  assert np.ptp(plain.mean(x), 0).max() < 1e-6
+  assert np.ptp(made.mean(x), 0).min() > 1e-6  # At every pixel.
+
+
+@pytest.mark.parametrize('canvas,grown', [((3, 2), 8), ((3,) * 5, 64)])
+def test_a_canvas_of_another_size_is_refused(canvas, grown):
+  with pytest.raises(
+    errors.OptionError,
+    match=f'{grown} x {grown}; the blobs are on one of 16 x 16',
+  ):
+    keypoints.Head(5, canvas=canvas)
+
+
 @pytest.mark.parametrize('shape', [(), (3,), (64, 64)])
 @pytest.mark.parametrize('kind', [convolutional.Head, keypoints.Head])
 def test_what_is_no_image_is_refused(kind, shape):
@@ -220,7 +244,7 @@ def test_an_image_head_is_a_gaussian_of_pixels():
 
 
 @pytest.mark.parametrize(
-  'name', ['convolutional', 'convolutional from 4', 'keypoints']
+  'name', ['convolutional', 'convolutional from 4', 'keypoints', 'canvas']
 )
 def test_many_images_are_drawn_in_blocks_as_few_are(name):
   made, x = load(name), features(77)

@@ -177,6 +177,29 @@ def test_whitening_tames_the_places_that_change_most(bits):
   assert large > 5 * small
 
 
+@pytest.mark.parametrize('whiten', [0.0, 0.5])
+@pytest.mark.parametrize('amplitude', [4, 100])
+def test_the_mean_image_costs_as_many_nats_as_are_told(amplitude, whiten):
+  random = np.random.default_rng(0)
+  batch = 128 + random.integers(-amplitude, amplitude, [9, 64, 64, 3])
+  made = make(center=True, nats=40.0, whiten=whiten)
+  made.fit_statistics(batch.astype(np.uint8))
+  target = made.target(batch.astype(np.uint8)).numpy()
+  assert 0.5 * np.square(target).sum((1, 2, 3)).mean() == pytest.approx(
+    40.0, rel=1e-3
+  )
+  if not whiten:  # One number for all pixels.
+    assert np.ptp(made.spread_image) == 0.0
+
+
+def test_an_image_that_only_flickers_is_not_blown_up():
+  batch = np.full([9, 64, 64, 3], 77, np.uint8)
+  batch[::2, 5, 5] += 1
+  made = make(center=True, nats=40.0)
+  made.fit_statistics(batch)
+  np.testing.assert_allclose(made.spread_image, 1 / encoder.MOST, rtol=1e-6)
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_the_encoder_sees_whitened_pixels(kind):
   batch = images(6)
@@ -238,9 +261,11 @@ def test_many_images_are_encoded_in_blocks_as_few_are(count):
 
 
 @pytest.mark.parametrize('bits', [8, 5])
-@pytest.mark.parametrize('options', [{}, {'center': True}, {'whiten': 0.5}])
+@pytest.mark.parametrize(
+  'options', [{}, {'center': True}, {'whiten': 0.5}, {'nats': 40.0}]
+)
 def test_targets_are_normalized_pixels_and_go_back(bits, options):
-  if 'whiten' in options:
+  if options:
     options = options | {'center': True}
   made, batch = make(bits=bits, **options), images(6)
   made.fit_statistics(batch)

@@ -13,8 +13,9 @@ from worldmodels.encoders import spatial_softmax
 OPTIONS = {
   'convolutional': dict(channels=(2, 3, 4, 5)),
   'spatial_softmax': dict(channels=(2, 3), points=4),
+  'spatial_softmax and more': dict(channels=(2,), points=4, further=(3, 2)),
 }
-KINDS = kinds.names('worldmodels.encoders', 'ImageEncoder')
+KINDS = sorted({*kinds.names('worldmodels.encoders', 'ImageEncoder'), *OPTIONS})
 
 
 def images(*lead, size=64, seed=0):
@@ -33,7 +34,7 @@ def make(kind, shape=(64, 64, 3), **options):
   return kinds.make(
     'worldmodels.encoders',
     'ImageEncoder',
-    dict(kind=kind, **options),
+    dict(kind=kind.split()[0], **options),
     shape=shape,
   )
 
@@ -196,3 +197,20 @@ def test_coordinates_and_presence():
   assert embed[1, 2] > embed[0, 2] + 0.5  # It is there in the second.
   assert np.abs(embed[:, 2]).max() <= 1
   assert reader(coordinates=True)(image).shape == [2, 2]
+
+
+def test_further_convolutions_are_embedded_beside_the_places():
+  plain = make('spatial_softmax', channels=(2,))
+  made = make('spatial_softmax and more')
+  assert made.embed == plain.embed + 8 * 8 * 2
+  theirs = [x for x in made.variables if 'further' not in x.path]
+  for mine, its in zip(plain.variables, theirs, strict=True):
+    mine.assign(its)
+  x = floats(3)
+  embed, places = made(x).numpy(), plain(x).numpy()
+  # Of a layer over both the places, which are few, start with half the say.
+  weight = np.sqrt(8 * 8 * 2 / plain.embed)
+  np.testing.assert_allclose(
+    embed[:, : plain.embed], weight * places, rtol=1e-5
+  )
+  assert np.ptp(embed[:, plain.embed :], 0).max() > 1e-3

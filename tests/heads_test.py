@@ -31,6 +31,9 @@ OPTIONS = {
   'convolutional': SMALL,
   'convolutional from 4': SMALL | dict(start=4, linear=0),
   'keypoints': dict(points=3, hidden=4, channels=(2,)),
+  'keypoints on a canvas': dict(
+    points=3, hidden=4, channels=(2,), canvas=(3, 2, 2)
+  ),
 }
 KINDS = kinds.names('worldmodels.heads', 'Head')
 HEADS = sorted({*KINDS, *OPTIONS})

@@ -39,23 +39,24 @@ def split(count: int | None, least: int) -> list[int | None]:
 
 
 def in_blocks(
-  function: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor
+  function: Callable[..., tf.Tensor], *values: tf.Tensor
 ) -> tf.Tensor:
   """Maps values [N, ...] a block at a time, if N is known.
 
   Args:
-    function: of a tensor [n, ...], each member for itself -> [n, ...].
-    values: [N, ...].
+    function: of tensors [n, ...], each member for itself -> [n, ...].
+    *values: [N, ...] each.
 
   Returns:
     [N, ...].
   """
-  count = values.shape[0] or 0
+  count = values[0].shape[0] or 0
   blocks = min(count // BLOCK, MOST_BLOCKS)
   if blocks < 2 or tf.config.list_physical_devices('GPU'):
-    return function(values)
-  parts = tf.split(values, _sizes(count, blocks))
-  return tf.concat([function(part) for part in parts], 0)
+    return function(*values)
+  sizes = _sizes(count, blocks)
+  parts = zip(*(tf.split(value, sizes) for value in values), strict=True)
+  return tf.concat([function(*part) for part in parts], 0)
 
 
 def _sizes(count: int, parts: int) -> list[int]:

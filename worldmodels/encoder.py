@@ -15,6 +15,8 @@ from worldmodels import nets
 from worldmodels.spec import Spec
 from worldmodels.states import Tensor
 
+MOST = 16.0  # An image that only flickers is not blown up without end.
+
 
 def pixels(image: Tensor, bits: int = 8) -> Tensor:
   """Returns float32 pixels in [-0.5, 0.5] of uint8 `image` [...].
@@ -51,7 +53,8 @@ class Encoder(keras.layers.Layer):
     embed: E.
     bits: color depth that is kept.
     mean_image: what is subtracted, [h, w, c]; zero unless `center`.
-    spread_image: what pixels are divided by, [h, w, 1]; one unless `whiten`.
+    spread_image: what pixels are divided by, [h, w, 1]; one unless `whiten` or
+      `nats`.
 
   Args:
     spec: of the task.
@@ -61,6 +64,10 @@ class Encoder(keras.layers.Layer):
     whiten: if not 0, with `center`, divide each pixel by its spread over the
       seed episodes; the number is the floor of its variance, as a multiple of
       the mean variance of all.
+    nats: if not 0, with `center`, divide all pixels by one number, so that
+      always predicting the mean of the seed episodes' images costs so many
+      nats: then one weight of the image's loss suits pictures in which little
+      moves and those in which all does. Pixels grow at most MOST times.
     vector_units: width of the two layers over the vectors.
     **options: of the image encoder.
   """
@@ -73,12 +80,13 @@ class Encoder(keras.layers.Layer):
     bits: int = 8,
     center: bool = False,
     whiten: float = 0.0,
+    nats: float = 0.0,
     vector_units: int = 64,
     **options: Any,
   ):
     super().__init__(name='encoder')
     self.bits = bits
-    self._center, self._whiten = center, whiten
+    self._center, self._whiten, self._nats = center, whiten, nats
     self._image = self.mean_image = self.spread_image = None
     self.embed = 0
     if spec.image:
@@ -119,24 +127,32 @@ class Encoder(keras.layers.Layer):
       return
     mean, variance = tf.nn.moments(pixels(image, self.bits), [0])
     self.mean_image.assign(mean)
+    variance = tf.reduce_sum(variance, -1, keepdims=True)
+    # Images that are all the same, to rounding, stay as they are.
+    if tf.reduce_mean(variance) > 1e-9:
+      self.spread_image.assign(self._spread(variance))
+
+  def _spread(self, variance: Tensor) -> Tensor:
+    """Returns what pixels are divided by, for their variance [h, w, 1]."""
+    spread = tf.ones_like(variance)
     if self._whiten:
-      variance = tf.reduce_sum(variance, -1, keepdims=True)
       floor = self._whiten * tf.reduce_mean(variance)
       spread = tf.sqrt(variance + floor)
       # As hard to predict by the mean as it was: the loss keeps its scale.
-      share = tf.reduce_sum(tf.math.divide_no_nan(variance, tf.square(spread)))
-      scale = tf.sqrt(tf.math.divide_no_nan(share, tf.reduce_sum(variance)))
-      # Images that are all the same, to rounding, stay as they are.
-      varies = tf.reduce_mean(variance) > 1e-9
-      self.spread_image.assign(
-        tf.where(varies, spread * scale, tf.ones_like(spread))
-      )
+      share = tf.reduce_sum(variance / tf.square(spread))
+      spread *= tf.sqrt(share / tf.reduce_sum(variance))
+    if self._nats:
+      cost = 0.5 * tf.reduce_sum(variance / tf.square(spread))
+      spread *= tf.maximum(tf.sqrt(cost / self._nats), 1.0 / MOST)
+    return spread
 
   def normalize(self, floats: Tensor) -> Tensor:
-    """Centers, and whitens, `pixels` [..., h, w, c], if that is asked for."""
+    """Centers, and scales, `pixels` [..., h, w, c], if that is asked for."""
     if self._center:
       floats = floats - self.mean_image
-    return floats / self.spread_image if self._whiten else floats
+    if self._whiten or self._nats:
+      return floats / self.spread_image
+    return floats
 
   def target(self, image: Tensor, seed: Tensor | None = None) -> Tensor:
     """Maps uint8 images [..., h, w, c] to the target of an image head.

@@ -5,6 +5,7 @@ what a pixel shows is lost, where it is remains, and dynamics on places are
 easy.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from worldmodels.states import Tensor
 class ImageEncoder(keras.layers.Layer):
   """Convolutions, then the expected place of each feature: [N, 2 * points].
 
+  Places say nothing of what has none: a texture that moves, a body of many
+  parts. `further` convolutions embed that beside them.
+
   Attributes:
     embed: E.
 
@@ -25,6 +29,8 @@ class ImageEncoder(keras.layers.Layer):
     shape: height, width and channels of the image.
     channels: of the convolutions of stride 2 before the maps.
     kernel: of those.
+    further: channels of more of them, after those; what they make is embedded
+      beside the places. Empty for places alone.
     points: maps, and so places.
     activation, initializer, precision: of the convolutions.
     coordinates: the image gets two more channels, its coordinates.
@@ -41,6 +47,7 @@ class ImageEncoder(keras.layers.Layer):
     shape: tuple[int, int, int] = (64, 64, 3),
     channels: Sequence[int] = (16, 32),
     kernel: int = 4,
+    further: Sequence[int] = (),
     points: int = 32,
     activation: str = 'elu',
     initializer: str = 'he_normal',
@@ -53,23 +60,15 @@ class ImageEncoder(keras.layers.Layer):
   ):
     super().__init__(**kwargs)
     height, width, depth = shape
-    self._convolutions = []
     self._coordinates = _grid(height, width) if coordinates else None
+    make = dict(
+      activation=activation,
+      kernel_initializer=initializer,
+      dtype=precision,
+    )
     shape = (None, height, width, depth + (2 if coordinates else 0))
-    for index, units in enumerate(channels):
-      layer = convolutions.Convolution(
-        units,
-        kernel,
-        2,
-        'same',
-        activation=activation,
-        kernel_initializer=initializer,
-        dtype=precision,
-        name=f'conv{index}',
-      )
-      layer.build(shape)
-      shape = layer.compute_output_shape(shape)
-      self._convolutions.append(layer)
+    self._convolutions, shape = _stack(channels, shape, kernel, 'conv', make)
+    self._further, (_, *made) = _stack(further, shape, kernel, 'further', make)
     self._maps = convolutions.Convolution(
       points, 3, 1, 'same', dtype=precision, name='maps'
     )
@@ -89,6 +88,11 @@ class ImageEncoder(keras.layers.Layer):
     )
     self._standardize = standardize
     self.embed = points * (3 if presence else 2)
+    self._embedded = math.prod(made) if further else 0
+    # As much of the first layer after this comes from the places, which are
+    # few, as from the rest.
+    self._weight = math.sqrt(max(self._embedded, 1) / self.embed)
+    self.embed += self._embedded
     self.built = True
 
   def call(self, image: Tensor) -> Tensor:
@@ -125,12 +129,37 @@ class ImageEncoder(keras.layers.Layer):
     ]
     if self._presence:
       parts.append(tf.tanh((peak - mean * scale)[:, 0] * 0.1))
-    return tf.concat(parts, -1)
+    if not self._further:
+      return tf.concat(parts, -1)
+    # What has no place.
+    for layer in self._further:
+      x = layer(x)
+    x = tf.cast(tf.reshape(x, [-1, self._embedded]), tf.float32)
+    return tf.concat([*(self._weight * part for part in parts), x], -1)
 
   def _mean(self, values: Tensor) -> Tensor:
     """Returns the mean of [N, P, K] over the places: [N, 1, K]."""
     ones = self._places[:, :1] / self._pixels
     return tf.linalg.matmul(ones, values, transpose_a=True)
+
+
+def _stack(
+  channels: Sequence[int],
+  shape: tuple[int | None, ...],
+  kernel: int,
+  name: str,
+  options: dict[str, Any],
+) -> tuple[list[convolutions.Convolution], tuple[int | None, ...]]:
+  """Builds convolutions of stride 2; returns them and the shape they make."""
+  made = []
+  for index, units in enumerate(channels):
+    layer = convolutions.Convolution(
+      units, kernel, 2, 'same', name=f'{name}{index}', **options
+    )
+    layer.build(shape)
+    shape = layer.compute_output_shape(shape)
+    made.append(layer)
+  return made, shape
 
 
 def _grid(height: int, width: int) -> Tensor:

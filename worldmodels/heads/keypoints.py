@@ -9,10 +9,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from worldmodels import convolutions
 from worldmodels import cores
 from worldmodels import decoders
+from worldmodels import errors
 from worldmodels import nets
 from worldmodels.states import Tensor
+
+SIDE = 4  # of the first map of the canvas
 
 
 class Head(decoders.ImageHead):
@@ -29,6 +33,9 @@ class Head(decoders.ImageHead):
     side: of the map that they are drawn on; doubled by every layer.
     width: standard deviation of a blob; the map goes from -1 to 1.
     hidden: units of a dense layer before the places; 0 leaves it out.
+    canvas: channels of the map that they are drawn beside: a dense layer makes
+      it of the features, 4 x 4, and transposed convolutions double it up to
+      `side`. Empty for blobs alone.
     channels: of all transposed convolutions but the last.
     activation, initializer: of the layers.
     precision: of the transposed convolutions.
@@ -43,6 +50,7 @@ class Head(decoders.ImageHead):
     side: int = 16,
     width: float = 0.12,
     hidden: int = 200,
+    canvas: Sequence[int] = (),
     channels: Sequence[int] = (32,),
     activation: str = 'elu',
     initializer: str = 'he_normal',
@@ -69,6 +77,28 @@ class Head(decoders.ImageHead):
     places = tf.random.stateless_uniform([2 * points], [0, 1], -0.8, 0.8)
     self._places.bias.assign(tf.concat([places, tf.ones([points])], 0))
     self._line = tf.linspace(-1.0, 1.0, side)
+    self._small, self._canvas = None, []
+    if canvas:
+      self._check_canvas(canvas, side)
+      self._small = nets.dense(
+        SIDE**2 * canvas[0], features_size, dtype=precision, name='canvas'
+      )
+      made = (None, SIDE, SIDE, canvas[0])
+      for index, units in enumerate(canvas[1:]):
+        layer = convolutions.TransposedConvolution(
+          units,
+          4,
+          2,
+          'same',
+          activation=activation,
+          kernel_initializer=initializer,
+          dtype=precision,
+          name=f'double{index}',
+        )
+        layer.build(made)
+        made = layer.compute_output_shape(made)
+        self._canvas.append(layer)
+      points += canvas[-1]
     depths = [*channels, shape[-1]]
     self._decoder = decoders.Decoder(
       (side, side, points),
@@ -85,20 +115,40 @@ class Head(decoders.ImageHead):
   def call(self, features: Tensor) -> Tensor:
     """Maps [..., F] -> mean image float32 [..., h, w, c]."""
     x = tf.reshape(features, [-1, features.shape[-1]])
+    small = [] if self._small is None else [self._small(x)]
     if self._hidden is not None:
       x = self._activation(self._hidden(x))
-    image = cores.in_blocks(self._draw, self._places(x))
+    image = cores.in_blocks(self._draw, self._places(x), *small)
     lead = tf.shape(features)[:-1]
     return tf.reshape(image, tf.concat([lead, list(self._shape)], 0))
 
-  def _draw(self, places: Tensor) -> Tensor:
-    """Maps places and strengths [N, 3 K] -> images float32 [N, h, w, c]."""
+  def _draw(self, places: Tensor, small: Tensor | None = None) -> Tensor:
+    """Maps places and strengths [N, 3 K] -> images float32 [N, h, w, c].
+
+    Args:
+      places: across, down and strength of each blob.
+      small: the canvas [N, 4 * 4 * C] before it is doubled; None for none.
+    """
     across, down, strength = tf.split(places, 3, -1)  # [N, K] each
     rows = self._profile(down) * strength[:, None]
     maps = rows[:, :, None] * self._profile(across)[:, None]
-    return self._decoder(
-      tf.cast(maps, self._precision)
-    )  # of [N, side, side, K]
+    maps = tf.cast(maps, self._precision)  # [N, side, side, K]
+    if small is not None:
+      beside = tf.reshape(small, [-1, SIDE, SIDE, small.shape[-1] // SIDE**2])
+      for layer in self._canvas:
+        beside = layer(beside)
+      maps = tf.concat([maps, tf.cast(beside, maps.dtype)], -1)
+    return self._decoder(maps)
+
+  def _check_canvas(self, canvas: Sequence[int], side: int) -> None:
+    """Raises OptionError where a canvas does not grow to the map's side."""
+    grown = SIDE * 2 ** (len(canvas) - 1)
+    if grown != side:
+      raise errors.OptionError(
+        'canvas',
+        f'has {len(canvas)} entries, which make a map of {grown} x {grown}; '
+        f'the blobs are on one of {side} x {side}',
+      )
 
   def _profile(self, place: Tensor) -> Tensor:
     """Draws the blobs along one axis: [N, K] -> [N, side, K]."""
