@@ -121,6 +121,7 @@ def paper() -> config_dict.ConfigDict:
       units=300,  # [1, 65536] per layer [C; P: 200]
       layers=3,  # [0, 64] hidden ones [C; P: 2]
       std=1.0,  # (0, 1000] of the Gaussian [P]
+      relative=0.0,  # [0, 1e6] loss per variance plus this; 0: plain
       bins=255,  # [3, 65535] of two_hot: numbers; an odd count
       limit=20.0,  # (0, 80] of two_hot: the largest symlog
       activation='relu',  # {activations} [P]
@@ -188,9 +189,8 @@ def cpu() -> config_dict.ConfigDict:
   config.preset = 'cpu'
   config.task = 'cartpole_balance'
   config.environment.quality = 'fast'
-  config.train.update(
-    episodes=100, updates=200, batch=8, length=32, overlap=True
-  )
+  config.train.update(episodes=100, updates=200, overlap=True)
+  config.train.update(batch=8, length=32)
   config.evaluate.update(every=10, episodes=2, context=5, horizon=20)
   config.encoder = config_dict.create(
     kind='spatial_softmax',  # [X]
@@ -261,9 +261,8 @@ def small() -> config_dict.ConfigDict:
     length=16,
     overlap=False,
   )
-  config.evaluate.update(
-    every=12, episodes=2, last_episodes=6, context=5, horizon=15
-  )
+  config.evaluate.update(every=12, episodes=2, last_episodes=6)
+  config.evaluate.update(context=5, horizon=15)
   config.encoder.update(channels=(8, 16), points=16)
   config.dynamics.update(deter=64, stoch=8, hidden=64)
   config.heads.image.update(
@@ -282,12 +281,10 @@ def debug() -> config_dict.ConfigDict:
   """Returns a tiny config that runs every part and learns next to nothing."""
   config = cpu()
   config.preset = 'debug'
-  config.train.update(
-    episodes=5, seed_episodes=2, updates=5, batch=3, length=12
-  )
-  config.evaluate.update(
-    every=2, episodes=1, last_episodes=2, context=3, horizon=6
-  )
+  config.train.update(episodes=5, seed_episodes=2, updates=5)
+  config.train.update(batch=3, length=12)
+  config.evaluate.update(every=2, episodes=1, last_episodes=2)
+  config.evaluate.update(context=3, horizon=6)
   config.encoder.update(channels=(4, 8), points=8)
   config.dynamics.update(deter=24, stoch=8, hidden=24)
   config.heads.image.update(

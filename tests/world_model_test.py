@@ -325,6 +325,45 @@ def test_total_is_the_scaled_sum_of_masked_means():
   assert float(model.total(terms, mask)) == pytest.approx(2 + 5 + 5 + 6)
 
 
+def test_relative_losses_are_per_variance_of_the_batch():
+  """Rewards a hundred times as small, and means as well: the same loss."""
+  options = dict(overshooting=dict(steps=2, kl=1.0, reward=1.0))
+  plain = make(**options)
+  relative = make(**options, heads=dict(reward=REWARD | dict(relative=1e-7)))
+  small, large = make_batch(), make_batch()
+  large['reward'] = large['reward'] * large['mask'] + 900 * (1 - large['mask'])
+  small['reward'] = np.float32(0.01) * large['reward']
+  real = large['reward'][large['mask'] > 0]
+  terms = [loss(model, large)[0] for model in (plain, relative)]
+  for key in ('reward', 'overshoot_reward'):
+    golden = terms[0][key] / real.var()
+    shown = np.isfinite(golden) & (large['mask'] > 0)
+    np.testing.assert_allclose(
+      terms[1][key][shown], golden[shown], rtol=1e-4, atol=1e-6
+    )
+  np.testing.assert_allclose(terms[0]['kl'], terms[1]['kl'], rtol=1e-6)
+  relative.head('reward')._mlp.variables[-2].assign(
+    0.01 * relative.head('reward')._mlp.variables[-2]
+  )
+  relative.head('reward')._mlp.variables[-1].assign(
+    0.01 * relative.head('reward')._mlp.variables[-1]
+  )
+  found = loss(relative, small)[0]['reward']
+  mask = large['mask'] > 0
+  np.testing.assert_allclose(
+    found[mask], terms[1]['reward'][mask], rtol=0.02, atol=1e-3
+  )
+
+
+def test_a_reward_that_never_varies_has_a_finite_loss():
+  model = make(heads=dict(reward=REWARD | dict(relative=0.02)))
+  batch = make_batch()
+  batch['reward'] = np.ones_like(batch['reward'])
+  terms, _ = loss(model, batch)
+  plain, _ = loss(make(), batch)
+  np.testing.assert_allclose(terms['reward'], plain['reward'] / 0.02, rtol=1e-4)
+
+
 @pytest.mark.parametrize('name', ['more heads', 'places'])
 def test_padding_contributes_nothing(name):
   options = dict(VARIANTS[name])

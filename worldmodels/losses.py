@@ -97,6 +97,23 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
   return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
 
 
+def mean_variance(values: Tensor, mask: Tensor) -> Tensor:
+  """Returns the variance of the numbers of a batch, on average over them.
+
+  Args:
+    values: [B, T, ...].
+    mask: float32 [B, T], 0 for the steps that are left out.
+
+  Returns:
+    scalar.
+  """
+  values = tf.reshape(values, tf.concat([tf.shape(mask), [-1]], 0))
+  weight = mask[..., None] / tf.maximum(tf.reduce_sum(mask), 1.0)
+  mean = tf.reduce_sum(weight * values, [0, 1])
+  variance = tf.reduce_sum(weight * tf.square(values - mean), [0, 1])
+  return tf.reduce_mean(variance)
+
+
 def of_some(
   loss: Callable[[Tensor, Tensor], Tensor],
   features: Tensor,

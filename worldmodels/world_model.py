@@ -46,7 +46,9 @@ class WorldModel(keras.layers.Layer):
     dynamics: {kind, and keyword values of that kind}.
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
       the kind `none` leaves a head out; `share` of the image head is that of
-      the frames reconstructed at each update (a quarter teaches as much).
+      the frames reconstructed at each update (a quarter teaches as much); with
+      `relative` not 0 a term is divided by the variance of its key in the
+      batch plus that, so that rewards of any size teach as much.
     kl: keyword values of `losses.kl_loss`, and `scale`.
     overshooting: {steps, kl, reward, image}: distance, and the weights; 0
       steps leave it out.
@@ -85,6 +87,7 @@ class WorldModel(keras.layers.Layer):
       key for key, options in heads.items() if options['kind'] != 'none'
     )
     self.share = {key: heads[key].get('share', 1.0) for key in self.keys}
+    self._relative = {key: heads[key].get('relative', 0.0) for key in heads}
     for key in self.keys:
       self._scales[key] = heads[key]['scale']
       with keras.name_scope(key), errors.group(f'heads.{key}'):
@@ -96,8 +99,6 @@ class WorldModel(keras.layers.Layer):
   def head(self, key: str) -> head.Head:
     """Returns the head of `key`."""
     return getattr(self, f'{key}_head')
-
-  # ---------------------------------------------------------------- states --
 
   def initial(self, count: int | Tensor) -> State:
     """Returns the state before anything was seen, [count, ...]."""
@@ -160,8 +161,6 @@ class WorldModel(keras.layers.Layer):
     """Returns the members' disagreement about an action [N, A]: [N]."""
     return self.dynamics.disagreement(state, action)
 
-  # ------------------------------------------------- what states look like --
-
   def features(self, state: State) -> Tensor:
     """Returns the features of states [...] for heads and learners: [..., F]."""
     return self.dynamics.features(state)
@@ -196,8 +195,6 @@ class WorldModel(keras.layers.Layer):
     mean = self.encoder.mean_image.value
     return tf.where(tf.reduce_any(mean != 0.0), self.encoder.middle(mean), mean)
 
-  # ------------------------------------------------------------------ loss --
-
   def fit_statistics(self, image: Tensor) -> None:
     """Sets statistics from images of the seed episodes, uint8 [N, h, w, c]."""
     self.encoder.fit_statistics(image)
@@ -220,8 +217,6 @@ class WorldModel(keras.layers.Layer):
     Returns:
       ({name: [B, T]} in nats, posterior state [B, T, ...]). `kl` holds the
       free nats and the balance; `divergence` is the plain KL and has scale 0.
-      Overshooting adds `overshoot_kl`, `overshoot_reward` and, if it has a
-      weight, `overshoot_image`.
     """
     seeds = tf.random.split(seed, 4)
     posterior, prior = self.observe(batch, seed=seeds[0])
@@ -230,7 +225,7 @@ class WorldModel(keras.layers.Layer):
     for key in self.keys:
       terms[key] = self._head_loss(
         key, features, batch[key], self.share[key], seeds[2], seeds[1]
-      )
+      ) / self._unit(key, batch)
     terms['kl'], terms['divergence'] = losses.kl_loss(
       self.dynamics.divergence,
       posterior,
@@ -251,10 +246,7 @@ class WorldModel(keras.layers.Layer):
     )
 
   def overshoot(self, batch: Batch, posterior: State, seed: Tensor) -> Batch:
-    """Predicts `steps` ahead from every state; see latent_overshooting.py.
-
-    KL(stop(posterior) || prediction), and the likelihood of rewards and images.
-    """
+    """Holds predictions from every state to what came: latent_overshooting."""
     seed, share_seed = tf.unstack(tf.random.split(seed, 2))
     steps, length = self._overshooting['steps'], batch['action'].shape[1]
     # Predictions.
@@ -267,7 +259,8 @@ class WorldModel(keras.layers.Layer):
     reward = latent_overshooting.ahead(batch['reward'], steps)
     terms = {
       'overshoot_kl': self.dynamics.divergence(truth, imagined),
-      'overshoot_reward': self.head('reward').loss(features, reward),
+      'overshoot_reward': self.head('reward').loss(features, reward)
+      / self._unit('reward', batch),
     }
     if self._overshooting['image']:
       terms['overshoot_image'] = self._head_loss(
@@ -279,6 +272,14 @@ class WorldModel(keras.layers.Layer):
       )
     return latent_overshooting.by_start(terms, batch['mask'], batch['is_first'])
 
+  def _unit(self, key: str, batch: Batch) -> Tensor | float:
+    """Returns what the loss of a key is divided by, scalar."""
+    if not self._relative[key]:
+      return 1.0
+    values = tf.cast(batch[key], tf.float32)
+    variance = losses.mean_variance(values, batch['mask'])
+    return variance + self._relative[key]
+
   def _head_loss(
     self,
     key: str,
@@ -288,10 +289,7 @@ class WorldModel(keras.layers.Layer):
     share_seed: Tensor,
     noise_seed: Tensor | None = None,
   ) -> Tensor:
-    """Returns the loss of a head for features and values [B, T, ...]: [B, T].
-
-    Of a random share of the steps: 0 for the others, and dearer by as much.
-    """
+    """Returns a head's loss of a random share of the steps, 0 else: [B, T]."""
 
     def loss(features: Tensor, values: Tensor) -> Tensor:
       target = self.target({key: values}, key, noise_seed)
