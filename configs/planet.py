@@ -78,6 +78,7 @@ def paper() -> config_dict.ConfigDict:
     kind='convolutional',  # {worldmodels/encoders/} [P]
     bits=5,  # [1, 8] color depth [P]
     center=False,  # subtract the mean image of the seed episodes
+    nats=0.0,  # [0, 1e6] that the mean image costs: scales pixels; 0: do not
     channels=(32, 64, 128, 256),  # [1, 4096] each [P]
     kernel=4,  # [1, 64] pixels, of stride 2 [P]
     padding='valid',  # {valid, same} [C]
@@ -204,7 +205,7 @@ def cpu() -> config_dict.ConfigDict:
     standardize=True,  # take contrast out of the maps [X]
     further=(),  # [1, 4096] channels of convolutions beside the places
     sharpness=2.0,  # (0, 1000] of the softmax, at the start [X]
-    nats=0.0,  # [0, 1e6] that the mean image costs: scales pixels; 0: do not
+    nats=0.0,
     whiten=0.0,  # [0, 1000] floor of what pixels are divided by; 0: do not
     activation='elu',
     initializer='he_normal',

@@ -318,7 +318,7 @@ def component_keys(config):
   give('dynamics', kind_of('dynamics', 'worldmodels.dynamics', 'Dynamics'))
   for key, head in config.heads.items():
     kind = 'bernoulli' if head.kind == 'none' else head.kind
-    others = ('scale', 'share') if key == 'image' else ('scale',)
+    others = ('scale', 'share') if key == 'image' else ('scale', 'relative')
     give(f'heads.{key}', *heads_of(f'heads.{key}', kind), others=others)
   give('kl', losses.kl_loss, others=('scale',))
   give('overshooting', others=('steps', 'kl', 'reward', 'image'))
