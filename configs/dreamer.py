@@ -236,7 +236,7 @@ def cpu() -> config_dict.ConfigDict:
   config = _as_dreamer(planet.cpu())
   config.train.episodes = 80
   # Eyes and weights that hold for bodies on a moving floor as for poles [X].
-  config.encoder = planet.paper().encoder
+  config['encoder'] = planet.paper().encoder
   config.encoder.update(channels=(16, 32, 64, 64), padding='same', bits=8)
   config.encoder.update(activation='elu', initializer='he_normal', center=True)
   config.encoder.update(precision='mixed_bfloat16', nats=47.0)
