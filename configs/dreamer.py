@@ -5,6 +5,7 @@
   --config=dreamer:v3      as DreamerV3 (2023, size S) does; a GPU
   --config=dreamer:v2_small, v3_small: the same, narrower
   --config=dreamer:cpu     learns on two cores in half an hour
+  --config=dreamer:bodies  the same for tasks of many actions (cheetah_run)
   --config=dreamer:small   learns the task `hill` in minutes
   --config=dreamer:debug   every part of the program in a minute
 
@@ -133,15 +134,8 @@ def v2() -> config_dict.ConfigDict:
   config.heads.image.update(
     linear=1536, channels=(192, 96, 48), activation='elu'
   )
-  config.dynamics.update(
-    latent='categorical',
-    deter=200,
-    stoch=32,
-    classes=32,
-    unimix=0.0,
-    hidden=200,
-    cell='layer_norm_gru',
-  )
+  config.dynamics.update(latent='categorical', stoch=32, classes=32, unimix=0.0)
+  config.dynamics.update(deter=200, hidden=200, cell='layer_norm_gru')
   config.heads.reward.update(units=400, layers=4)
   config.kl.update(
     free_nats=1.0, free='mean', prior_scale=0.8, posterior_scale=0.2
@@ -170,13 +164,8 @@ def v3() -> config_dict.ConfigDict:
   config.heads.image.update(
     start=4, linear=0, channels=(256, 128, 64, 32), **norm
   )
-  config.dynamics.update(
-    deter=512,
-    hidden=512,
-    unimix=0.01,
-    activation='silu',
-    initializer='glorot_normal',
-  )
+  config.dynamics.update(deter=512, hidden=512, unimix=0.01)
+  config.dynamics.update(activation='silu', initializer='glorot_normal')
   config.heads.image.scale = 2.0  # The published loss has no half in it.
   config.heads.reward.update(kind='two_hot', units=512, layers=2, **norm)
   config.heads.discount.update(
@@ -235,14 +224,6 @@ def cpu() -> config_dict.ConfigDict:
   """Returns the recipe for two cores: docs/experiments.md says why."""
   config = _as_dreamer(planet.cpu())
   config.train.episodes = 80
-  # Eyes and weights that hold for bodies on a moving floor as for poles [X].
-  config['encoder'] = planet.paper().encoder
-  config.encoder.update(channels=(16, 32, 64, 64), padding='same', bits=8)
-  config.encoder.update(activation='elu', initializer='he_normal', center=True)
-  config.encoder.update(precision='mixed_bfloat16', nats=47.0)
-  config.heads.image.update(scale=1.0, canvas=(64, 32, 16, 16))
-  config.heads.reward.update(scale=30.0, relative=0.02)
-  config.overshooting.reward = 15.0
   network = dict(units=128, layers=2, initializer='he_normal')
   config.learner.actor.update(continuous='truncated_normal', **network)
   config.learner.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
@@ -259,8 +240,25 @@ def cpu() -> config_dict.ConfigDict:
   # Of what its actor does alone a replay is too much alike to improve on [X].
   config.exploring = 'planner'
   config.planner.update(horizon=5, iterations=4, candidates=64, elites=8)
-  config.planner.update(value=True, proposals=16)
+  config.planner.value = True
   config.exploration = 0.2
+  return config
+
+
+def bodies() -> config_dict.ConfigDict:
+  """Returns `cpu` for bodies of many joints, on a floor that moves [X]."""
+  config = cpu()
+  config.preset = 'bodies'
+  # Where all of the picture moves, places are not enough.
+  config['encoder'] = planet.paper().encoder
+  config.encoder.update(channels=(16, 32, 64, 64), padding='same', bits=8)
+  config.encoder.update(activation='elu', initializer='he_normal', center=True)
+  config.encoder.update(precision='mixed_bfloat16', nats=47.0)
+  config.heads.image.update(scale=1.0, canvas=(64, 32, 16, 16))
+  # The rewards of a body that cannot move yet are tiny.
+  config.heads.reward.update(scale=30.0, relative=0.02)
+  config.overshooting.reward = 15.0
+  config.acting, config.planner.proposals = 'planner', 16
   return config
 
 
@@ -294,6 +292,7 @@ PRESETS = {
   'v2_small': v2_small,
   'v3_small': v3_small,
   'cpu': cpu,
+  'bodies': bodies,
   'small': small,
   'debug': debug,
 }
