@@ -15,8 +15,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 PIP = -m pip --disable-pip-version-check
 PYTEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup train test faults kills lint wheel try-wheel test-lowest \
-  test-newest clean check
+.PHONY: help setup train test faults kills lint wheel docs try-wheel \
+  test-lowest test-newest clean check
 
 help:
 	@echo 'make setup   create .venv and install the pinned requirements, once'
@@ -28,6 +28,7 @@ help:
 	@echo 'make kills   kill trainings 50 times: do they come out the same?'
 	@echo 'make lint    ruff: its rules, and its format'
 	@echo 'make wheel   dist/worldmodels_tf-*.whl'
+	@echo 'make docs    build/docs/html: all pages, and every docstring'
 	@echo 'make clean   remove what building and testing left (not runs, .venv)'
 	@echo 'PYTHON=...   the Python 3.11 or 3.12 that .venv is made from'
 	@echo 'GRAPHICS=no  go on without OpenGL (tasks that draw themselves)'
@@ -42,7 +43,8 @@ train: setup
 	.venv/bin/worldmodels train --config=$(CONFIG) --config.task=$(TASK) \
 	  --logdir=$(LOGDIR) $(ARGS)
 	.venv/bin/worldmodels evaluate --logdir=$(LOGDIR) --episodes=10
-	.venv/bin/worldmodels video --logdir=$(LOGDIR) --out=$(LOGDIR)/dream.webm
+	.venv/bin/worldmodels video --logdir=$(LOGDIR) --out=$(LOGDIR)/dream.webm \
+	  $(if $(filter model_free%,$(CONFIG)),--real)
 
 test: setup
 	.venv/bin/python $(PYTEST) $(ARGS)
@@ -61,6 +63,20 @@ lint: setup
 wheel: setup
 	rm -rf build worldmodels_tf.egg-info dist/worldmodels_tf-*.whl
 	.venv/bin/python -m build --wheel --no-isolation
+
+# Sphinx has an environment of its own, of 50 MB; the code is read and not
+# imported, so it needs nothing else. Without a network once that is there.
+docs: .venv-docs/installed
+	$(PYTHON) docs/site/pages.py build/docs/source
+	.venv-docs/bin/python -m sphinx -q -W --keep-going -j auto \
+	  build/docs/source build/docs/html
+	@echo 'build/docs/html/index.html'
+
+.venv-docs/installed: requirements-docs.txt
+	rm -rf .venv-docs
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP) install -r requirements-docs.txt
+	@touch $@
 
 # Nothing of this checkout but the wheel, and of that what it asks for.
 try-wheel: wheel

@@ -8,6 +8,7 @@ import tensorflow as tf
 from worldmodels import errors
 from worldmodels import head
 from worldmodels import losses
+from worldmodels.agents import slow_copies
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.states import Tensor
 
@@ -58,11 +59,7 @@ class Critic(keras.layers.Layer):
     if slow != 'none':
       with keras.name_scope('slow_critic'):
         self.slow_head = head.load(options, features_size, (), 'critic')
-      self.slow_head.trainable = False
-      for mine, theirs in zip(
-        self.slow_head.variables, self.head.variables, strict=True
-      ):
-        mine.assign(theirs)
+      slow_copies.begin(self.slow_head, self.head)
     self._updates = self.add_weight(
       shape=(),
       dtype='int32',
@@ -115,8 +112,4 @@ class Critic(keras.layers.Layer):
     if self.slow_head is None:
       return
     due = enabled & tf.equal(self._updates.value % self._slow_every, 0)
-    share = self._slow_share * tf.cast(due, tf.float32)
-    for mine, theirs in zip(
-      self.slow_head.variables, self.head.variables, strict=True
-    ):
-      mine.assign_add(share * (theirs.value - mine.value))
+    slow_copies.follow(self.slow_head, self.head, self._slow_share, due)

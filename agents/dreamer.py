@@ -15,7 +15,9 @@ from worldmodels import imagination
 from worldmodels import states
 from worldmodels.agents import agent
 from worldmodels.agents import diagnosis
+from worldmodels.agents import learning_agent
 from worldmodels.agents.exploration import add_noise
+from worldmodels.agents.learner import figures
 from worldmodels.agents.learner import load_learner
 from worldmodels.agents.planner import Planner
 from worldmodels.problem import Plan
@@ -76,10 +78,14 @@ class Agent(agent.WorldModelAgent):
 
   def make_planner(self, **options: Any) -> Planner:
     """Makes a planner for this agent, with the discount of its learner."""
+    if options.get('replan', 1) != 1:
+      raise errors.OptionError(
+        'replan', f'is {options["replan"]}; dreamer plans at every step (1)'
+      )
     return super().make_planner(gamma=self.learner.gamma, **options)
 
   @property
-  def optimized(self) -> agent.Optimized:
+  def optimized(self) -> learning_agent.Optimized:
     """Pairs of a trained layer and its optimizer."""
     return [*super().optimized, *self.learner.optimized]
 
@@ -101,10 +107,10 @@ class Agent(agent.WorldModelAgent):
       batch, tf.random.split(seed, 3)[0]
     )
     # Behavior: imagine from states of the batch, and learn from that.
-    metrics.update(
-      self.learner.update(self.model, batch, posterior, seed, enabled=made)
+    found = self.learner.update(
+      self.model, batch, posterior, seed, enabled=made
     )
-    return metrics
+    return metrics | figures(found)
 
   @tf.function
   def policy(

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from worldmodels import errors
 from worldmodels import kinds
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.spec import Spec
@@ -76,6 +77,21 @@ class Learner(keras.layers.Layer):
   def extra_variables(self) -> list[keras.Variable]:
     """Variables beside the optimized ones that a checkpoint has to hold."""
     return []
+
+
+def figures(found: dict[str, Tensor]) -> dict[str, Tensor]:
+  """Returns what `update` returned, if it is figures by name.
+
+  Raises:
+    OptionError: it is something else.
+  """
+  if isinstance(found, dict):
+    return found
+  raise errors.OptionError(
+    'learner.kind',
+    f'is one whose update returns a {type(found).__name__}; it is a dict of '
+    'figures, {name: scalar}',
+  )
 
 
 def load_learner(

@@ -11,14 +11,13 @@ one of the user's to that shape.
 """
 
 import contextlib
-import linecache
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import users
 from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.decoded import Decoded
 from worldmodels.states import State
@@ -29,7 +28,6 @@ Objective = Callable[[State, Mapping[str, Tensor]], Tensor]
 
 # Of the trial: states that an objective is tried on.
 _TRIED_BATCH, _TRIED_STEPS = 2, 3
-_TEXT = 250  # characters of an error that a message quotes
 
 
 class ObjectiveError(errors.UserError, ValueError):
@@ -191,7 +189,7 @@ def _call(
     raise
   except (Exception, SystemExit) as error:  # noqa: BLE001 (of the user's)
     raise ObjectiveError(
-      f'{_names(name)} raises {_one_line(error)}{_place(error)}'
+      f'{_names(name)} raises {_one_line(error)}{users.place(error)}'
     ) from error
 
 
@@ -200,19 +198,7 @@ def _names(name: str) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-  """Returns what an error says, in one line that is not long."""
-  text = f'{type(error).__name__}: {" ".join(str(error).split())}'[:_TEXT]
+  """Returns what an error says, and what it may be about."""
+  text = users.one_line(error)
   hint = '; it is made of TensorFlow operations' if 'symbolic' in text else ''
   return text + hint
-
-
-def _place(error: BaseException) -> str:
-  """Returns where the user's function raised, if that is known."""
-  own = [
-    frame
-    for frame in traceback.extract_tb(error.__traceback__)
-    if frame.filename != __file__
-    and 'site-packages' not in frame.filename
-    and linecache.getline(frame.filename, 1)  # It is a file.
-  ]
-  return f' ({own[0].filename}, line {own[0].lineno})' if own else ''

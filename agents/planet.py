@@ -1,4 +1,4 @@
-"""PlaNet: a world model, and a planner that replans at every step.
+"""PlaNet: a world model, and a planner that replans, at every step by default.
 
 Hafner et al. (2019), Learning Latent Dynamics for Planning from Pixels,
 algorithms 1 and 2.
@@ -61,13 +61,29 @@ class Agent(agent.WorldModelAgent):
     """Filters the new image, then plans from there; see the base class."""
     seeds = tf.random.split(seed, 4)
     posterior = self.filter(observation, state, seeds[0])
-    warm = self.planner.warm(state, observation['is_first'])
-    plan = self.plan(posterior, seeds[1:3], **warm).actions
-    action = plan[:, 0]
+    action, kept = self.planner.follow(
+      state,
+      observation['is_first'],
+      lambda **warm: self.choose(posterior, seeds[1:3], explore, **warm),
+    )
     noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
     action = tf.where(explore, noisy, action)
     state = {'action': action, 'model': posterior}
-    return action, state | self.planner.kept(plan)
+    return action, state | kept
+
+  def choose(
+    self, state: State, seeds: Tensor, explore: Tensor, **warm: Tensor
+  ) -> Tensor:
+    """Plans the actions to take from states [B, ...]: [B, H, A].
+
+    Args:
+      state: of the model.
+      seeds: int32 [2, 2], of the imagined states and of the planner.
+      explore: bool scalar: whether an episode is collected.
+      **warm: where the plan starts.
+    """
+    del explore  # Noise is all that differs.
+    return self.plan(state, seeds, **warm).actions
 
   @tf.function
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:

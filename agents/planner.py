@@ -8,6 +8,7 @@ the user's:
 DISCRETE in its module says that it plans one-hot actions.
 """
 
+import dataclasses
 import functools
 import inspect
 import sys
@@ -24,6 +25,7 @@ from worldmodels.problem import Problem
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
+from worldmodels.trajectories import Sampling
 from worldmodels.world_model import WorldModel
 
 
@@ -37,6 +39,7 @@ class Planner:
     objective: function of states [...] -> reward [...] that plans climb where
       no other is given; None for the reward of the model.
     warm_start: whether plans start from the one before.
+    replan: steps that a plan is followed before the next one is made.
 
   Args:
     spec: of the task.
@@ -48,6 +51,12 @@ class Planner:
     gamma: discount per step.
     warm_start: a plan starts from the one before, moved on by a step, as in
       TD-MPC (Hansen et al., 2022, section 3); else from nothing (PlaNet).
+    replan: 1 plans at every step (model predictive control), horizon follows
+      every plan to its end (open loop).
+    particles: P, dreams that each sequence is judged by; trajectories.py.
+    propagation: how they move through the members of an ensemble.
+    risk: what they are worth together.
+    risk_weight: of that.
     **options: of planners; each is given those that its `plan` names.
   """
 
@@ -62,6 +71,11 @@ class Planner:
     value: bool = False,
     gamma: float = 1.0,
     warm_start: bool = False,
+    replan: int = 1,
+    particles: int = 1,
+    propagation: str = 'expectation',
+    risk: str = 'mean',
+    risk_weight: float = 1.0,
     **options: Any,
   ):
     kind = suited.planner(kind, spec.discrete)
@@ -79,18 +93,33 @@ class Planner:
     self.horizon, self.proposals, self.value = horizon, proposals, value
     self.objective: Callable[[State], Tensor] | None = None
     self.warm_start = warm_start
+    if replan > horizon:
+      raise errors.OptionError(
+        'replan', f'is {replan}; a plan has horizon ({horizon}) steps'
+      )
+    self.replan = replan
     self._sample, self._gamma = sample, gamma
+    self._sampling = Sampling(particles, propagation, risk, risk_weight)
     self._shape = [horizon, spec.actions]
     # The problem and the seed, whatever a user's planner calls them.
     given = list(inspect.signature(plan).parameters)[:2]
     options = kinds.complete(plan, {'kind': kind, **options}, given)
-    self._plan = functools.partial(plan, **options)
+    try:
+      inspect.signature(plan).bind(None, None, **options)
+    except TypeError as error:
+      raise errors.OptionError(
+        'kind', f'is {kind!r}, which is no plan(problem, seed, *, ...): {error}'
+      ) from error
+    self._plan, self._kind = functools.partial(plan, **options), kind
 
   def initial(self, count: int | Tensor) -> State:
     """Returns what is kept from plan to plan, before the first of them."""
-    if not self.warm_start:
+    if not self.warm_start and self.replan == 1:
       return {}
-    return {'plan': tf.zeros([count, *self._shape])}
+    kept = {'plan': tf.zeros([count, *self._shape])}
+    if self.replan > 1:
+      kept['left'] = tf.zeros([count], tf.int32)
+    return kept
 
   def warm(self, state: State, is_first: Tensor) -> dict[str, Tensor]:
     """Returns where the next plan starts, as keyword values of `plan`.
@@ -112,9 +141,42 @@ class Planner:
     """Returns what is kept of a plan [B, H, A] for the next one."""
     if not self.warm_start:
       return {}
-    # A search may plan fewer steps than it was asked for.
+    return {'plan': self._whole(actions)}
+
+  def follow(
+    self, state: State, is_first: Tensor, make: Callable[..., Tensor]
+  ) -> tuple[Tensor, State]:
+    """Takes the next action of a plan, and makes one where none is left.
+
+    Args:
+      state: that of `initial` or of the step before, among what else an agent
+        keeps.
+      is_first: bool [B], of those members that begin anew.
+      make: function of the keyword values of `warm` -> actions [B, H, A].
+
+    Returns:
+      (action [B, A], what is to be kept).
+    """
+    warm = self.warm(state, is_first)
+    if self.replan == 1:
+      plan = make(**warm)
+      return plan[:, 0], self.kept(plan)
+    # As after a warm start: the first step of what is kept has been taken.
+    rest = moved_on(state['plan'])
+    left = tf.where(is_first, 0, state['left'])
+    over = left < 1
+    plan = tf.cond(
+      tf.reduce_any(over),
+      lambda: tf.where(over[:, None, None], self._whole(make(**warm)), rest),
+      lambda: rest,
+    )
+    left = tf.where(over, self.replan, left) - 1
+    return plan[:, 0], {'plan': plan, 'left': left}
+
+  def _whole(self, actions: Tensor) -> Tensor:
+    """Pads a plan: a search may plan fewer steps than it was asked for."""
     missing = self._shape[0] - actions.shape[1]
-    return {'plan': tf.pad(actions, [[0, 0], [0, missing], [0, 0]])}
+    return tf.pad(actions, [[0, 0], [0, missing], [0, 0]])
 
   def plan(
     self,
@@ -150,13 +212,41 @@ class Planner:
       horizon=self.horizon,
       gamma=self._gamma,
       seed=seeds[0] if self._sample else None,
+      sampling=dataclasses.replace(self._sampling, seed=seeds[0]),
       objective=objective,
       value=value,
       prior=prior,
       start=start,
       proposals=proposals,
     )
-    return self._plan(problem, seeds[1])
+    return self._checked(self._plan(problem, seeds[1]))
+
+  def _checked(self, plan: Plan) -> Plan:
+    """Returns a plan whose actions are such.
+
+    Raises:
+      OptionError: what the planner returned is none.
+    """
+    steps, actions = self._shape
+    if not isinstance(plan, Plan):
+      problem = f'returns a {type(plan).__name__}, not a Plan'
+    elif not isinstance(plan.actions, tf.Tensor):
+      kind = type(plan.actions).__name__
+      problem = f'returns a Plan whose actions are a {kind}, not a tensor'
+    elif (
+      plan.actions.dtype != tf.float32
+      or not plan.actions.shape.is_compatible_with([None, None, actions])
+      or (plan.actions.shape[1] or 1) > steps
+    ):
+      problem = (
+        f'returns actions {plan.actions.dtype.name} {plan.actions.shape}; they '
+        f'are float32 [B, H, A], here [B, {steps}, {actions}]'
+      )
+    else:
+      return plan
+    raise errors.OptionError(
+      'planner.kind', f'is {self._kind!r}, which {problem}'
+    )
 
 
 def moved_on(actions: Tensor) -> Tensor:

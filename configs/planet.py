@@ -102,6 +102,7 @@ def paper() -> config_dict.ConfigDict:
     initializer='glorot_uniform',  # {initializers} of the dense layers [C]
     fans='layer',  # {layer, part} whose inputs it counts: of sums each part [C]
     precision='float32',  # {float32, mixed_bfloat16} of all products
+    members=5,  # [1, 100] of ensemble: transitions learned side by side
   )
   config.heads = config_dict.create(
     image=dict(
@@ -171,6 +172,11 @@ def paper() -> config_dict.ConfigDict:
     min_std=0.0,  # [0, 100] of later ones
     sample=True,  # states are drawn in planning; else the means [C]
     warm_start=False,  # from the plan before, moved on by a step [P: none]
+    replan=1,  # [1, 10000] agent_steps that a plan is followed [P]
+    particles=1,  # [1, 10000] dreams that each sequence is judged by
+    propagation='expectation',  # {expectation, ts1, tsinf} of them (PETS)
+    risk='mean',  # {mean, optimism, pessimism, disagreement} of all of them
+    risk_weight=1.0,  # [0, 1e6] of deviation or disagreement
     # Of some kinds alone, with what their papers have: docs/planners.md.
     temperature=2.0,  # (0, 1e9] of mppi: what scores are divided by
     color=3.0,  # [0, 10] of icem: 0 for noise that is white
@@ -253,15 +259,8 @@ def small() -> config_dict.ConfigDict:
   config = cpu()
   config.preset = 'small'
   config.task = 'hill'
-  config.train.update(
-    episodes=18,
-    seed_episodes=6,
-    updates=50,
-    first_updates=100,
-    batch=16,
-    length=16,
-    overlap=False,
-  )
+  config.train.update(episodes=18, seed_episodes=6, updates=50, batch=16)
+  config.train.update(length=16, first_updates=100, overlap=False)
   config.evaluate.update(every=12, episodes=2, last_episodes=6)
   config.evaluate.update(context=5, horizon=15)
   config.encoder.update(channels=(8, 16), points=16)

@@ -12,6 +12,7 @@ import numpy as np
 
 from worldmodels import checkout
 from worldmodels import errors
+from worldmodels import users
 from worldmodels.data import channel
 from worldmodels.data import environments
 from worldmodels.data import graphics
@@ -109,12 +110,14 @@ def _send_timestep(
 
 def _failure(error: Exception) -> channel.Fields:
   """Describes an error as the parent will report it."""
-  place = traceback.extract_tb(error.__traceback__)[-1]
+  last = traceback.extract_tb(error.__traceback__)[-1]
+  # The line of the task, if a library raised that it has called.
+  file, line = users.innermost(error) or (last.filename, last.lineno)
   return {
     'error': type(error).__name__,
     'mendable': isinstance(error, errors.UserError),
     'message': _message(error),
-    'place': f'{place.filename}:{place.lineno}',
+    'place': f'{file}:{line}',
   }
 
 

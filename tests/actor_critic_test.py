@@ -257,8 +257,11 @@ def test_the_critic_learns_the_returns():
   made = make(critic=dict(optimizer=dict(OPTIMIZER, rate=0.05)))
   made.actor_optimizer.minimize = lambda loss, tape, enabled: loss  # Stays.
   made.actor.variables[0].assign([[0.0, 0.0]])
+  in_a_graph = tf.function(
+    lambda seed: update(made, [0.4], seed=seed, world=ENDING)
+  )
   for number in range(150):
-    update(made, [0.4], seed=SEED + number, world=ENDING)
+    in_a_graph(SEED + number)
   golden = -((0.4 + np.tanh(-0.2)) ** 2) - 0.15**2 - SIGMA**2
   np.testing.assert_allclose(
     made.value(tf.constant([[0.4]])), [golden], atol=0.005

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels.agents import agent
+from worldmodels.agents import learning_agent
 from worldmodels.agents.runs import build
 from worldmodels.configs import dreamer
 from worldmodels.spec import Spec
@@ -91,3 +92,19 @@ def test_what_a_kind_of_agent_has_to_offer():
     made.policy({}, made.initial(1), tf.constant(True), tf.constant([1, 2]))
   with pytest.raises(NotImplementedError):
     made.train({}, tf.constant([1, 2]))
+
+
+def test_what_an_agent_without_a_model_has_to_offer():
+  made = learning_agent.LearningAgent(spec=Spec(actions=2), name='thinker')
+  assert made.spec.actions == 2 and made.extra_variables == []
+  assert made.model is None and made.planner is None
+  assert made.diagnose({}, 3, tf.constant([1, 2])) == ({}, None)
+  for ask in (
+    lambda: made.optimized,
+    lambda: made.initial(1),
+    lambda: made.policy({}, {}, tf.constant(True), tf.constant([1, 2])),
+    lambda: made.train({}, tf.constant([1, 2])),
+    lambda: made.fit_statistics(tf.zeros([0], tf.uint8)),
+  ):
+    with pytest.raises(NotImplementedError):
+      ask()

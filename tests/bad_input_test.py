@@ -5,17 +5,15 @@ those programs get a TensorFlow that cannot be imported.
 """
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
-import resource
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from absl import flags
+from conftest import run_program
 
 from worldmodels.agents.programs import config_flag
 from worldmodels.agents.programs import launch
@@ -46,18 +44,8 @@ def run(program, *flags, path=(), limit=None, **variables):
     **variables: of the environment.
   """
   search = os.pathsep.join([*map(str, path), os.environ.get('PYTHONPATH', '')])
-  bound = functools.partial(
-    resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)
-  )
-  return subprocess.run(
-    [sys.executable, '-m', 'worldmodels', program, *map(str, flags)],
-    cwd=ROOT,
-    env={**os.environ, 'PYTHONPATH': search, **variables},
-    preexec_fn=None if limit is None else bound,
-    capture_output=True,
-    text=True,
-    timeout=600,
-    check=False,
+  return run_program(
+    *(program, *flags), limit=limit, timeout=600, PYTHONPATH=search, **variables
   )
 
 
@@ -221,8 +209,8 @@ TABLE = [
   value('planet', 'seed', '4294967296', '0 to 4294967295'),
   value('planet', 'preset', '', 'not empty'),
   value('planet', 'task', '', 'not empty'),
-  value('planet', 'agent.kind', 'plante', 'one of dreamer, planet, uniform,'),
-  value('planet', 'agent.kind', 'critic', 'one of dreamer, planet, uniform,'),
+  value('planet', 'agent.kind', 'plante', 'one of dreamer, model_free, plan'),
+  value('planet', 'agent.kind', 'critic', 'one of dreamer, model_free, plan'),
   value('planet', 'exploration', '-0.5', '0 to 1'),
   value('planet', 'exploration', '3', '0 to 1'),
   value('planet', 'train.episodes', '0', 'at least 1'),
@@ -265,7 +253,7 @@ TABLE = [
   value('planet', 'encoder.sharpness', '-1', 'above 0, at most 1000'),
   value('planet', 'encoder.whiten', '-1', '0 to 1000'),
   value('planet', 'encoder.precision', 'float12', 'one of float32, mixed_bf'),
-  value('planet', 'dynamics.kind', 'ssm', 'one of rssm, or module:name'),
+  value('planet', 'dynamics.kind', 'ssm', 'one of ensemble, rssm, or module'),
   value('planet', 'dynamics.latent', 'gauss', 'one of gaussian, determin'),
   value('planet', 'dynamics.deter', '0', '1 to 65536'),
   value('planet', 'dynamics.stoch', '-5', '1 to 65536'),
@@ -360,6 +348,15 @@ TABLE = [
   value('dreamer', 'learner.critic.slow', 'fast', 'one of none, target, reg'),
   value('dreamer', 'learner.critic.slow_every', '0', '1 to 1000000'),
   value('dreamer', 'learner.critic.slow_share', '0', RATE),
+  value('model_free', 'agent.frames', '0', '1 to 64'),
+  value('model_free', 'agent.shift', '-1', '0 to 64'),
+  value('model_free', 'learner.steps', '0', '1 to 100'),
+  value('model_free', 'learner.features', '0', '1 to 65536'),
+  value('model_free', 'learner.target_entropy', 'nan', '-100 to 100'),
+  value('model_free', 'learner.choice_entropy', '2', '0 to 1'),
+  value('model_free', 'learner.temperature', '0', 'above 0, at most 1000000'),
+  value('model_free', 'learner.temperature_rate', '0', RATE),
+  value('model_free', 'train.length', '5', 'at least agent.frames (3) + learn'),
   value('dreamer', 'learner.critic.optimizer.clip', 'nan', 'above 0, at most'),
   # Types.
   flag(DEBUG, '--config.train.updates=1e2', 'updates=1e2: invalid literal'),
@@ -668,7 +665,9 @@ def test_a_directory_that_cannot_be_written(tmp_path, no_tensorflow):
 def test_a_disk_that_is_full_from_the_start(tmp_path, no_tensorflow):
   logdir = tmp_path / 'run'
   done = run(
-    'train', DEBUG, HILL, f'--logdir={logdir}', limit=100, path=[no_tensorflow]
+    *('train', DEBUG, HILL, f'--logdir={logdir}'),
+    limit=1000,  # Enough for what it says.
+    path=[no_tensorflow],
   )
   assert f'{logdir / "config.json"}: File too large; what was' in told(done)
   assert not list(logdir.iterdir())

@@ -1,5 +1,7 @@
 """The benchmark program runs, at sizes whose figures mean nothing."""
 
+import dataclasses
+import functools
 import json
 import pathlib
 import subprocess
@@ -7,9 +9,12 @@ import sys
 import time
 
 import pytest
+import warm
 
 from worldmodels.agents.benchmark import clock
 from worldmodels.agents.benchmark import figures
+from worldmodels.agents.benchmark import options
+from worldmodels.agents.benchmark import start
 from worldmodels.agents.programs import benchmark
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -26,6 +31,8 @@ from worldmodels.configs import NAME
 def get_config(preset):
   config = NAME.get_config('debug')
   config.task = 'hill'
+  config.overshooting.steps = 0  # Less to translate.
+  config.heads.image.share = 1.0
   return config
 """
 
@@ -43,41 +50,78 @@ def test_every_part_can_be_asked_for():
   assert {*benchmark.PARTS, 'first'} == PARTS
 
 
-@pytest.mark.parametrize(
-  'parts, more, expected',
-  [
-    ('model', [], {'W1', 'W8', 'memory'}),
-    ('plan,environment,replay', [], {'W3', 'W5', 'W6', 'W8', 'memory'}),
-    ('loop', ['--preset=paper'], {'W7'}),
-    ('start', [], {'start'}),
-    ('behavior', [], {'W4'}),
-  ],
-)
-def test_runs(parts, more, expected, tmp_path):
-  figures = tmp_path / 'figures.json'
+@pytest.fixture
+def tiny(tmp_path):
+  """Flags of configs and sizes that are as small as they get."""
   for name in ('planet', 'dreamer'):
     (tmp_path / f'{name}.py').write_text(CONFIGS.replace('NAME', name))
-  done = run(
-    f'--work={parts}',
-    '--sizes=tiny',
-    '--repeats=2',
-    '--task=hill',
+  return [
+    *('--sizes=tiny', '--repeats=2', '--task=hill'),
     f'--configs={tmp_path}/planet.py',
     f'--dreamer_configs={tmp_path}/dreamer.py',
-    f'--json={figures}',
-    *more,
-  )
-  assert done.returncode == 0, done.stderr
-  written = json.loads(figures.read_text())
-  lines = written['figures']
+  ]
+
+
+def check(lines, expected):
+  """Looks at the figures of parts."""
   assert {line['work'] for line in lines} == expected
   for line in lines:
     assert line['value'] is not None
-    assert line['what'] in done.stdout
     if 'gflops' in line:
       assert line['gflop'] > 0
+
+
+def test_it_measures_each_part_in_a_process_and_writes_a_table(tiny, tmp_path):
+  figures = tmp_path / 'figures.json'
+  done = run('--work=environment,replay', f'--json={figures}', *tiny)
+  assert done.returncode == 0, done.stderr
+  written = json.loads(figures.read_text())
+  lines = written['figures']
+  check(lines, {'W5', 'W6', 'memory'})
+  assert all(line['what'] in done.stdout for line in lines)
   assert written['clean'] == all(line.get('clean', True) for line in lines)
   assert ('NOT a clean run' in done.stdout) != written['clean']
+
+
+@pytest.mark.parametrize(
+  'preset,parts,expected',
+  [
+    ('paper', 'model,plan,behavior', {'W1', 'W3', 'W4', 'memory'}),
+    ('paper', 'loop', {'W7'}),
+    ('cpu', 'model,plan,ensemble', {'W8', 'W9'}),
+    ('cpu', 'first', set()),  # Its process is what is timed.
+  ],
+)
+def test_parts_that_compute(preset, parts, expected, tiny):
+  """In the process that the program starts for them."""
+  done = warm.run(
+    ['worldmodels', 'benchmark', '--child', f'--preset={preset}']
+    + [f'--work={parts}', *tiny],
+    cwd=ROOT,
+    timeout=280,
+  )
+  assert done.returncode == 0, done.stderr
+  check(list(map(json.loads, done.stdout.splitlines())), expected)
+
+
+def test_a_start_is_timed_from_the_process_to_its_end(tmp_path):
+  asked = []
+
+  def command(*part, code='pass'):
+    asked.append(part)
+    return [sys.executable, '-S', '-c', code]
+
+  given = options.Options(
+    *(options.SIZES['tiny'], 2, None, None),
+    command=functools.partial(command, code='import time; time.sleep(0.2)'),
+  )
+  helped, begun = start.measure(given)
+  assert asked == [('first', 'cpu')]
+  assert helped['what'] == '--help' and helped['value'] > 0.05
+  assert 0.2 <= begun['value'] < 20 and begun['work'] == 'start'
+  failing = functools.partial(command, code='import sys; sys.exit("no")')
+  with pytest.raises(RuntimeError, match='ended with 1: no'):
+    start.measure(dataclasses.replace(given, command=failing))
 
 
 def test_a_part_that_does_not_exist():

@@ -126,6 +126,8 @@ def test_a_task_by_name_is_trained(program, tmp_path):
     '--config.train.episodes=2',
     '--config.train.seed_episodes=1',
     '--config.train.updates=2',
+    '--config.overshooting.steps=0',
+    '--config.heads.image.share=1',
     '--config.evaluate.last_episodes=1',
     f'--logdir={tmp_path}',
   )

@@ -9,7 +9,9 @@ import pytest
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import config_keys
+from worldmodels.agents.runs import contradictions
 from worldmodels.configs import dreamer
+from worldmodels.configs import pets
 from worldmodels.configs import planet
 
 
@@ -43,7 +45,15 @@ def check(made, key, value, message):
     ('planner.iterations', 0, 'planner.iterations is 0'),
     ('planner.elites', 13, r'elites is 13; .*candidates \(12\)'),
     ('planner.elites', 0, 'elites is 0'),
+    ('planner.replan', 5, r'replan is 5; a plan has planner.horizon \(4\)'),
+    ('planner.particles', 4, 'particles is 4, all alike: give them'),
+    ('planner.risk', 'optimism', 'particles is 1; planner.risk .* at least 2'),
+    ('planner.risk', 'disagreement', "kind 'rssm' has one member"),
+    ('planner.risk', 'bold', "risk is 'bold'; it is one of mean, optimism"),
+    ('planner.propagation', 'ts2', "propagation is 'ts2'; it is one of expec"),
+    ('dynamics.members', 0, 'dynamics.members is 0; it is 1 to 100'),
     ('heads.image.kind', 'none', 'heads.image.kind is none'),
+    ('heads.image.canvas', (8, 4), r'make a map of 8 x 8; .*side is 16'),
     ('heads.reward.kind', 'none', 'heads.reward.kind is none'),
     ('seed', -1, 'seed is -1'),
     ('seed', 2**32, 'seed is 4294967296'),
@@ -58,11 +68,22 @@ def test_what_contradicts_itself_is_named(key, value, message):
   [
     ('learner.horizon', 0, 'learner.horizon is 0; it is 1 to 10000'),
     ('learner.starts', -1, 'learner.starts is -1; it is at least 0'),
+    ('planner.replan', 2, 'replan is 2; dreamer plans at every step'),
     ('learner.critic.slow_every', 0, 'learner.critic.slow_every is 0'),
   ],
 )
 def test_what_contradicts_itself_in_a_learner_is_named(key, value, message):
   check(dreamer.get_config('debug'), key, value, message)
+
+
+def test_every_contradiction_is_found():
+  tree = planet.get_config('debug').to_dict()
+  assert list(contradictions.found(tree)) == []
+  tree['planner']['elites'] = tree['train']['length'] = 1
+  tree['planner']['candidates'] = 0
+  first, second = contradictions.found(tree)
+  assert first.startswith('train.length is 1')
+  assert second.startswith('planner.elites is 1')
 
 
 def test_elites_are_only_those_of_planners_that_have_them():
@@ -79,7 +100,7 @@ def test_elites_are_only_those_of_planners_that_have_them():
       config_checks.check(config)
 
 
-@pytest.mark.parametrize('configs', [planet, dreamer])
+@pytest.mark.parametrize('configs', [planet, dreamer, pets])
 def test_every_preset_is_sound(configs):
   for preset in configs.PRESETS:
     config_checks.check(configs.get_config(preset))

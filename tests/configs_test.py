@@ -20,10 +20,12 @@ from worldmodels import kinds
 from worldmodels import latents
 from worldmodels import losses
 from worldmodels import nets
+from worldmodels import trajectories
 from worldmodels.agents import critic
 from worldmodels.agents import dreamer
 from worldmodels.agents.actor import Actor
 from worldmodels.agents.critic import Critic
+from worldmodels.agents.curiosity import Ensemble
 from worldmodels.agents.learners import actor_critic
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.agents.planner import Planner
@@ -31,6 +33,7 @@ from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import config_keys
 from worldmodels.agents.runs import ranges
+from worldmodels.agents.soft_actor_critic import SoftActorCritic
 from worldmodels.data import rendering
 from worldmodels.encoder import Encoder
 from worldmodels.spec import Spec
@@ -62,12 +65,14 @@ def leaves(config):
   'name,more',
   [
     ('planet', set()),
-    ('dreamer', {'v2', 'v3', 'v2_small', 'v3_small'}),
+    ('dreamer', {'v2', 'v3', 'v2_small', 'v3_small', 'bodies'}),
+    ('model_free', set()),
   ],
 )
 def test_they_have_their_presets(name, more):
   presets = CONFIGS[name].PRESETS
-  assert {'paper', 'cpu', 'small', 'debug'} | more == presets.keys()
+  more = more | ({'paper'} if name != 'model_free' else set())
+  assert {'cpu', 'small', 'debug'} | more == presets.keys()
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -84,7 +89,7 @@ def test_it_loads_is_its_own_and_can_be_written(name, preset):
   before = config.to_json()
   # A preset that is changed changes no other.
   config.train.batch += 1
-  config.kl.free_nats += 1
+  config.optimizer.rate *= 2
   assert config_of(name, preset).to_json() == before
   # What config.json holds is the config again.
   again = ml_collections.ConfigDict(json.loads(before))
@@ -215,6 +220,8 @@ def test_choices_are_those_of_the_code():
     'encoder.normalization': nets.NORMALIZATIONS,
     'environment.quality': tuple(rendering.QUALITIES),
     'kl.free': losses.FREE_FORMS,
+    'planner.propagation': trajectories.PROPAGATIONS,
+    'planner.risk': trajectories.RISKS,
     'acting': dreamer.ACTING,
     'exploring': dreamer.ACTING,
     'learner.gradient': actor_critic.GRADIENTS,
@@ -315,34 +322,49 @@ def component_keys(config):
     Encoder,
     kind_of('encoder', 'worldmodels.encoders', 'ImageEncoder'),
   )
-  give('dynamics', kind_of('dynamics', 'worldmodels.dynamics', 'Dynamics'))
-  for key, head in config.heads.items():
-    kind = 'bernoulli' if head.kind == 'none' else head.kind
-    others = ('scale', 'share') if key == 'image' else ('scale', 'relative')
-    give(f'heads.{key}', *heads_of(f'heads.{key}', kind), others=others)
-  give('kl', losses.kl_loss, others=('scale',))
-  give('overshooting', others=('steps', 'kl', 'reward', 'image'))
+  if 'dynamics' in config:
+    # Of dynamics, those of all: the kind can be changed by itself.
+    package = 'worldmodels.dynamics'
+    kind_of('dynamics', package, 'Dynamics')
+    for kind in kinds.names(package, 'Dynamics'):
+      give('dynamics', kinds.find(package, kind, 'Dynamics'))
+    for key, head in config.heads.items():
+      kind = 'bernoulli' if head.kind == 'none' else head.kind
+      others = ('scale', 'share') if key == 'image' else ('scale', 'relative')
+      give(f'heads.{key}', *heads_of(f'heads.{key}', kind), others=others)
+    give('kl', losses.kl_loss, others=('scale',))
+    give('overshooting', others=('steps', 'kl', 'reward', 'image'))
   # The agent.
   give('optimizer', Optimizer)
   # Of planners too, those of all.
-  package = 'worldmodels.agents.planners'
-  kind_of('planner', package, 'plan')
-  plans = [kinds.find(package, x, 'plan') for x in kinds.names(package, 'plan')]
-  give('planner', Planner, *plans)
+  if 'planner' in config:
+    package = 'worldmodels.agents.planners'
+    kind_of('planner', package, 'plan')
+    names = kinds.names(package, 'plan')
+    plans = [kinds.find(package, x, 'plan') for x in names]
+    give('planner', Planner, *plans)
+  if 'curiosity' in config:
+    give('curiosity', Ensemble)
+    give('curiosity.optimizer', Optimizer)
   if 'learner' in config:
-    give(
-      'learner', kind_of('learner', 'worldmodels.agents.learners', 'Learner')
-    )
     actor, critic = 'learner.actor', 'learner.critic'
+    heads = heads_of(critic, config.learner.critic.kind)
+    if 'kind' in config.learner:
+      package = 'worldmodels.agents.learners'
+      give('learner', kind_of('learner', package, 'Learner'))
+      give(critic, Critic, *heads)
+    else:  # Of an agent without a model.
+      give('learner', SoftActorCritic)
+      give(critic, *heads, others=('slow_share',))
     give(actor, Actor)
-    give(critic, Critic, *heads_of(critic, config.learner.critic.kind))
     package = 'worldmodels.agents.action_distributions'
     found.add(f'{actor}.kind')
     for kind in config.learner.actor.distributions:
       made = kinds.find(package, kind, 'Distribution')
       give(f'{actor}.distributions.{kind}', made)
     for group in (actor, critic):
-      give(f'{group}.optimizer', Optimizer)
+      if 'optimizer' in part(config, group):
+        give(f'{group}.optimizer', Optimizer)
   agent = kind_of('agent', 'worldmodels.agents', 'Agent')
   give('agent', agent)
   return found | taken(agent, config)

@@ -3,22 +3,37 @@
 import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 import reading_sources
+import warm
+import wheel_environment
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
-# Files with few tests that take minutes.
+# Files that take half a minute or more, the longest first.
 SLOW = (
   'learns_test',
   'resume_test',
+  'users_kinds_test',
   'dreamer_run_test',
-  'benchmark_test',
   'probe_tasks_test',
+  'dreamer_test',
+  'golden_test',
+  'foreign_project_test',
+  'benchmark_test',
+  'agents_test',
+  'fit_test',
+  'loop_test',
+  'composer_test',
+)
+# Programs that import TensorFlow where nothing is found to be wrong before.
+HEAVY = (
+  *('compare', 'evaluate', 'export', 'fit', 'play', 'report', 'train', 'video'),
 )
 
 
@@ -73,7 +88,9 @@ def pytest_collectstart(collector):
         delattr(flags.FLAGS, flag.name)
 
 
-def run_program(program, *flags, cwd=ROOT, timeout=280, **variables):
+def run_program(
+  program, *flags, cwd=ROOT, timeout=280, limit=None, fresh=False, **variables
+):
   """Runs a program to its end.
 
   Args:
@@ -81,15 +98,25 @@ def run_program(program, *flags, cwd=ROOT, timeout=280, **variables):
     *flags: of the program.
     cwd: folder to start it in.
     timeout: seconds.
+    limit: bytes to which a file may grow, like a disk that is full.
+    fresh: started as a user does, else in a process of warm.py.
     **variables: of the environment, beside those of this process.
 
   Returns:
     the finished process, with what it printed.
   """
+  args = ['worldmodels', program, *map(str, flags)]
+  env = {**os.environ, **variables}
+  if not fresh:
+    # A TensorFlow that cannot be imported must not be there already.
+    places = env.get('PYTHONPATH', '').split(os.pathsep)
+    there = any(os.path.exists(f'{x}/tensorflow.py') for x in places if x)
+    heavy = program in HEAVY and not there
+    return warm.run(args, cwd, env, limit, heavy, timeout)
   return subprocess.run(
-    [sys.executable, '-m', 'worldmodels', program, *map(str, flags)],
+    [sys.executable, '-m', *args],
     cwd=cwd,
-    env={**os.environ, **variables},
+    env=env,
     capture_output=True,
     text=True,
     timeout=timeout,
@@ -110,26 +137,52 @@ def program():
   return run_program
 
 
+def shared(tmp_path_factory, name, make):
+  """Returns a folder that the processes which share the tests share.
+
+  Args:
+    tmp_path_factory: of pytest.
+    name: of the folder.
+    make: makes what is in it, given its path; one process does, others wait.
+  """
+  base = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    base = base.parent
+  folder, whole = base / name, base / f'{name}.whole'
+  with open(base / f'{name}.lock', 'w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not whole.exists():
+      shutil.rmtree(folder, ignore_errors=True)  # Making it has failed before.
+      folder.mkdir()
+      make(folder)
+      whole.touch()
+  return folder
+
+
 @pytest.fixture(scope='session')
 def debug_run(tmp_path_factory):
-  """A finished run of the debug preset on our own task; copy to change it.
+  """A finished run of the debug preset on our own task; copy to change it."""
 
-  The processes that share the tests share it: one trains, the others wait.
-  """
-  folder = tmp_path_factory.getbasetemp()
-  if 'PYTEST_XDIST_WORKER' in os.environ:
-    folder = folder.parent
-  logdir = folder / 'debug_run'
-  with open(folder / 'debug_run.lock', 'w') as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    if not logdir.exists():
-      unfinished = folder / f'debug_run_{os.getpid()}'
-      done = run_program(
-        'train',
-        '--config=planet:debug',
-        '--config.task=hill',
-        f'--logdir={unfinished}',
-      )
-      assert done.returncode == 0, done.stdout + done.stderr
-      unfinished.rename(logdir)
-  return logdir
+  def train(folder):
+    done = run_program(
+      'train',
+      '--config=planet:debug',
+      '--config.task=hill',
+      f'--logdir={folder / "run"}',
+      fresh=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+  return shared(tmp_path_factory, 'debug_run', train) / 'run'
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory):
+  """The wheel; beside it is an environment that has it, not the checkout."""
+
+  def make(folder):
+    wheel_environment.install(wheel_environment.build(folder), folder)
+
+  folder = shared(tmp_path_factory, 'wheel', make)
+  (wheel,) = folder.glob('*.whl')
+  return wheel

@@ -137,10 +137,15 @@ def test_the_copy_starts_as_the_critic_and_is_never_trained(slow, kind):
 
 def test_it_learns_the_line_that_fits_the_returns_best():
   made = make('target')
-  for _ in range(300):
+
+  @tf.function
+  def update():
     with tf.GradientTape() as tape:
       loss = loss_of(made)
     made.optimizer.minimize(loss, tape)
+
+  for _ in range(300):
+    update()
   golden = np.polyfit(
     np.ravel(FEATURES), np.ravel(RETURNS), 1, w=np.sqrt(np.ravel(WEIGHT))
   )

@@ -1,4 +1,8 @@
-"""What is Dreamer's own; agents_test has what every agent does."""
+"""What is Dreamer's own; agents_test has what every agent does.
+
+Most of it is computed step by step: to translate an agent into a graph takes
+longer than all that is asked of it here. Those marked `in_a_graph` do that.
+"""
 
 import batches
 import numpy as np
@@ -16,6 +20,19 @@ SPEC = Spec(actions=A)
 SEED, SEEDS = tf.constant([1, 2]), tf.constant([[1, 2], [3, 4]])
 NO, YES = tf.constant(False), tf.constant(True)
 PROPOSALS = True  # For `propose`.
+
+
+@pytest.fixture(autouse=True)
+def eagerly(request):
+  """Computes step by step, but where a graph is asked for."""
+  tf.config.run_functions_eagerly('in_a_graph' not in request.fixturenames)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def in_a_graph():
+  """Has functions translated into graphs, as programs do."""
 
 
 def make(spec=SPEC, change=lambda config: None):
@@ -297,34 +314,42 @@ def test_published_values(preset, key, value):
   assert config == value
 
 
-@pytest.mark.parametrize(
-  'key,value',
-  [
-    ('learner.actor.kind', 'tanh_normal'),
-    ('learner.actor.kind', 'bounded_normal'),
-    ('learner.critic.kind', 'normal'),
-    ('learner.critic.kind', 'symlog'),
-    ('learner.critic.slow', 'none'),
-    ('learner.critic.slow', 'regularizer'),
-    ('heads.reward.kind', 'two_hot'),
-    ('heads.discount.kind', 'bernoulli'),
-    ('dynamics.latent', 'categorical'),
-    ('learner.gradient', 'reinforce'),
-    ('learner.gradient', 'mixed'),
-    ('learner.normalize', 0.0),
-    ('learner.starts', 0),
-  ],
-)
-def test_each_part_by_itself(key, value):
-  def change(config):
-    config.update_from_flattened_dict({key: value})
+PARTS = [
+  ('learner.actor.kind', 'tanh_normal'),
+  ('learner.actor.kind', 'bounded_normal'),
+  ('learner.critic.kind', 'normal'),
+  ('learner.critic.kind', 'symlog'),
+  ('learner.critic.slow', 'none'),
+  ('learner.critic.slow', 'regularizer'),
+  ('heads.reward.kind', 'two_hot'),
+  ('heads.discount.kind', 'bernoulli'),
+  ('dynamics.latent', 'categorical'),
+  ('learner.gradient', 'reinforce'),
+  ('learner.gradient', 'mixed'),
+  ('learner.normalize', 0.0),
+  ('learner.starts', 0),
+]
 
-  agent = make(change=change)
+
+def check_parts(**parts):
+  """An update and an action of an agent with these parts."""
+  agent = make(change=lambda config: config.update_from_flattened_dict(parts))
   metrics = agent.train(make_batch(), SEED)
   assert agent.skipped == (0, 0)
   assert all(np.isfinite(x) for x in metrics.values()), metrics
   action, _ = agent.policy(observe(), agent.initial(B), NO, SEED)
   assert np.isfinite(action).all()
+
+
+@pytest.mark.parametrize('key,value', PARTS)
+def test_each_part_by_itself(key, value):
+  check_parts(**{key: value})
+
+
+@pytest.mark.parametrize('parts', [dict(PARTS), dict(PARTS[::-1])])
+def test_all_parts_together_in_a_graph(parts, in_a_graph):
+  """The last, or else the first, of each key: every one is in one of them."""
+  check_parts(**parts)
 
 
 def test_with_a_warm_start_a_plan_goes_on_from_the_one_before():

@@ -26,7 +26,7 @@ FLAGS = ('--episodes=3', '--parallel=2', '--checkpoint=10')
 def printed(debug_run, program):
   """What the program prints; it leaves the run as it is."""
   before = sorted(path for path in debug_run.rglob('*'))
-  done = program('evaluate', f'--logdir={debug_run}', *FLAGS)
+  done = program('evaluate', f'--logdir={debug_run}', *FLAGS, fresh=True)
   assert done.returncode == 0, done.stderr
   assert 'episode 3 of 3: return' in done.stderr
   assert 'Traceback' not in done.stderr

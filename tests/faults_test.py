@@ -1,6 +1,7 @@
 """The faults of planted_faults.py can be planted; `make faults` plants them."""
 
 import ast
+import functools
 import pathlib
 
 import pytest
@@ -20,6 +21,7 @@ UNSEEN = (
 )
 
 
+@functools.cache  # Many are named in one file.
 def functions(path):
   tree = ast.parse(path.read_text())
   return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

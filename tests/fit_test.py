@@ -50,6 +50,7 @@ def data(tmp_path_factory):
 def fit(data, logdir, *more):
   return run_program(
     *('fit', f'--data={data}', f'--logdir={logdir}', '--config=planet:debug'),
+    *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
     *more,
   )
 
@@ -125,19 +126,32 @@ def test_it_learns_from_a_share_and_measures_on_the_rest(data, fitted):
   assert chosen.titles == ['episode 0'] and 'never trained on' in chosen.source
 
 
-def test_it_goes_on_as_if_it_had_not_been_stopped(fitted, tmp_path):
-  from worldmodels.agents.runs.fitting import Fitting
-
+def test_it_goes_on_as_if_it_had_not_been_stopped(data, fitted, tmp_path):
   shutil.copytree(fitted[0], tmp_path / 'run')
   directory = RunDirectory(tmp_path / 'run')
   # As a kill leaves it after the first block: with figures of the second.
   shutil.rmtree(directory.checkpoints / f'{TOTAL:08d}')
-  Fitting(directory.load(), directory, directory.spec()).run()
+  done = fit(data, directory.path, f'--config.train.updates_total={TOTAL}')
+  assert done.returncode == 0, done.stdout + done.stderr
+  assert f'{TOTAL // 2} done' in done.stdout
   assert figures(directory.path) == figures(fitted[0])
   mine, theirs = weights(directory.path), weights(fitted[0])
   assert mine.keys() == theirs.keys()
   for key in mine:
     np.testing.assert_array_equal(mine[key], theirs[key], key)
+
+
+def test_back_to_where_it_has_been_there_is_no_way(fitted):
+  from worldmodels.agents.runs import fitting
+
+  directory = RunDirectory(fitted[0])
+  config = directory.load()
+  config.train.updates_total = TOTAL - 1
+  with pytest.raises(
+    errors.UserError,
+    match=f'has {TOTAL} updates, train.updates_total is {TOTAL - 1}',
+  ):
+    fitting.Fitting(config, directory, directory.spec())
 
 
 def test_it_is_filmed_and_plans_without_its_data(fitted, tmp_path):

@@ -1,93 +1,71 @@
-"""A project with packages called data, agents, configs and tests of its own.
+"""A project of a user's: the files that the docs have a reader write.
 
-It has the wheel and not the checkout, and trains, resumes, evaluates and films
-from its root, with the command of the wheel.
+It has the wheel and not the checkout, and packages called data, agents, configs
+and tests of its own. From its root, with the command of the wheel, it trains
+with a task, a planner, dynamics, an encoder, a head and an agent of its own,
+resumes, evaluates with an objective of its own, films, and loads the run.
 """
 
 import json
 
+import docs_project
 import pytest
 import wheel_environment
 
-TASK = '''
-import dm_env
-import numpy as np
-from dm_env import specs
-
+# Whoever imports a file of my_lab finds the project's own packages.
+PROJECT = {
+  'my_lab/__init__.py': """
 import agents
 import configs
 import tests
 from data import levels
 
-
-def load(seed):
-  """A ball that is pushed to the middle of the picture."""
-  assert agents.OWNER == configs.OWNER == tests.OWNER == 'my_lab'
-  return Ball(np.random.default_rng(seed))
-
-
-class Ball(dm_env.Environment):
-  step_limit = levels.STEPS
-
-  def __init__(self, random):
-    self._random = random
-
-  def reset(self):
-    self._place, self._steps = self._random.uniform(8, 56), 0
-    return dm_env.restart(self._observe())
-
-  def step(self, action):
-    self._place = np.clip(self._place + 4 * action[0], 8, 56)
-    self._steps += 1
-    reward = 1 - abs(self._place - 32) / 24
-    if self._steps == levels.STEPS:
-      return dm_env.truncation(reward, self._observe())
-    return dm_env.transition(reward, self._observe())
-
-  def action_spec(self):
-    return specs.BoundedArray((1,), np.float32, -1, 1)
-
-  def observation_spec(self):
-    return {'image': specs.BoundedArray((64, 64, 3), np.uint8, 0, 255)}
-
-  def _observe(self):
-    image = np.full((64, 64, 3), 40, np.uint8)
-    image[28:36, int(self._place) - 4:int(self._place) + 4] = 255, 120, 40
-    return {'image': image}
-'''
-PROJECT = {
-  'my_lab/__init__.py': '',
-  'my_lab/ball.py': TASK,
+assert agents.OWNER == configs.OWNER == tests.OWNER == levels.OWNER == 'my_lab'
+""",
   'data/__init__.py': '',
-  'data/levels.py': 'STEPS = 30\n',
+  'data/levels.py': "OWNER = 'my_lab'\n",
   'agents/__init__.py': "OWNER = 'my_lab'\n",
   'configs/__init__.py': "OWNER = 'my_lab'\n",
   'tests/__init__.py': "OWNER = 'my_lab'\n",
 }
 TRAIN = [
   'train',
-  '--config=planet:small',
+  '--config=planet:debug',
   '--config.task=my_lab.ball:load',
-  '--logdir=runs/ball',
-  '--config.train.seed_episodes=2',
-  '--config.train.first_updates=2',
-  '--config.train.updates=2',
-  '--config.train.batch=4',
+  "--config.environment.vectors=('speed',)",
+  '--config.planner.kind=my_lab.mppi:plan',
+  '--config.dynamics.kind=my_lab.residual:Dynamics',
+  '--config.encoder.kind=my_lab.patches:ImageEncoder',
+  '--config.heads.reward.kind=my_lab.laplace:Head',
+  '--config.agent.kind=my_lab.warm:Agent',
+  '--config.overshooting.steps=0',  # Less to translate.
+  '--config.heads.image.share=1',
   '--config.evaluate.last_episodes=1',
+  '--logdir=runs/ball',
 ]
+LOADED = """
+import worldmodels
+
+run = worldmodels.load('runs/ball')
+episode = run.heldout[-1]
+first = {key: value[:5] for key, value in episode.items()}
+state = run.observe(first['image'], first['action'], vectors=first)
+dream = run.imagine(state, episode['action'][5:9])
+print(run.config.dynamics.kind, dream.image.shape, dream.reward.shape)
+print(run.plan(state).actions.shape)
+"""
 
 
 @pytest.fixture(scope='module')
-def worldmodels(tmp_path_factory):
+def worldmodels(wheel, tmp_path_factory):
   """A function that runs the command in the project and returns what it says.
 
   The project has learned from three episodes.
   """
   folder = tmp_path_factory.mktemp('foreign')
-  wheel = wheel_environment.build(folder)
-  commands = wheel_environment.install(wheel, folder)
+  commands = wheel_environment.commands(wheel.parent)
   project = folder / 'project'
-  for name, text in PROJECT.items():
+  for name, text in {**docs_project.examples(), **PROJECT}.items():
     path = project / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -108,12 +86,21 @@ def test_it_is_the_wheel(worldmodels):
 
 
 def test_its_own_packages_are_found(worldmodels):
-  assert worldmodels('check', '--task=my_lab.ball:load')
+  said = worldmodels('check', '--task=my_lab.ball:load', '--vectors=speed')
+  assert 'speed float32 [1]' in said and 'sound' in said
 
 
 def test_films(worldmodels):
   worldmodels('video', '--logdir=runs/ball', '--out=ball.webp', '--episodes=1')
   assert (worldmodels.project / 'ball.webp').read_bytes()[8:12] == b'WEBP'
+
+
+def test_is_a_library(worldmodels):
+  said = worldmodels('-c', LOADED, program=['python']).splitlines()
+  assert said == [
+    'my_lab.residual:Dynamics (4, 64, 64, 3) (4,)',
+    '(4, 1)',
+  ]
 
 
 def test_resumes_and_evaluates(worldmodels):
@@ -122,8 +109,14 @@ def test_resumes_and_evaluates(worldmodels):
   assert json.loads(config.read_text())['train']['episodes'] == 3
   worldmodels(*TRAIN, '--config.train.episodes=4')
   assert json.loads(config.read_text())['train']['episodes'] == 4
-  said = worldmodels('evaluate', '--logdir=runs/ball', '--episodes=1')
+  said = worldmodels(
+    *('evaluate', '--logdir=runs/ball', '--episodes=1'),
+    '--objective=my_lab.bright:objective',
+  )
   result = json.loads(said)
   assert result['task'] == 'my_lab.ball:load'
-  assert result['checkpoint'] == 6
-  assert result['episodes'] == 1 and 0 <= result['mean'] <= 30
+  assert result['checkpoint'] == 10
+  assert result['episodes'] == 1 and 0 <= result['mean'] <= 50
+  # A ball of 12 x 12 on gray: the mean of the pixels, 49 to 51 of 255 a step.
+  (total,) = result['objective']['sums']
+  assert total > 0

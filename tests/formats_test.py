@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import struct
 import sys
 import zipfile
@@ -325,18 +326,47 @@ def write_npz(folder, **changes):
   )
 
 
+def in_bytes(pattern, change):
+  """Changes the one file of a name: from its bytes to other bytes."""
+
+  def plant(folder):
+    (path,) = folder.glob(pattern)
+    path.write_bytes(change(path.read_bytes()))
+
+  return plant
+
+
+def flip(place):
+  """Changes a bit of a byte, or of the one so far behind a word."""
+
+  def change(content):
+    start, away = place if isinstance(place, tuple) else (b'', place)
+    index = content.index(start) + away
+    return content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :]
+
+  return change
+
+
+def in_json(path, change):
+  """Changes what a file of JSON holds: in place, or with a dict of values."""
+
+  def plant(folder):
+    file = folder / path
+    values = json.loads(file.read_text())
+    values.update(change) if isinstance(change, dict) else change(values)
+    file.write_text(json.dumps(values))
+
+  return plant
+
+
 def truncated(folder):
   write_npz(folder)
-  content = (folder / 'a.npz').read_bytes()
-  (folder / 'a.npz').write_bytes(content[: len(content) // 2])
+  in_bytes('a.npz', lambda content: content[: len(content) // 2])(folder)
 
 
 def flipped(folder):
   write_npz(folder)
-  content = bytearray((folder / 'a.npz').read_bytes())
-  place = content.index(b'action.npy') + 200
-  content[place] ^= 1
-  (folder / 'a.npz').write_bytes(content)
+  in_bytes('a.npz', flip((b'action.npy', 200)))(folder)
 
 
 def bomb(folder):
@@ -403,26 +433,9 @@ WRONG_NPZ = {
 }
 
 
-def convert(folder, out, to='minari', kind=None):
-  found = opened(folder, kind)
-  conversion.write(out, to, found)
-
-
-@pytest.mark.parametrize('name', WRONG_NPZ)
-def test_wrong_npz_is_one_line_and_leaves_nothing(name, tmp_path):
-  plant, text = WRONG_NPZ[name]
-  data = tmp_path / 'data'
-  data.mkdir()
-  plant(data)
-  with pytest.raises(errors.UserError, match=text) as caught:
-    convert(data, tmp_path / 'out')
-  assert '\n' not in str(caught.value) and 'a.npz' in str(caught.value)
-  assert os.listdir(tmp_path) == ['data']
-
-
-def hdf5_with(make_file, name='shard.hdf5'):
+def hdf5_with(make_file):
   def plant(folder):
-    with h5py.File(folder / name, 'w') as file:
+    with h5py.File(folder / 'shard.hdf5', 'w') as file:
       one = whole(0)
       file['observation'] = one['image'].transpose(0, 3, 1, 2)
       for key in ('action', 'reward', 'discount'):
@@ -473,8 +486,7 @@ def enormous(file):
 
 def cut(folder):
   hdf5_with(lambda file: None)(folder)
-  content = (folder / 'shard.hdf5').read_bytes()
-  (folder / 'shard.hdf5').write_bytes(content[:-3000])
+  in_bytes('shard.hdf5', lambda content: content[:-3000])(folder)
 
 
 WRONG_HDF5 = {
@@ -508,33 +520,27 @@ WRONG_HDF5 = {
 }
 
 
-@pytest.mark.parametrize('name', WRONG_HDF5)
-def test_wrong_hdf5_is_one_line_and_leaves_nothing(name, tmp_path):
-  plant, text = WRONG_HDF5[name]
-  data = tmp_path / 'data'
-  data.mkdir()
-  plant(data)
-  with pytest.raises(errors.UserError, match=text) as caught:
-    convert(data, tmp_path / 'out')
-  assert '\n' not in str(caught.value) and str(data) in str(caught.value)
-  assert os.listdir(tmp_path) == ['data']
-
-
-def described(**changes):
-  def plant(folder):
-    path = folder / 'data' / 'metadata.json'
-    values = json.loads(path.read_text())
-    path.write_text(json.dumps({**values, **changes}))
-
-  return plant
-
-
 def in_episode(change):
   def plant(folder):
     with h5py.File(folder / 'data' / 'main_data.hdf5', 'a') as file:
       change(file['episode_0'])
 
   return plant
+
+
+def of_the_library(change):
+  """As the library of Minari wrote it."""
+
+  def plant(folder):
+    shutil.rmtree(folder)
+    shutil.copytree(SAMPLES / 'minari', folder)
+    in_episode(change)(folder)
+
+  return plant
+
+
+def described(**changes):
+  return in_json('data/metadata.json', changes)
 
 
 WRONG_MINARI = {
@@ -563,11 +569,11 @@ WRONG_MINARI = {
     'before the end',
   ),
   'more rewards': (
-    in_episode(lambda g: g['rewards'].resize((9,))),
+    of_the_library(lambda g: g['rewards'].resize((9,))),
     'rewards 9',
   ),
   'no JPEG': (
-    in_episode(
+    of_the_library(
       lambda g: g['observations/image'].__setitem__(2, [np.zeros(9, np.uint8)])
     ),
     'neither PNG nor JPEG|is damaged',
@@ -575,17 +581,113 @@ WRONG_MINARI = {
 }
 
 
-@pytest.mark.parametrize('name', WRONG_MINARI)
-def test_wrong_minari_is_one_line_and_leaves_nothing(name, tmp_path):
-  plant, text = WRONG_MINARI[name]
+def in_features(change):
+  def inner(values):
+    steps = values['featuresDict']['features']['steps']['sequence']['feature']
+    change(steps['featuresDict']['features'])
+
+  return in_json('features.json', inner)
+
+
+def in_records(change):
+  return in_bytes('*.tfrecord*', change)
+
+
+def another_record(folder):
+  (path,) = folder.glob('*.tfrecord*')
+  example = examples.parse(tfrecord.read(path, *tfrecord.places(path)[0]))
+  example['steps/reward'] = example['steps/reward'][:-1]
+  with open(path, 'wb') as file:
+    tfrecord.write(file, examples.serialize(example))
+
+
+WRONG_RLDS = {
+  'no json': (lambda f: (f / 'features.json').write_text('{'), 'is damaged'),
+  'no steps': (
+    lambda f: (f / 'features.json').write_text('{"featuresDict": {}}'),
+    'describes no steps',
+  ),
+  'no image': (
+    in_features(lambda x: x['observation']['featuresDict']['features'].clear()),
+    'no image',
+  ),
+  'a bit': (in_records(flip(300)), 'damaged'),
+  'length': (in_records(lambda x: x[:1] + b'\xff' + x[2:]), 'at byte 0'),
+  'cut': (in_records(lambda x: x[:-9]), 'at byte 0'),
+  'lengths': (another_record, 'do not match: .*reward 5'),
+  'shape': (
+    in_features(
+      lambda x: x['action']['tensor'].update(shape={'dimensions': ['5']})
+    ),
+    'has 12 numbers',
+  ),
+}
+
+
+def in_info(**changes):
+  return in_json('meta/info.json', changes)
+
+
+def rewritten(part, change):
+  def plant(folder):
+    from pyarrow import parquet
+
+    (path,) = (folder / part).glob('*/*.parquet')
+    parquet.write_table(change(parquet.read_table(path)), path)
+
+  return plant
+
+
+WRONG_LEROBOT = {
+  'old': (in_info(codebase_version='v2.1'), "'v2.1'; v3.0 is read"),
+  'features': (in_info(features={'../../etc': {'shape': [1]}}), 'features'),
+  'fps': (in_info(fps=0), 'fps is 0'),
+  'no camera': (
+    in_info(features={'action': {'dtype': 'float32', 'shape': [2]}}),
+    'no camera',
+  ),
+  'half': (in_bytes('data/*/*.parquet', lambda x: x[:-100]), 'is damaged'),
+  'no file': (
+    lambda f: os.remove(f / 'data/chunk-000/file-000.parquet'),
+    'there is no',
+  ),
+  'no frames': (rewritten('data', lambda x: x.slice(0, 2)), 'has 2 of its 6'),
+  'no reward': (rewritten('data', lambda x: x.drop(['action'])), "no 'action'"),
+  'no length': (
+    rewritten('meta/episodes', lambda x: x.drop(['length'])),
+    'length is None',
+  ),
+}
+
+
+# Of each format what is planted in a folder, and what is said of it: in one of
+# our making, or in an empty one, in which it is made.
+WRONG = {
+  'npz': WRONG_NPZ,
+  'vd4rl': WRONG_HDF5,
+  'minari': WRONG_MINARI,
+  'rlds': WRONG_RLDS,
+  'lerobot': WRONG_LEROBOT,
+}
+
+
+@pytest.mark.parametrize(
+  'kind,name', [(kind, name) for kind, found in WRONG.items() for name in found]
+)
+def test_what_is_wrong_is_one_line_and_leaves_nothing(kind, name, tmp_path):
+  if kind == 'lerobot' and not HAS_PYARROW:
+    pytest.skip('no pyarrow')
+  plant, text = WRONG[kind][name]
   data = tmp_path / 'data'
-  conversion.write(data, 'minari', Ready(whole(0)))
-  if name in ('no JPEG', 'more rewards'):  # as the library wrote it
-    os.system(f'rm -r {data} && cp -r {SAMPLES / "minari"} {data}')
+  if kind in ('npz', 'vd4rl'):
+    data.mkdir()
+  else:
+    conversion.write(data, kind, Ready(whole(0)))
   plant(data)
   with pytest.raises(errors.UserError, match=text) as caught:
-    convert(data, tmp_path / 'out')
-  assert '\n' not in str(caught.value) and str(data) in str(caught.value)
+    conversion.write(tmp_path / 'out', 'minari', opened(data))
+  assert '\n' not in str(caught.value)
+  assert ('a.npz' if kind == 'npz' else str(data)) in str(caught.value)
   assert os.listdir(tmp_path) == ['data']
 
 
@@ -643,129 +745,6 @@ def test_features_of_rlds_are_those_of_its_steps():
   steps['featuresDict']['features']['action'] = label
   found = rlds_features.columns(described, 'here')
   assert found['steps/action'].choices == 5
-
-
-def in_features(change):
-  def plant(folder):
-    path = folder / 'features.json'
-    values = json.loads(path.read_text())
-    steps = values['featuresDict']['features']['steps']['sequence']['feature']
-    change(steps['featuresDict']['features'])
-    path.write_text(json.dumps(values))
-
-  return plant
-
-
-def in_records(change):
-  def plant(folder):
-    (path,) = folder.glob('*.tfrecord*')
-    content = bytearray(path.read_bytes())
-    change(content)
-    path.write_bytes(content)
-
-  return plant
-
-
-def another_record(folder):
-  (path,) = folder.glob('*.tfrecord*')
-  example = examples.parse(tfrecord.read(path, *tfrecord.places(path)[0]))
-  example['steps/reward'] = example['steps/reward'][:-1]
-  with open(path, 'wb') as file:
-    tfrecord.write(file, examples.serialize(example))
-
-
-WRONG_RLDS = {
-  'no json': (lambda f: (f / 'features.json').write_text('{'), 'is damaged'),
-  'no steps': (
-    lambda f: (f / 'features.json').write_text('{"featuresDict": {}}'),
-    'describes no steps',
-  ),
-  'no image': (
-    in_features(lambda x: x['observation']['featuresDict']['features'].clear()),
-    'no image',
-  ),
-  'a bit': (in_records(lambda x: x.__setitem__(300, x[300] ^ 1)), 'damaged'),
-  'length': (in_records(lambda x: x.__setitem__(1, 255)), 'at byte 0'),
-  'cut': (in_records(lambda x: x.__delitem__(slice(-9, None))), 'at byte 0'),
-  'lengths': (another_record, 'do not match: .*reward 5'),
-  'shape': (
-    in_features(
-      lambda x: x['action']['tensor'].update(shape={'dimensions': ['5']})
-    ),
-    'has 12 numbers',
-  ),
-}
-
-
-@pytest.mark.parametrize('name', WRONG_RLDS)
-def test_wrong_rlds_is_one_line_and_leaves_nothing(name, tmp_path):
-  plant, text = WRONG_RLDS[name]
-  data = tmp_path / 'data'
-  conversion.write(data, 'rlds', Ready(whole(0)))
-  plant(data)
-  with pytest.raises(errors.UserError, match=text) as caught:
-    convert(data, tmp_path / 'out')
-  assert '\n' not in str(caught.value) and str(data) in str(caught.value)
-  assert os.listdir(tmp_path) == ['data']
-
-
-def in_info(**changes):
-  def plant(folder):
-    path = folder / 'meta' / 'info.json'
-    values = json.loads(path.read_text())
-    path.write_text(json.dumps({**values, **changes}))
-
-  return plant
-
-
-def rewritten(part, change):
-  def plant(folder):
-    from pyarrow import parquet
-
-    (path,) = (folder / part).glob('*/*.parquet')
-    parquet.write_table(change(parquet.read_table(path)), path)
-
-  return plant
-
-
-def half(folder):
-  (path,) = (folder / 'data').glob('*/*.parquet')
-  path.write_bytes(path.read_bytes()[:-100])
-
-
-WRONG_LEROBOT = {
-  'old': (in_info(codebase_version='v2.1'), "'v2.1'; v3.0 is read"),
-  'features': (in_info(features={'../../etc': {'shape': [1]}}), 'features'),
-  'fps': (in_info(fps=0), 'fps is 0'),
-  'no camera': (
-    in_info(features={'action': {'dtype': 'float32', 'shape': [2]}}),
-    'no camera',
-  ),
-  'half': (half, 'is damaged'),
-  'no file': (
-    lambda f: os.remove(f / 'data/chunk-000/file-000.parquet'),
-    'there is no',
-  ),
-  'no frames': (rewritten('data', lambda x: x.slice(0, 2)), 'has 2 of its 6'),
-  'no reward': (rewritten('data', lambda x: x.drop(['action'])), "no 'action'"),
-  'no length': (
-    rewritten('meta/episodes', lambda x: x.drop(['length'])),
-    'length is None',
-  ),
-}
-
-
-@pytest.mark.skipif(not HAS_PYARROW, reason='no pyarrow')
-@pytest.mark.parametrize('name', WRONG_LEROBOT)
-def test_wrong_lerobot_is_one_line_and_leaves_nothing(name, tmp_path):
-  plant, text = WRONG_LEROBOT[name]
-  data = tmp_path / 'data'
-  conversion.write(data, 'lerobot', Ready(whole(0)))
-  plant(data)
-  with pytest.raises(errors.UserError, match=text) as caught:
-    convert(data, tmp_path / 'out')
-  assert '\n' not in str(caught.value) and str(data) in str(caught.value)
-  assert os.listdir(tmp_path) == ['data']
 
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch, tmp_path):

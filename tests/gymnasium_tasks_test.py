@@ -277,7 +277,8 @@ def test_classic_control_is_seen_and_sound(name, size, limit):
 
 def test_a_run_of_it_is_trained(program, tmp_path):
   done = program(
-    'train', '--config=gymnasium:debug', f'--logdir={tmp_path}/run'
+    *('train', '--config=gymnasium:debug', f'--logdir={tmp_path}/run'),
+    *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
   )
   assert done.returncode == 0, done.stdout + done.stderr
   assert 'task       gymnasium:CartPole-v1, action repeat 1' in done.stdout

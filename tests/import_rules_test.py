@@ -25,6 +25,7 @@ PARTS = {
   'agents/benchmark/': 'benchmark',
   'agents/play/': 'play',
   'agents/reports/': 'reports',
+  'agents/sweeps/': 'sweeps',
   'agents/runs/': 'runs',
   'agents/': 'agents',
   'configs/': 'configs',
@@ -34,6 +35,7 @@ PARTS = {
   'worldmodels/errors.py': 'errors',
   'worldmodels/kinds.py': 'errors',
   'worldmodels/spec.py': 'errors',
+  'worldmodels/users.py': 'errors',
   'worldmodels/': 'model',
 }
 _RUNS = {'errors', 'model', 'agents', 'data'}
@@ -46,7 +48,10 @@ MAY_IMPORT = {
   'benchmark': {*_RUNS, 'runs'},
   'play': {*_RUNS, 'runs'},
   'reports': {*_RUNS, 'runs'},
-  'programs': {*_RUNS, 'runs', 'benchmark', 'configs', 'play', 'reports'},
+  'sweeps': {*_RUNS, 'runs', 'reports'},
+  'programs': {
+    *(*_RUNS, 'runs', 'benchmark', 'configs', 'play', 'reports', 'sweeps'),
+  },
   'configs': set(),
   'old commands': {'programs'},
 }
@@ -63,6 +68,7 @@ SEAM = {'rssm', 'deter'}
 # Run with `python -m`, each in a process of its own.
 PROGRAMS = {
   'worldmodels/__main__.py',
+  'agents/programs/bound.py',
   'data/graphics.py',
   'data/worker_main.py',
 }

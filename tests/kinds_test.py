@@ -1,4 +1,5 @@
 import pathlib
+import re
 import sys
 import textwrap
 
@@ -125,10 +126,58 @@ def test_what_is_wrong_with_a_users_kind_is_said(project, kind, problem):
   assert '\n' not in str(caught.value)
 
 
-def test_a_fault_in_a_users_module_keeps_its_trace(project):
-  project('my_fault.py', '1 / 0')
-  with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize(
+  'text,says',
+  [
+    ('x = 1\n1 / 0', 'raises ZeroDivisionError: division by zero (%s, line 2)'),
+    ('x = 1\nx ==', 'raises SyntaxError: invalid syntax (%s, line 2)'),
+    ('raise SystemExit', 'raises SystemExit (%s, line 1)'),
+    (
+      'from worldmodels import gone',
+      "raises ImportError: cannot import name 'gone' from 'worldmodels'",
+    ),
+  ],
+)
+def test_a_fault_in_a_users_module_is_said_with_its_line(project, text, says):
+  project('my_fault.py', text)
+  with pytest.raises(errors.OptionError) as caught:
     kinds.find(DYNAMICS, 'my_fault:Linear', 'Dynamics')
+  found = str(caught.value)
+  assert found.startswith("kind is 'my_fault:Linear': module my_fault raises ")
+  assert '\n' not in found and found.count('my_fault.py') <= 1
+  file = re.search(r'[\w/.-]*my_fault\.py', found)
+  assert (says % file[0] if '%' in says else says) in found
+  # Who wants the trace has it.
+  assert caught.value.__cause__ is not None
+
+
+def test_a_constructor_that_raises_is_said_with_its_line(project):
+  project(
+    'my_early.py',
+    """
+    class Early:
+      size = 0.5
+      def __init__(self, *, fault=True):
+        if fault:
+          raise ValueError('two\\nlines')
+    """,
+  )
+  options = {'kind': 'my_early:Early'}
+  with pytest.raises(errors.OptionError) as caught:
+    kinds.make(DYNAMICS, 'Dynamics', options)
+  assert str(caught.value).startswith(
+    "kind is 'my_early:Early', which raises ValueError: two lines ("
+  )
+  assert str(caught.value).endswith('my_early.py, line 6)')
+  # What it lacks is said as well.
+  options['fault'] = False
+  for name, value in (('size', 0.5), ('units', None)):
+    with pytest.raises(errors.OptionError) as caught:
+      kinds.make(DYNAMICS, 'Dynamics', options, (name,))
+    assert str(caught.value) == (
+      f"kind is 'my_early:Early', whose attribute {name!r} is {value}; it is a "
+      'whole number above 0'
+    )
 
 
 # ----------------------------------------------------------------- options ----

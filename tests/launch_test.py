@@ -165,6 +165,35 @@ def test_one_line_for_what_can_be_mended(end, status, line):
   assert done.stderr == f'seen\n{line}\n'
 
 
+def test_code_of_the_users_is_said_with_its_line(tmp_path):
+  (tmp_path / 'my_end.py').write_text(
+    'def fail():\n  raise ValueError("early\\nlate")\n'
+  )
+  env = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+  done = run('import my_end; my_end.fail()', env=env)
+  assert done.returncode == 1
+  assert done.stderr == (
+    'seen\nerror: code of yours raises ValueError: early late '
+    f'({tmp_path}/my_end.py, line 2); --trace shows the way there\n'
+  )
+
+
+def test_a_trace_is_shown_if_it_is_asked_for(tmp_path):
+  for flags in ([], ['--trace']):
+    done = subprocess.run(
+      [sys.executable, '-m', 'worldmodels', 'evaluate', *flags]
+      + [f'--logdir={tmp_path}'],
+      cwd=ROOT,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert done.returncode == 1
+    line = f'error: {tmp_path} holds no config.json: not a run\n'
+    assert done.stderr.endswith(line)
+    assert done.stderr.startswith('Traceback' if flags else 'error: ')
+
+
 def test_a_mistake_of_ours_keeps_its_trace():
   done = run('raise ValueError("a bug")')
   assert done.returncode == 1 and 'Traceback' in done.stderr
@@ -241,46 +270,47 @@ COMPUTES = """mutex = ctypes.create_string_buffer(64)
     ctypes.CDLL(None).pthread_mutex_lock(mutex)"""
 
 
-def interrupt(end, times):
-  """Starts a program, sends Ctrl-C; returns it, and how long it then took."""
+def interrupt(times):
+  """Starts these programs, sends Ctrl-C to both, and waits for them.
+
+  Yields:
+    each of them, and how long it then took.
+  """
   code = PROGRAM.replace('import os,', 'import ctypes, time, os,')
-  code = code.format(end=f'print("begun", flush=True)\n  {end}')
-  process = subprocess.Popen(
-    [sys.executable, '-c', code],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  while process.stdout.readline() != 'begun\n':
-    pass
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', code.format(end=f'print("begun")\n  {end}')],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for end in (WAITS, COMPUTES)
+  ]
+  for process in processes:
+    while process.stdout.readline() != 'begun\n':
+      pass
   time.sleep(0.1)
   begin = time.monotonic()
   for _ in range(times):
-    process.send_signal(signal.SIGINT)
+    for process in processes:
+      process.send_signal(signal.SIGINT)
     time.sleep(1)
-  process.wait(30)
-  return process, time.monotonic() - begin
+  for process in processes:
+    process.wait(30)
+    yield process, time.monotonic() - begin
 
 
 SAYS = 'stopping: waits for what is under way, at most 7 s; Ctrl-C again does '
 
 
-@pytest.mark.parametrize('end', [WAITS, COMPUTES])
-def test_ctrl_c_ends_a_program_soon(end):
-  """And says at once what it waits for, and does so again at a second one."""
-  process, seconds = interrupt(end, 1)
-  assert process.returncode == 130 and seconds < 10
-  expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
-  assert process.stderr.read().splitlines() == expected
-
-
-@pytest.mark.parametrize('end', [WAITS, COMPUTES])
-def test_a_second_ctrl_c_ends_it_at_once(end):
-  process, seconds = interrupt(end, 2)
-  assert process.returncode == 130 and seconds < 4
-  expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
-  assert process.stderr.read().splitlines() == expected
+@pytest.mark.parametrize('times,most', [(1, 10), (2, 4)])
+def test_ctrl_c_ends_a_program_soon_and_a_second_one_at_once(times, most):
+  """And it says at once what it waits for."""
+  for process, seconds in interrupt(times):
+    assert process.returncode == 130 and seconds < most
+    expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
+    assert process.stderr.read().splitlines() == expected
 
 
 def test_in_the_background_ctrl_c_is_not_heard():

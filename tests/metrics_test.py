@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels.agents.runs import events
 from worldmodels.agents.runs import metrics
 from worldmodels.agents.runs import run_directory
 from worldmodels.configs import planet
@@ -201,6 +202,69 @@ def test_a_run_with_lines_and_events_of_before_goes_on(tmp_path):
   # The curves of before are over updates, under names that are no longer used.
   curves = {tag: step for tag, step in events_in(tmp_path) if 'loss' in tag}
   assert curves == {'loss': 5, 'loss/loss': 800}
+
+
+def all_events(path):
+  """[(tag, step)] of every event of all files."""
+  return [
+    (value.tag, event.step)
+    for file in sorted((path / 'events').iterdir())
+    for event in tf.compat.v1.train.summary_iterator(str(file))
+    for value in event.summary.value
+  ]
+
+
+def test_no_event_is_there_twice_where_a_run_goes_on(tmp_path):
+  """Of the updates after its checkpoint, and of the evaluation among them."""
+  config, film = planet.get_config('debug'), np.zeros([3, 8, 8, 3], np.uint8)
+  evaluation = {'evaluation_return': 3.0, 'open_loop_policy_image': [1.0]}
+  evaluation['open_loop_video'] = film
+
+  def episode(written, number, evaluated):
+    steps, updates = 100 * number, 5 * number
+    if evaluated:  # Before the episode, so with the counters of the one before.
+      before = dict(env_steps=steps - 100, updates=updates - 5)
+      written.write(dict(before, episodes=number), evaluation)
+    counters = dict(env_steps=steps, updates=updates, episodes=number)
+    written.write(counters, {'return': float(number), 'loss': 0.5})
+
+  film_tag = f'{events.FILMS}open_loop'
+  first = open_in(tmp_path, config=config)
+  for number in (1, 2, 3, 4):
+    episode(first, number, evaluated=number in (1, 3))
+  whole = sorted(all_events(tmp_path))
+  assert (film_tag, 200) in whole and ('config', 0) in whole
+  # An evaluation has the counters of the episode before it.
+  assert whole.count(('time/updates', 200)) == 2
+  # The checkpoint is that of the second episode; then it is stopped again.
+  for numbers in ((3,), (3, 4)):
+    again = open_in(tmp_path, updates=10, config=config)
+    left = all_events(tmp_path)
+    assert {step for _, step in left} == {0, 100, 200}
+    assert ('return/evaluation_return', 200) not in left
+    assert (film_tag, 200) not in left
+    assert (film_tag, 0) in left and ('return/return', 200) in left
+    assert left.count(('time/updates', 200)) == 1
+    for number in numbers:
+      episode(again, number, evaluated=number == 3)
+  assert sorted(all_events(tmp_path)) == whole
+  # Where nothing will be done again, no file changes.
+  files = {path: path.stat().st_ino for path in (tmp_path / 'events').iterdir()}
+  open_in(tmp_path, updates=20, config=config)
+  assert {path: path.stat().st_ino for path in files} == files
+  # What was cut short is no reason to lose the rest, nor is a strange file.
+  newest = max(files, key=lambda path: path.stat().st_mtime_ns)
+  newest.write_bytes(newest.read_bytes()[:-3])
+  os.mkfifo(tmp_path / 'events' / 'events.out.tfevents.fifo')
+  (tmp_path / 'events' / 'events.out.tfevents.text').write_text('words')
+  config.train.episodes += 1
+  lines = []
+  open_in(tmp_path, updates=10, config=config, log=lines.append)
+  os.remove(tmp_path / 'events' / 'events.out.tfevents.fifo')
+  os.remove(tmp_path / 'events' / 'events.out.tfevents.text')
+  left = all_events(tmp_path)
+  assert left.count(('config', 0)) == 2 and not lines  # It is another config.
+  assert {step for _, step in left} == {0, 100, 200}
 
 
 def test_without_events_a_run_goes_on(tmp_path):

@@ -227,3 +227,67 @@ def test_a_planner_of_the_users_may_name_the_problem_as_it_likes(
   Planner(Spec(actions=1), **options, depth=3)
   with pytest.raises(errors.OptionError, match='^depth is missing'):
     Planner(Spec(actions=1), **options)
+
+
+# ------------------------------------------------------------ open loop ----
+
+
+def follow(made, firsts):
+  """The actions [steps, B] and how often a plan was made."""
+  kept, calls, taken = made.initial(B), [], []
+  for number, first in enumerate(firsts):
+
+    def make(**warm):
+      calls.append(warm)
+      # Of every plan the actions are 10, 11, ... 20, 21, ...
+      steps = tf.range(float(made.horizon)) + 10.0 * (number + 1)  # noqa: B023
+      return tf.tile(steps[None, :, None], [B, 1, 1])
+
+    state = {'other': 0, **kept}
+    action, kept = made.follow(state, tf.constant(first), make)
+    tf.nest.assert_same_structure(kept, made.initial(B))
+    taken.append(action[:, 0].numpy().tolist())
+  return taken, calls
+
+
+GOING, ANEW = [False] * B, [True] * B
+FOLLOWS = dict(kind='planner_test:go_on', horizon=3, sample=False)
+
+
+def test_a_plan_is_followed_for_as_long_as_it_is_told():
+  made = Planner(WORLD.spec, replan=2, **FOLLOWS)
+  taken, _ = follow(made, [ANEW, GOING, GOING, GOING, GOING])
+  assert [row[0] for row in taken] == [10, 11, 30, 31, 50]
+  # To its end: open loop.
+  made = Planner(WORLD.spec, replan=3, **FOLLOWS)
+  taken, _ = follow(made, [ANEW, GOING, GOING, GOING])
+  assert [row[0] for row in taken] == [10, 11, 12, 40]
+
+
+def test_a_reset_ends_the_plan_of_its_own_member_alone():
+  made = Planner(WORLD.spec, replan=3, **FOLLOWS)
+  one = [False, True, False]
+  taken, calls = follow(made, [ANEW, one, GOING, GOING])
+  assert taken == [[10] * 3, [11, 20, 11], [12, 21, 12], [40, 22, 40]]
+  assert calls == [{}] * 3  # None where all are on their way.
+
+
+def test_without_it_every_step_is_planned():
+  made = Planner(WORLD.spec, **FOLLOWS)
+  assert made.replan == 1 and made.initial(B) == {}
+  taken, _ = follow(made, [ANEW, GOING])
+  assert [row[0] for row in taken] == [10, 20]
+
+
+def test_a_followed_plan_may_be_where_the_next_one_starts():
+  made = Planner(WORLD.spec, replan=2, warm_start=True, **FOLLOWS)
+  _, calls = follow(made, [ANEW, GOING, GOING])
+  np.testing.assert_array_equal(calls[0]['start'], np.zeros([B, 3, A]))
+  np.testing.assert_array_equal(calls[-1]['start'][0, :, 0], [12, 0, 0])
+
+
+def test_a_plan_is_not_followed_past_its_end():
+  with pytest.raises(
+    errors.OptionError, match=r'^replan is 4; .*horizon \(3\)'
+  ):
+    Planner(WORLD.spec, replan=4, **FOLLOWS)

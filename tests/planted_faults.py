@@ -540,7 +540,7 @@ ACTOR_CRITIC = (
   ),
   Fault(
     'the slow copy follows at once',
-    'agents/critic.py',
+    'agents/slow_copies.py',
     'mine.assign_add(share * (theirs.value - mine.value))',
     'mine.assign_add(theirs.value - mine.value)',
     'critic_test.py::test_the_slow_copy_follows_at_every_second_update',
@@ -660,27 +660,27 @@ LOOP = (
   Fault(
     'an episode is learned from while it is collected',
     'agents/runs/loop.py',
-    'limit=self.experience.store.before(episode),',
+    'limit=store.before(episode),',
     'limit=None,',
     'loop_test.py::test_updates_are_functions_of_their_numbers',
   ),
   Fault(
     'each episode begins with the same batches',
-    'agents/runs/loop.py',
+    'agents/runs/learning.py',
     'start=self.updates,',
     'start=0,',
     'loop_test.py::test_updates_are_functions_of_their_numbers',
   ),
   Fault(
     'all updates draw the same noise',
-    'agents/runs/loop.py',
+    'agents/runs/learning.py',
     'tf.constant([seed, self.updates], tf.int32)',
     'tf.constant([seed, 0], tf.int32)',
     'loop_test.py::test_updates_are_functions_of_their_numbers',
   ),
   Fault(
     'figures are sums over updates',
-    'agents/runs/loop.py',
+    'agents/runs/learning.py',
     'values = {key: float(value) / count for key, value in sums.items()}',
     'values = {key: float(value) for key, value in sums.items()}',
     'loop_test.py::test_updates_are_functions_of_their_numbers',
@@ -767,30 +767,30 @@ LOOP = (
 RESUME = (
   Fault(
     'the optimizers begin anew when a run goes on',
-    'agents/agent.py',
+    'agents/learning_agent.py',
     'for variable in list(layer.variables) + optimizer.slots',
     'for variable in list(layer.variables)',
     'agents_test.py::test_every_variable_is_in_the_state_under_its_own_name',
   ),
   Fault(
     'slow critic and return range begin anew when a run goes on',
-    'agents/agent.py',
+    'agents/learning_agent.py',
     'return optimized + self.extra_variables',
     'return optimized',
     'agents_test.py::test_every_variable_is_in_the_state_under_its_own_name',
   ),
   Fault(
     'a run that was stopped counts its updates from 0',
-    'agents/runs/loop.py',
-    "counters.get('updates', 0)",
+    'agents/runs/learning.py',
+    "(counters or {}).get('updates', 0)",
     '0',
     'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
   ),
   Fault(
     'a run that was stopped measures the images anew',
-    'agents/runs/loop.py',
-    'self._begun = counters is not None',
-    'self._begun = False',
+    'agents/runs/learning.py',
+    'self.begun = counters is not None',
+    'self.begun = False',
     'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
   ),
   Fault(
@@ -822,6 +822,13 @@ RESUME = (
     'metrics_test.py::test_lines_past_the_checkpoint_are_dropped',
   ),
   Fault(
+    'events of updates that are done again stay',
+    'agents/runs/events.py',
+    'if not all(stays):',
+    'if not stays:',
+    'metrics_test.py::test_no_event_is_there_twice_where_a_run_goes_on',
+  ),
+  Fault(
     'the weights that are restored are not those that act',
     'agents/runs/restore.py',
     'restored.use_averages()',
@@ -830,7 +837,7 @@ RESUME = (
   ),
   Fault(
     'an actor gets the weights that are trained, not their average',
-    'agents/agent.py',
+    'agents/learning_agent.py',
     'zip(mine.trainable_variables, optimizer.averages, strict=True)',
     'zip(mine.trainable_variables, theirs.trainable_variables, strict=True)',
     'agent_test.py::test_an_actor_copies_what_its_learner_learned_or_its_average',
@@ -993,7 +1000,256 @@ RECORDED = (
   ),
 )
 
+TRUST = (
+  Fault(
+    'the tight bound is the classic one',
+    'worldmodels/simulation_lemma.py',
+    'together = np.power(1.0 - transition, step)',
+    'together = 1.0 - transition * step',
+    'simulation_lemma_test.py::test_three_steps_by_hand',
+  ),
+  Fault(
+    'the bound without end forgets a discount',
+    'worldmodels/simulation_lemma.py',
+    'parted = gamma * transition / (1 - gamma) * together',
+    'parted = transition / (1 - gamma) * together',
+    'simulation_lemma_test.py::test_both_bounds_of_known_errors',
+  ),
+  Fault(
+    'the goal of the maze is left again',
+    'worldmodels/tabular.py',
+    'after = cell if cell == _GOAL or after not in number else after',
+    'after = cell if after not in number else after',
+    'tabular_test.py::test_the_maze_is_that_of_the_book',
+  ),
+  Fault(
+    'regret is that of the policy that was given',
+    'worldmodels/tabular.py',
+    'regret=float((value - world.value(chosen)).max()),',
+    'regret=float((value - world.value(policy)).max()),',
+    'tabular_test.py::test_regret_is_what_the_model_makes_one_lose',
+  ),
+  Fault(
+    'an audit replays each action a step late',
+    'agents/runs/starts.py',
+    "action=episode['action'][after] * counts[..., None],",
+    "action=episode['action'][after - 1] * counts[..., None],",
+    'audit_test.py::test_actions_are_those_that_led_to_what_came',
+  ),
+  Fault(
+    'nothing is cut off after the end of an episode',
+    'agents/runs/starts.py',
+    'counts = there.astype(np.float32)',
+    'counts = np.ones_like(there, np.float32)',
+    'audit_test.py::test_after_an_end_nothing_comes',
+  ),
+  Fault(
+    'starts in one episode count as if they were independent',
+    'agents/runs/audit.py',
+    'if len(means) > 1:',
+    'if len(difference) > 1:',
+    'audit_test.py::test_the_error_of_the_gap_is_that_of_episodes',
+  ),
+  Fault(
+    'what is not agreed about is that of the state after',
+    'agents/curiosity.py',
+    'before = states.join(first, states.between(found, None, -1))',
+    'before = found',
+    'curiosity_test.py::test_the_reward_of_a_step_is_of_the_state_before_it',
+  ),
+  Fault(
+    'a reset teaches what its action led to',
+    'agents/plan2explore.py',
+    "weight = tf.reshape(batch['mask'][:, 1:] * led, [-1])",
+    "weight = tf.reshape(batch['mask'][:, 1:] * tf.ones_like(led), [-1])",
+    'plan2explore_test.py::test_a_reset_teaches_the_ensemble_nothing',
+  ),
+)
+
+MODEL_FREE = (
+  Fault(
+    'a transition has the action that led to what is seen',
+    'agents/transitions.py',
+    'following = tf.minimum(place + 1,',
+    'following = tf.minimum(place + 0,',
+    'transitions_test.py::test_a_transition_is_told_in_the_order_of_time',
+  ),
+  Fault(
+    'a return goes on over a reset',
+    'agents/transitions.py',
+    '& (real > 0) & ~first',
+    '& (real > 0)',
+    'transitions_test.py::test_returns_of_three_steps',
+  ),
+  Fault(
+    'what comes after an end counts',
+    'agents/transitions.py',
+    'tf.where(going, gamma * end, 1.0)',
+    'tf.where(going, gamma + 0.0 * end, 1.0)',
+    'transitions_test.py::test_returns_of_three_steps',
+  ),
+  Fault(
+    'a stack reaches over a reset',
+    'agents/transitions.py',
+    'stays = tf.gather(is_first, newest, batch_dims=1) | (newest == 0)',
+    'stays = newest == 0',
+    'transitions_test.py::test_a_stack_has_the_rows_before_in_their_order',
+  ),
+  Fault(
+    'the last steps of an episode are never learned from',
+    'agents/transitions.py',
+    '((row + steps < length) | (row <= last_end))',
+    '((row + steps < length) | (row < last_end - length))',
+    'transitions_test.py::test_where_a_transition_may_start',
+  ),
+  Fault(
+    'who acts has its frames the other way round',
+    'agents/stacks.py',
+    'moved = tf.concat([stack[..., size:], value], -1)',
+    'moved = tf.concat([value, stack[..., :-size]], -1)',
+    'stacks_test.py::test_who_acts_sees_what_is_learned_from',
+  ),
+  Fault(
+    'images are shifted across alone',
+    'agents/stacks.py',
+    'down = _within(down - shift[:, :1], height)',
+    'down = _within(down - 0 * shift[:, :1], height)',
+    'stacks_test.py::test_a_shift_moves_down_and_right_and_repeats_the_edge',
+  ),
+  Fault(
+    'the higher of two critics is believed',
+    'agents/twin_critics.py',
+    'return tf.reduce_min(self(embed, action), 0)',
+    'return tf.reduce_max(self(embed, action), 0)',
+    'twin_critics_test.py::test_the_lower_of_two_values',
+  ),
+  Fault(
+    'critics are their own target',
+    'agents/soft_actor_critic.py',
+    'self._slow, step.after, ',
+    'self.critics, step.after, ',
+    'soft_actor_critic_test.py'
+    '::test_what_is_learned_is_rewards_and_the_lower_slow_value_and_entropy',
+  ),
+  Fault(
+    'returns have no entropy',
+    'agents/soft_actor_critic.py',
+    'rest = value + self._temperature.value * entropy',
+    'rest = value + 0.0 * entropy',
+    'soft_actor_critic_test.py'
+    '::test_the_entropy_is_that_of_the_action_that_is_valued',
+  ),
+  Fault(
+    'the temperature falls where there is too little entropy',
+    'agents/soft_actor_critic.py',
+    'return self.value * excess',
+    'return -self.value * excess',
+    'soft_actor_critic_test.py'
+    '::test_a_nat_is_worth_more_while_there_are_too_few',
+  ),
+  Fault(
+    'the actor teaches the encoder',
+    'agents/soft_actor_critic.py',
+    'embed = tf.stop_gradient(step.embed)',
+    'embed = tf.identity(step.embed)',
+    'soft_actor_critic_test.py'
+    '::test_the_critics_teach_what_is_seen_and_the_actor_does_not',
+  ),
+)
+
+# Sweeps, and what they look for.
+SWEEPS = (
+  Fault(
+    'a program outlives the sweep that was killed',
+    'agents/programs/bound.py',
+    'prctl(_PARENT_DEATH, signal.SIGTERM)',
+    'prctl(_PARENT_DEATH, 0)',
+    'sweep_test.py::test_a_program_ends_with_the_process_that_started_it',
+  ),
+  Fault(
+    'a sweep takes the evaluation of an old checkpoint for the newest',
+    'agents/sweeps/standing.py',
+    "found.get('checkpoint') != lines[-1]['updates']",
+    "found.get('checkpoint') is None",
+    'sweep_test.py::test_what_is_missing_is_made_again_and_nothing_else',
+  ),
+  Fault(
+    'all jobs of a sweep have the same cores',
+    'agents/sweeps/local.py',
+    'list(things[place::count])',
+    'list(things[:1])',
+    'sweep_test.py::test_each_at_a_time_has_cores_of_its_own',
+  ),
+  Fault(
+    'an evaluation is played again with a seed of training',
+    'agents/runs/true_states.py',
+    'self._seed, seeds.EVALUATE, before, number',
+    'self._seed, seeds.COLLECT, before, number',
+    'probe_test.py::test_the_task_gives_the_states_of_every_episode',
+  ),
+)
+
+
+ENSEMBLE = (
+  Fault(
+    'a particle that keeps its member is led by another one',
+    'worldmodels/dynamics/ensemble.py',
+    'chosen = tf.where(of_none[..., 0], member, committed)',
+    'chosen = tf.where(of_none[..., 0], member, member)',
+    'ensemble_test.py::test_draws_of_no_member_are_those_of_all',
+  ),
+  Fault(
+    'only the first member learns from the KL',
+    'worldmodels/dynamics/ensemble.py',
+    'tf.reduce_mean(self._latent.divergence(posterior, prior), -1)',
+    'self._latent.divergence(posterior, prior)[..., 0]',
+    'ensemble_test.py::test_the_divergence_is_the_mean_of_that_of_each_member',
+  ),
+  Fault(
+    'members are dealt without regard to those beside them',
+    'worldmodels/dynamics/ensemble.py',
+    'member = tf.cast(tf.range(total) % self.members, tf.float32)',
+    'member = tf.zeros([total])',
+    'ensemble_test.py::test_particles_of_a_state_are_dealt_evenly',
+  ),
+  Fault(
+    'TS1 keeps its members',
+    'worldmodels/trajectories.py',
+    'return self.drawn(number).step(model, carry, now[',
+    'return self.drawn(0).step(model, carry, now[',
+    'trajectories_test.py::test_members_that_change_at_every_step_are_like_noise',
+  ),
+  Fault(
+    'pessimism is optimism',
+    'worldmodels/trajectories.py',
+    "_SIGNS = {'optimism': 1.0, 'pessimism': -1.0}",
+    "_SIGNS = {'optimism': 1.0, 'pessimism': 1.0}",
+    'trajectories_test.py::test_every_planner_plans_by_the_risk',
+  ),
+  Fault(
+    'epistemic uncertainty is the entropy of the output',
+    'worldmodels/uncertainty.py',
+    'epistemic = tf.math.reduce_variance(mean, -2)',
+    'epistemic = tf.math.reduce_variance(mean, -2) + aleatoric',
+    'uncertainty_test.py::test_variance_is_split_by_hand',
+  ),
+  Fault(
+    'disagreement is correlated with itself',
+    'worldmodels/disagreement.py',
+    "found | {'disagreement_correlation': correlation(apart, first)}",
+    "found | {'disagreement_correlation': correlation(apart, apart)}",
+    'disagreement_test.py::test_who_doubts_where_it_errs_is_right_about_it',
+  ),
+  Fault(
+    'a plan is followed for a step less',
+    'agents/planner.py',
+    'left = tf.where(over, self.replan, left) - 1',
+    'left = tf.where(over, self.replan - 1, left) - 1',
+    'planner_test.py::test_a_plan_is_followed_for_as_long_as_it_is_told',
+  ),
+)
+
 FAULTS = (
   *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
-  *(*GYMNASIUM, *STEERING, *RECORDED),
+  *(*GYMNASIUM, *STEERING, *RECORDED, *TRUST, *MODEL_FREE, *SWEEPS, *ENSEMBLE),
 )

@@ -104,7 +104,7 @@ def test_a_right_model_makes_no_error_at_any_distance():
   errors = prediction.errors(model, batch, CONTEXT)
   assert errors.keys() == {
     *('image', 'copy_image', 'mean_image'),
-    *('reward', 'reward_variance'),
+    *('reward', 'reward_variance', 'copy_reward'),
   }
   for value in errors.values():
     assert value.shape == [T - CONTEXT]
@@ -163,6 +163,8 @@ def test_baselines_in_numpy():
   np.testing.assert_allclose(
     errors['reward_variance'], np.full(4, reward[:, CONTEXT:].var()), rtol=1e-4
   )
+  copied = np.square(reward[:, CONTEXT:] - reward[:, CONTEXT - 1, None])
+  np.testing.assert_allclose(errors['copy_reward'], copied.mean(0), rtol=1e-4)
   errors = prediction.errors(Mover(mean=0.25), batch, CONTEXT)
   np.testing.assert_allclose(errors['mean_image'], nats(0.25), rtol=1e-4)
 
@@ -301,7 +303,8 @@ def test_where_there_is_no_image_vectors_are_compared():
   }
   found = prediction.errors(Adder(), batch, 1)
   assert list(found) == [
-    *('place', 'copy_place', 'mean_place', 'reward', 'reward_variance')
+    *('place', 'copy_place', 'mean_place', 'reward', 'reward_variance'),
+    'copy_reward',
   ]
   # Of the second chunk 5 and 6 are predicted where 4 and 6 come.
   np.testing.assert_allclose(found['place'], [0.25, 0.0])

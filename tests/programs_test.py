@@ -7,10 +7,9 @@ uses one), and for users whose own packages are called data, agents and configs.
 import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+import warm
 
 from worldmodels.agents.runs import config_checks
 from worldmodels.configs import dreamer
@@ -100,15 +99,8 @@ def run(*arguments, cwd=ROOT, path=(), status=0):
     status: as which it has to end.
   """
   search = [*map(str, path), os.environ.get('PYTHONPATH')]
-  done = subprocess.run(
-    [sys.executable, '-m', *map(str, arguments)],
-    cwd=cwd,
-    env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, search))},
-    capture_output=True,
-    text=True,
-    timeout=280,
-    check=False,
-  )
+  env = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, search))}
+  done = warm.run(arguments, cwd, env, heavy=False, timeout=280)
   assert done.returncode == status, done.stdout + done.stderr
   assert 'Traceback' not in done.stderr
   return done.stderr if status else done.stdout

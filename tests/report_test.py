@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from worldmodels.agents.reports import all_figures
 from worldmodels.agents.reports import compare
 from worldmodels.agents.reports import films
 from worldmodels.agents.reports import page
 from worldmodels.agents.reports import random_policy
 from worldmodels.agents.reports import records
-from worldmodels.agents.reports import scores
 from worldmodels.agents.runs import animation
 from worldmodels.data.store import Store
 
@@ -46,15 +46,25 @@ def told(done):
 
 def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
   """Curves, scores, films and configs, without an error or the network."""
-  out, table = tmp_path / 'report.html', tmp_path / 'scores.csv'
+  out, table = tmp_path / 'report.html', tmp_path / 'figures.csv'
   runs = [RESULTS, RESULTS / 'cartpole_balance_dreamer' / 'seed_1.jsonl']
   done = program(
     *('report', f'--logdir={",".join(map(str, runs))}', f'--out={out}'),
-    *(f'--csv={table}', '--noplay'),
+    *(f'--figures={table}', '--noplay'),
+    *(f'--csv={tmp_path}/scores.csv', f'--picture={tmp_path}/curves.svg'),
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 6 runs, ' in done.stdout
+  assert f'{out}: 7 runs, ' in done.stdout
+  # The committed ones are of the same command, but that it plays.
+  assert (tmp_path / 'scores.csv').read_bytes() == (
+    (RESULTS / 'scores.csv').read_bytes()
+  )
+  drawn, kept = (
+    (folder / 'curves.svg').read_text() for folder in (tmp_path, RESULTS)
+  )
+  assert len(kept) < 200_000 and 'after 100k frames (best published)' in drawn
+  assert len(drawn) < len(kept) and 'random policy, mean of 10' in kept
   with table.open() as file:
     rows = list(csv.DictReader(file))
   values = {
@@ -110,11 +120,16 @@ def test_plot_draws_the_same_charts(program, no_tensorflow, tmp_path):
   run = RESULTS / 'cartpole_balance'
   for ending in ('png', 'svg'):
     out = tmp_path / f'curves.{ending}'
-    done = program('plot', f'--logdir={run}', f'--out={out}', **no_tensorflow)
+    columns = 4 if ending == 'png' else 2
+    done = program(
+      *('plot', f'--logdir={run}', f'--out={out}', f'--columns={columns}'),
+      **no_tensorflow,
+    )
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert f'{out}: 4 charts, 1 runs' in done.stdout
   image = cv2.imread(str(tmp_path / 'curves.png'))
   assert image.shape[1] == 2 * 4 * 560 and image.min() < 60
+  assert 'viewBox="0 0 1120 ' in (tmp_path / 'curves.svg').read_text()
   text = (tmp_path / 'curves.svg').read_text()
   assert text.startswith('<svg') and 'PlaNet' not in text
   assert 'cartpole_balance: return by minutes' in text
@@ -190,6 +205,8 @@ def test_what_a_run_says_of_itself_is_only_shown(
   done = program(
     *('report', f'--logdir={run}', f'--out={out}'),
     f'--csv={tmp_path / "scores.csv"}',
+    f'--figures={tmp_path / "figures.csv"}',
+    f'--picture={tmp_path / "curves.svg"}',
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
@@ -248,7 +265,8 @@ def test_the_page_says_what_is_known_of_a_random_policy():
   contents = page.Contents([record], {'hill': [1.0, 2.0]}, {'hill': 'of x'}, {})
   text = page.build(contents, 'now').decode()
   assert 'Random policy: of x.' in text and '>1.5<' in text
-  assert b'random policy,random' in scores.table([record], {'hill': [1.0]})
+  written = all_figures.table([record], {'hill': [1.0]})
+  assert b'random policy,random' in written
 
 
 # -------------------------------------------------------------- wrong input ---
@@ -266,11 +284,19 @@ def test_the_page_says_what_is_known_of_a_random_policy():
     ('report', ('--logdir=results', '--out=a.pdf'), 'it ends in .html'),
     ('report', ('--logdir=results', '--out=gone/a.html'), 'no gone is there'),
     ('report', ('--logdir=results', '--csv=a.txt'), 'it ends in .csv'),
+    ('report', ('--logdir=results', '--figures=a.txt'), 'it ends in .csv'),
+    ('report', ('--logdir=results', '--picture=a.jpg'), '.png or .svg'),
+    (
+      'report',
+      ('--logdir=results', '--csv=a.csv', '--figures=./a.csv'),
+      '--figures is the file of --csv',
+    ),
     ('report', ('--logdir=results', '--out=/proc/a.html'), '--out is'),
     ('report', ('--logdir=results', 'more'), "argument 'more'"),
     ('plot', ('--logdir=results', '--out=a.jpg'), 'it ends in .png or .svg'),
     ('plot', ('--logdir=results', '--charts=loss'), '--charts is'),
     ('plot', ('--logdir=gone',), 'there is no such run'),
+    ('plot', ('--logdir=results', '--columns=-1'), '--columns=-1'),
   ],
 )
 def test_wrong_input_is_one_line(

@@ -1,7 +1,8 @@
 """A run that was stopped comes out as if it had not been, bit for bit.
 
 Whatever happened to it, the same command is given again; checkpoints, episodes
-and metrics are then those of a run that nothing happened to.
+and metrics are then those of a run that nothing happened to. kills.py does that
+with more runs.
 """
 
 import json
@@ -10,12 +11,11 @@ import pathlib
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+import warm
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 def command(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
-  """Returns the arguments of a process that trains.
+  """Returns the arguments of a process that trains, for warm.start.
 
   Args:
     logdir: of the run.
@@ -54,22 +54,12 @@ def command(logdir, *flags, task='hill', agent='planet', kill=(), **variables):
   ]
   # Of those that are killed a folder is left where temporary files are.
   variables['TMPDIR'] = str(logdir.parent)
-  return dict(
-    args=[sys.executable, '-m', *map(str, arguments)],
-    cwd=ROOT,
-    env={**os.environ, **variables},
-    text=True,
-  )
+  return dict(args=arguments, cwd=ROOT, env={**os.environ, **variables})
 
 
 def start(*arguments, **options):
   """Starts training, with the arguments of `command`; waits for its end."""
-  return subprocess.run(
-    **command(*arguments, **options),
-    capture_output=True,
-    timeout=900,
-    check=False,
-  )
+  return warm.run(**command(*arguments, **options), timeout=900)
 
 
 def interrupt(*arguments, mark, **options):
@@ -80,13 +70,9 @@ def interrupt(*arguments, mark, **options):
   """
   mark.write_text('10 hangs')
   options['FRAIL_TASK_MARK'] = str(mark)
-  with subprocess.Popen(
-    **command(*arguments, **options),
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-  ) as process:
+  with warm.start(**command(*arguments, **options)) as process:
     while mark.exists():
-      assert process.poll() is None, process.stderr.read()
+      assert process.poll() is None, process.communicate()
       time.sleep(0.1)
     begin = time.monotonic()
     process.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ import pytest
 from worldmodels import errors
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import machine
 from worldmodels.agents.runs import run_directory
 from worldmodels.agents.runs import stored_config
 from worldmodels.configs import planet
@@ -61,6 +62,10 @@ def test_a_run_is_started_and_continued(tmp_path):
   start(path)
   versions = json.loads((path / 'versions.json').read_text())
   assert len(versions) == 1 and versions[0]['tensorflow']
+  # What computed, too.
+  (found,) = versions
+  assert found['machine'] == machine.processor() and found['machine'].strip()
+  assert found['cores'] == machine.cores() == len(os.sched_getaffinity(0))
 
 
 def test_claiming_leaves_nothing(tmp_path):
@@ -90,6 +95,9 @@ def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
   for group, added in stored_config.ADDED.items():
     for name, value in added.items():
       assert stored[group].pop(name) == value
+  assert stored['encoder'].pop('further') == []
+  assert stored['heads']['image'].pop('canvas') == []
+  assert stored['heads']['reward'].pop('relative') == 0.0
   (tmp_path / 'config.json').write_text(json.dumps(stored))
   claim(tmp_path)
   loaded = run_directory.RunDirectory(tmp_path).load()

@@ -46,9 +46,10 @@ def config_of(**train):
   return config
 
 
-def started(path, bar, updates=0, step_limit=50, **train):
+def started(path, bar, updates=0, step_limit=50, model=True, **train):
   """Returns a terminal after its start."""
   agent = types.SimpleNamespace(
+    model=model,
     trainable_variables=[keras.Variable(np.zeros([1000, 217]))],
     state_variables=[keras.Variable(np.zeros([1024, 1024]))],
   )
@@ -271,6 +272,22 @@ def test_the_end_says_which_commands_go_on(tmp_path, capsys):
     f'worldmodels video {quoted} --out=dream.webm',
     f'tensorboard {quoted}',
   ]
+
+
+def test_of_an_agent_without_a_model_a_film_of_its_acting_is_offered(
+  tmp_path, capsys
+):
+  values = dict(
+    last_evaluation_mean=1.0,
+    last_evaluation_std=0.0,
+    last_evaluation_returns=[1.0],
+  )
+  for model, says in ((None, '--real --out=acting.webm'), ('a', '--out=dream')):
+    shown = started(tmp_path, False, model=model)
+    capsys.readouterr()
+    shown.end(tmp_path, values, 1.0)
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if 'video' in x)
+    assert says in line
 
 
 def test_numbers_of_variables_are_counted():

@@ -18,7 +18,7 @@ from worldmodels.spec import Spec
 
 SPEC = Spec(1, image=None, vectors={'position': 1, 'velocity': 2})
 FLAGS = (
-  '--config=planet:debug',
+  '--config=pets:debug',  # Of several members: what they differ about is seen.
   '--config.task=hill',
   '--config.environment.image=none',
   '--config.train.env_steps=130',
@@ -74,6 +74,11 @@ def test_it_learns_from_vectors_until_its_steps_are_spent(trained):
   assert 'image_loss' not in learned and learned['velocity_loss'] > 0
   for error in ('position', 'copy_position', 'mean_velocity', 'reward'):
     assert np.isfinite(lines[-1][f'open_loop_random_{error}']).all()
+  for key in ('', 'position_', 'velocity_', 'reward_'):
+    apart = lines[-1][f'open_loop_random_{key}disagreement']
+    assert len(apart) == 6 and min(apart) > 0
+    ranks = lines[-1][f'open_loop_random_{key}disagreement_correlation']
+    assert np.max(np.abs(ranks)) < 1.001
   assert 'open loop of position, nats at step 1/5: random' in printed
   assert 'random policy' in printed.splitlines()[-1]
 
@@ -97,6 +102,7 @@ def test_it_is_filmed_as_curves(trained, program, tmp_path):
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert 'position, nats per step' in done.stdout
   assert 'the position is below both baselines at' in done.stdout
+  assert 'members apart, and rank correlation with the error' in done.stdout
   assert len(list(animation.decode(out.read_bytes(), '.webm'))) == 50
 
 

@@ -29,15 +29,15 @@ def build(folder: pathlib.Path) -> pathlib.Path:
   return wheel
 
 
-def install(wheel: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-  """Installs a wheel into a new environment; returns the folder of commands.
+def install(wheel: pathlib.Path, folder: pathlib.Path) -> None:
+  """Installs a wheel into a new environment in a folder.
 
   It sees the packages that are installed here, but no editable install: that
   would find the checkout.
   """
   environment = folder / 'environment'
   run(sys.executable, '-m', 'venv', '--without-pip', environment)
-  python = environment / 'bin' / 'python'
+  python = commands(folder) / 'python'
   pip('--python', python, 'install', '--no-index', '--no-deps', wheel)
   (site,) = environment.glob('lib/python*/site-packages')
   packages = [
@@ -51,7 +51,11 @@ def install(wheel: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
   for file in (file for path in packages for file in path.glob('*.pth')):
     if not file.name.startswith('__editable__'):
       shutil.copy(file, site)
-  return python.parent
+
+
+def commands(folder: pathlib.Path) -> pathlib.Path:
+  """Returns where the commands of the environment in a folder are."""
+  return folder / 'environment' / 'bin'
 
 
 def pip(*arguments: object) -> None:

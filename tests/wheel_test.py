@@ -19,15 +19,9 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-  return wheel_environment.build(tmp_path_factory.mktemp('wheel'))
-
-
-@pytest.fixture(scope='module')
-def python(wheel, tmp_path_factory):
+def python(wheel):
   """The Python of an environment that has the wheel and not the checkout."""
-  folder = tmp_path_factory.mktemp('installed')
-  return wheel_environment.install(wheel, folder) / 'python'
+  return wheel_environment.commands(wheel.parent) / 'python'
 
 
 @pytest.fixture

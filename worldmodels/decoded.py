@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
+from worldmodels import disagreement
 from worldmodels.states import State
 from worldmodels.states import Tensor
 from worldmodels.world_model import WorldModel
 
 FEATURES = 'features'  # Of the states: what heads and learners read.
+DISAGREEMENT = 'disagreement'  # Of several members, about the step to a state.
 ALWAYS = ('reward', 'discount')
 
 
@@ -21,6 +23,7 @@ class Decoded(Mapping[str, Tensor]):
 
   `image` goes from 0 to 255 and is not rounded, so that it has a gradient;
   `features` are those of the states, [..., F]; `discount` is 1 without a head.
+  An ensemble has `disagreement` as well, see `WorldModel.spread`.
   A key is decoded when it is first asked for: an image costs a hundred times
   what the step to its state does.
 
@@ -64,6 +67,8 @@ class Decoded(Mapping[str, Tensor]):
   def _decode(self, key: str) -> Tensor:
     if key == FEATURES:
       return self._model.features(self._state)
+    if key == DISAGREEMENT:
+      return self._model.spread(self._state)
     if key == 'reward':
       return self._model.reward(self._state)
     if key == 'discount':
@@ -76,4 +81,6 @@ class Decoded(Mapping[str, Tensor]):
 
 def keys(model: WorldModel) -> tuple[str, ...]:
   """Returns the keys that states of a model are decoded to."""
-  return tuple(dict.fromkeys([*model.keys, *ALWAYS, FEATURES]))
+  several = disagreement.members_of(model) > 1
+  more = [DISAGREEMENT] if several else []
+  return tuple(dict.fromkeys([*model.keys, *ALWAYS, FEATURES, *more]))

@@ -94,6 +94,7 @@ class Encoder(keras.layers.Layer):
         'worldmodels.encoders',
         'ImageEncoder',
         {'name': 'image', **options, 'kind': kind},
+        sizes=('embed',),
         shape=spec.image,
       )
       self.mean_image = self.add_weight(
@@ -120,6 +121,11 @@ class Encoder(keras.layers.Layer):
       )
       self.embed += vector_units
     self.built = True
+
+  @property
+  def image_encoder(self) -> keras.layers.Layer | None:
+    """The layer that encodes pixels; None where there is no image."""
+    return self._image
 
   def fit_statistics(self, image: Tensor) -> None:
     """Sets mean and spread from uint8 images [N, h, w, c], if asked for."""

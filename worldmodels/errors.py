@@ -11,6 +11,10 @@ from collections.abc import Collection, Iterator
 class UserError(Exception):
   """An error that a user can mend; the message is one line."""
 
+  # TensorFlow, which says in the text of an error where in a converted function
+  # it was, hands on as it is what has this.
+  ag_pass_through = True
+
 
 class OptionError(UserError, ValueError):
   """An option with a value that cannot be used.

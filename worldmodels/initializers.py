@@ -37,6 +37,31 @@ class PartOf(keras.Initializer):
     return {'initializer': self._initializer, 'inputs': self._inputs}
 
 
+class Each(keras.Initializer):
+  """Draws the kernels of several layers of one form, each for itself.
+
+  Args:
+    initializer: name of that of each kernel; an instance would draw the same
+      numbers at every call.
+  """
+
+  def __init__(self, initializer: str):
+    self._initializer = initializer
+
+  def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
+    """Returns kernels [K, *shape of each]."""
+    count, *each = shape
+    drawn = [
+      keras.initializers.get(self._initializer)(each, dtype)
+      for _ in range(count)
+    ]
+    return keras.ops.stack(drawn)
+
+  def get_config(self) -> dict[str, object]:
+    """Returns the keyword values."""
+    return {'initializer': self._initializer}
+
+
 class FromPoint(keras.Initializer):
   """Draws the kernel of a transposed convolution from a map of 1x1.
 

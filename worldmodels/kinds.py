@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from worldmodels import errors
+from worldmodels import users
 
 
 class ModuleError(errors.UserError):
@@ -89,7 +90,11 @@ def find(package: str, kind: str, member: str) -> Callable[..., Any]:
 
 
 def make(
-  package: str, member: str, options: dict[str, Any], **given: Any
+  package: str,
+  member: str,
+  options: dict[str, Any],
+  sizes: Collection[str] = (),
+  **given: Any,
 ) -> Any:  # noqa: ANN401 (of the kind)
   """Calls the class or function of a kind with the options that it names.
 
@@ -100,11 +105,12 @@ def make(
     package: as in `find`.
     member: as in `find`.
     options: `kind`, and options by name.
+    sizes: names of attributes that what is made has to have, whole numbers.
     **given: further keyword values; these are all handed on.
 
   Raises:
-    OptionError: there is no such kind, an option is missing, or the kind does
-      not take what it is given.
+    OptionError: there is no such kind, an option is missing, the kind does not
+      take what it is given, or it is the user's and raises.
   """
   kind = options['kind']
   function = find(package, kind, member)
@@ -112,7 +118,20 @@ def make(
   for name in given:
     if name not in known and not _takes_anything(function):
       raise errors.OptionError('kind', f'is {kind!r}, which takes no {name!r}')
-  return function(**complete(function, options, given) | given)
+  chosen = complete(function, options, given) | given
+  if ':' not in kind:
+    return function(**chosen)
+  with users.explained('kind', f'is {kind!r}, which'):
+    made = function(**chosen)
+  for name in sizes:
+    value = getattr(made, name, None)
+    if not isinstance(value, int) or value < 1:
+      raise errors.OptionError(
+        'kind',
+        f'is {kind!r}, whose attribute {name!r} is {value!r}; it is a whole '
+        'number above 0',
+      )
+  return made
 
 
 def complete(
@@ -229,7 +248,8 @@ def _find_users(kind: str) -> Callable[..., Any]:
   """Imports `module:name` of the user's."""
   module, _, name = kind.partition(':')
   try:
-    found = import_users(module)
+    with users.explained('kind', f'is {kind!r}: module {module}'):
+      found = import_users(module)
   except ModuleError as error:
     raise errors.OptionError('kind', f'is {kind!r}: {error}') from error
   if not callable(getattr(found, name, None)):

@@ -105,6 +105,17 @@ class KnownModel:
     inputs = {'action': states.swap(action)}
     return states.swap(states.scan(step, inputs, state))
 
+  def particles(
+    self, state: State, count: int, seed: Tensor | None = None
+  ) -> State:
+    """Repeats each state, which has one member: [N, ...] -> [N P, ...]."""
+    del seed
+    return states.repeat(state, count)
+
+  def spread(self, state: State) -> Tensor:
+    """Returns 0 for each state: what is known is not disagreed about."""
+    return tf.zeros_like(state['reward'])
+
   def reward(self, state: State) -> Tensor:
     """Returns the reward of the step that led to each state, [...]."""
     return state['reward']

@@ -14,6 +14,7 @@ import tensorflow as tf
 from worldmodels import states
 from worldmodels.states import State
 from worldmodels.states import Tensor
+from worldmodels.uncertainty import Uncertainty
 
 
 class Dynamics(keras.layers.Layer):
@@ -24,11 +25,17 @@ class Dynamics(keras.layers.Layer):
   constructor is given embed (E), actions (A) and those options of the group
   `dynamics` of the config that it names.
 
+  A kind with several members also has `members`, `particles`, `spread` and
+  `uncertainty`. A state of its belongs to no member, where the mean is that of
+  all and each draw is of another, or is committed to one by `particles`.
+
   Attributes:
     features_size: F.
+    members: K, transitions that are learned side by side.
   """
 
   features_size: int
+  members: int = 1
 
   def initial(self, count: int | Tensor) -> State:
     """Returns the state before anything was seen, [count, ...]."""
@@ -70,10 +77,40 @@ class Dynamics(keras.layers.Layer):
     """Returns KL(posterior || prior) of states [..., *] in nats, [...]."""
     raise NotImplementedError
 
+  def particles(
+    self, state: State, count: int, seed: Tensor | None = None
+  ) -> State:
+    """Returns `count` states in a row for each, spread evenly over members.
+
+    Each is committed to its member from then on, as TSinf of PETS has it (Chua
+    et al., 2018, section 5); calling this at every step is TS1.
+
+    Args:
+      state: [N, ...].
+      count: P.
+      seed: int32 [2] of which members; None for one after the other.
+
+    Returns:
+      States [N P, ...].
+    """
+    del seed
+    return state if count == 1 else states.repeat(state, count)
+
+  def spread(self, state: State) -> Tensor:
+    """Returns how far members are apart about the step to a state, [...].
+
+    The root of the variance of their means, in units of a state, averaged over
+    its numbers; 0 for one member, and where a state was observed.
+    """
+    return tf.zeros(tf.shape(self.features(state))[:-1])
+
+  def uncertainty(self, state: State) -> Uncertainty:
+    """Returns both kinds of uncertainty of the step to a state, nats [...]."""
+    raise NotImplementedError
+
   def disagreement(self, state: State, action: Tensor) -> Tensor:
-    """Returns the disagreement of an ensemble's members, [N]; here zeros."""
-    del action
-    return tf.zeros([states.size(state)])
+    """Returns the members' disagreement about an action [N, A]: [N]."""
+    return self.spread(self.step(state, action))
 
   def observe(
     self,

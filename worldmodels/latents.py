@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from worldmodels import errors
 from worldmodels import losses
+from worldmodels import uncertainty
 from worldmodels.states import State
 from worldmodels.states import Tensor
+from worldmodels.uncertainty import Uncertainty
 
 LATENTS = ('gaussian', 'deterministic', 'categorical')
 
@@ -24,6 +26,7 @@ class Gaussian:
   """Diagonal Gaussian, sampled through its mean and deviation.
 
   Attributes:
+    keys: of what `stoch` is drawn from.
     size: of `stoch`.
     outputs: numbers that a network has to put out for one state.
 
@@ -31,6 +34,8 @@ class Gaussian:
     variables: S.
     min_std: floor of every standard deviation.
   """
+
+  keys = ('mean', 'std')
 
   def __init__(self, variables: int, min_std: float):
     self.size = variables
@@ -60,6 +65,18 @@ class Gaussian:
       posterior['mean'], posterior['std'], prior['mean'], prior['std']
     )
 
+  def centers(self, state: State) -> Tensor:
+    """Returns the means [..., size] of a state."""
+    return state['mean']
+
+  def blend(self, state: State, weight: Tensor) -> Tensor:
+    """Maps a state [..., K, *] and weights [..., K] to its mean [..., S]."""
+    return tf.einsum('...ks,...k->...s', state['mean'], weight)
+
+  def uncertainty(self, state: State) -> Uncertainty:
+    """Returns both kinds of uncertainty of K members, of states [..., K, *]."""
+    return uncertainty.of_gaussians(state['mean'], state['std'])
+
 
 class Deterministic(Gaussian):
   """Draws nothing and has std 1: PlaNet's deterministic model.
@@ -81,6 +98,7 @@ class Categorical:
   DreamerV3), so that no divergence is infinite.
 
   Attributes:
+    keys: of what `stoch` is drawn from.
     size: of `stoch`.
     outputs: numbers that a network has to put out for one state.
 
@@ -89,6 +107,8 @@ class Categorical:
     classes: C.
     unimix: share of the uniform distribution.
   """
+
+  keys = ('logits',)
 
   def __init__(self, variables: int, classes: int, unimix: float):
     self._shape = (variables, classes)
@@ -123,13 +143,28 @@ class Categorical:
     else:
       probabilities = tf.nn.softmax(logits)
       logits = tf.nn.log_softmax(logits)
-    drawn = tf.one_hot(tf.argmax(logits + noise, -1), self._shape[1])
-    drawn += probabilities - tf.stop_gradient(probabilities)
+    drawn = _chosen(logits + noise, probabilities)
     return {'stoch': tf.reshape(drawn, tf.shape(outputs)), 'logits': logits}
 
   def divergence(self, posterior: State, prior: State) -> Tensor:
     """Returns KL(posterior || prior) in nats, [...]."""
     return losses.categorical_kl(posterior['logits'], prior['logits'])
+
+  def centers(self, state: State) -> Tensor:
+    """Returns the probabilities [..., size] of a state."""
+    logits = state['logits']
+    shape = tf.concat([tf.shape(logits)[:-2], [self.size]], 0)
+    return tf.reshape(tf.exp(logits), shape)
+
+  def blend(self, state: State, weight: Tensor) -> Tensor:
+    """Returns the likeliest classes of a mixture, see Gaussian.blend."""
+    mixed = tf.einsum('...ksc,...k->...sc', tf.exp(state['logits']), weight)
+    shape = tf.concat([tf.shape(mixed)[:-2], [self.size]], 0)
+    return tf.reshape(_chosen(mixed, mixed), shape)
+
+  def uncertainty(self, state: State) -> Uncertainty:
+    """Returns both kinds of uncertainty of K members, of states [..., K, *]."""
+    return uncertainty.of_categoricals(state['logits'])
 
 
 def load(
@@ -142,6 +177,13 @@ def load(
   if latent == 'categorical':
     return Categorical(stoch, classes, unimix)
   return Gaussian(stoch, min_std)
+
+
+def _chosen(scores: Tensor, probabilities: Tensor) -> Tensor:
+  """Returns the best class, one-hot, with the gradient of probabilities."""
+  drawn = tf.one_hot(tf.argmax(scores, -1), probabilities.shape[-1])
+  drawn += probabilities - tf.stop_gradient(probabilities)
+  return drawn
 
 
 def _gumbel(shape: Sequence[int | Tensor], seed: Tensor) -> Tensor:

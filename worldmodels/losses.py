@@ -108,7 +108,7 @@ def mean_variance(values: Tensor, mask: Tensor) -> Tensor:
     scalar.
   """
   values = tf.reshape(values, tf.concat([tf.shape(mask), [-1]], 0))
-  weight = mask[..., None] / tf.maximum(tf.reduce_sum(mask), 1.0)
+  weight = tf.math.divide_no_nan(mask, tf.reduce_sum(mask))[..., None]
   mean = tf.reduce_sum(weight * values, [0, 1])
   variance = tf.reduce_sum(weight * tf.square(values - mean), [0, 1])
   return tf.reduce_mean(variance)

@@ -49,7 +49,8 @@ def errors(
         (of the batch, if the model was not centered);
       KEY, copy_KEY, mean_KEY: where there is no image, the same for each
         vector that has a head, the mean that of the batch;
-      reward: squared error; reward_variance: of the rewards compared with.
+      reward: squared error; reward_variance: of the rewards compared with;
+      copy_reward: the squared error of a copy of the last observed reward.
   """
   expected = _expect(model, batch, context, samples)
   mask = batch['mask'][:, context:]
@@ -78,6 +79,9 @@ def errors(
     **found,
     'reward': by_step(tf.square(expected['reward'] - reward)),
     'reward_variance': tf.fill(tf.shape(mask)[1:], variance),
+    'copy_reward': by_step(
+      tf.square(batch['reward'][:, context - 1 : context] - reward)
+    ),
   }
 
 

@@ -4,6 +4,7 @@ A problem is a model at states, with an objective. Planners either score whole
 sequences of actions (CEM, gradient descent) or take single steps (tree search).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from worldmodels import states
 from worldmodels.known_model import KnownModel
 from worldmodels.states import State
 from worldmodels.states import Tensor
+from worldmodels.trajectories import Sampling
 from worldmodels.world_model import WorldModel
 
 # Fewest candidates per chain: their steps are a loop, and while one core waits
@@ -44,13 +46,13 @@ class Problem:
     actions: A.
     discrete: whether actions are one-hot; else they are within [-1, 1].
     horizon: H, agent_steps.
-    state: where plans start, [B, ...].
+    state: where plans start, [B, ...]; of several particles [B, P, ...].
     start: actions [B, H, A] to start from; zeros if there are none.
     proposals: further candidates [B, M, H, A]; None for none.
 
   Args:
     model: a WorldModel, or what offers spec, step, imagine, reward and
-      discount of it.
+      discount of it; for some samplings also particles and spread.
     state: [B, ...].
     horizon: H, static.
     gamma: discount per step beside that of the model.
@@ -63,6 +65,7 @@ class Problem:
       means of others; None for zeros.
     start: see Attributes.
     proposals: see Attributes.
+    sampling: by how many particles a plan is judged, and how.
   """
 
   def __init__(
@@ -78,16 +81,18 @@ class Problem:
     prior: Callable[[State], Tensor] | None = None,
     start: Tensor | None = None,
     proposals: Tensor | None = None,
+    sampling: Sampling = Sampling(),  # noqa: B008 (it is frozen)
   ):
     self.actions = model.spec.actions
     self.discrete = model.spec.discrete
     self.horizon = horizon
-    self.state = state
+    self._origin, self._sampling = state, sampling
     if start is None:
       start = tf.zeros([states.size(state), horizon, self.actions])
     self.start = start
     self.proposals = proposals
     self._model, self._gamma, self._seed = model, gamma, seed
+    self.state = self._joined(sampling.start(model, state))
     self._objective = objective or model.reward
     self._value, self._prior = value, prior
 
@@ -139,7 +144,8 @@ class Problem:
     The sum of the expected rewards of the states that each action sequence is
     imagined to lead to (PlaNet, algorithm 2), each weighted by the probability
     that the episode has not ended before it, where the model has a discount
-    head; and the value of the last state. It has a gradient.
+    head; and the value of the last state. It has a gradient. With a sampling it
+    is what that makes of the returns of its particles.
 
     Args:
       actions: [B, N, H, A].
@@ -147,17 +153,20 @@ class Problem:
         with that of the refit each refit meets other noise (PlaNet's code).
         None always has the same.
     """
-    seed = self._seed
-    if seed is not None and draw is not None:
-      seed = tf.random.experimental.stateless_fold_in(seed, draw)
+    seed, sampling = self._seed, self._sampling
+    if draw is not None:
+      sampling = sampling.drawn(draw)
+      if seed is not None:
+        seed = tf.random.experimental.stateless_fold_in(seed, draw)
     # In chains of candidates side by side.
     parts = cores.split(actions.shape[1], LEAST_CHAIN)
     if len(parts) < 2:
-      return self._score_chain(actions, seed)
+      return self._score_chain(actions, seed, sampling)
     seeds = [None] * len(parts)
     if seed is not None:
       seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
-    chains = zip(tf.split(actions, parts, 1), seeds)
+    samplings = [sampling.drawn(number) for number in range(len(parts))]
+    chains = zip(tf.split(actions, parts, 1), seeds, samplings)
     return tf.concat([self._score_chain(*chain) for chain in chains], 1)
 
   def step(
@@ -165,23 +174,35 @@ class Problem:
   ) -> tuple[State, Tensor, Tensor]:
     """Takes a single step.
 
+    Of several particles rewards and discounts are means; optimism and pessimism
+    count at every step, where `score` counts them once for the whole return.
+
     Args:
-      state: [N, ...].
+      state: [N, ...], or as `self.state`.
       action: [N, A].
       seed: int32 [2] for a draw; None for the mean.
 
     Returns:
       (state [N, ...], reward [N], discount [N] of what comes after).
     """
-    state = self._model.step(state, action, seed)
+    sampling = self._sampling
+    if seed is not None:
+      sampling = dataclasses.replace(sampling, seed=seed)
+    state = sampling.step(self._model, self._apart(state), action, seed)
+    reward = sampling.reward(self._model, state, self._objective(state))
     discount = self._gamma * self._model.discount(state)
-    return state, self._objective(state), discount
+    return (
+      self._joined(state),
+      sampling.worth(reward),
+      tf.reduce_mean(sampling.split(discount), 1),
+    )
 
   def value(self, state: State) -> Tensor:
     """Returns the expected return from states [N, ...] on: [N]."""
     if self._value is None:
       return tf.zeros([states.size(state)])
-    return self._value(state)
+    found = self._value(self._apart(state))
+    return tf.reduce_mean(self._sampling.split(found), 1)
 
   def prior(self, state: State) -> Tensor:
     """Returns the prior of a policy in states [N, ...]: [N, A].
@@ -190,21 +211,39 @@ class Problem:
     """
     if self._prior is None:
       return tf.zeros([states.size(state), self.actions])
-    return self._prior(state)
+    found = self._prior(self._apart(state))
+    return tf.reduce_mean(self._sampling.split(found), 1)
 
-  def _score_chain(self, actions: Tensor, seed: Tensor | None) -> Tensor:
+  def _joined(self, state: State) -> State:
+    """Puts the particles of one state side by side: [N P, ...] -> [N, P, ...].
+
+    One particle has no axis.
+    """
+    if self._sampling.particles == 1:
+      return state
+    return self._sampling.split(state)
+
+  def _apart(self, state: State) -> State:
+    """Undoes `_joined`."""
+    return state if self._sampling.particles == 1 else states.flatten(state)
+
+  def _score_chain(
+    self, actions: Tensor, seed: Tensor | None, sampling: Sampling
+  ) -> Tensor:
     batch, count = tf.shape(actions)[0], tf.shape(actions)[1]
     horizon, size = actions.shape[2], actions.shape[3]
     # Every candidate gets a state of its own.
-    found = self._model.imagine(
-      states.repeat(self.state, count),
+    found = sampling.imagine(
+      self._model,
+      states.repeat(self._origin, count),
       tf.reshape(actions, [batch * count, horizon, size]),
       seed,
     )
     # Rewards while the episode goes on, then the value of where it is.
+    reward = sampling.reward(self._model, found, self._objective(found))
     after = tf.math.cumprod(self._gamma * self._model.discount(found), 1)
     alive = tf.concat([tf.ones_like(after[:, :1]), after[:, :-1]], 1)
-    returns = tf.reduce_sum(alive * self._objective(found), 1)
+    returns = tf.reduce_sum(alive * reward, 1)
     if self._value is not None:
       returns += after[:, -1] * self._value(states.at(found, -1))
-    return tf.reshape(returns, [batch, count])
+    return tf.reshape(sampling.worth(returns), [batch, count])

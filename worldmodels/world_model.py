@@ -47,8 +47,7 @@ class WorldModel(keras.layers.Layer):
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
       the kind `none` leaves a head out; `share` of the image head is that of
       the frames reconstructed at each update (a quarter teaches as much); with
-      `relative` not 0 a term is divided by the variance of its key in the
-      batch plus that, so that rewards of any size teach as much.
+      `relative` not 0 a term is per variance of its key in the batch plus that.
     kl: keyword values of `losses.kl_loss`, and `scale`.
     overshooting: {steps, kl, reward, image}: distance, and the weights; 0
       steps leave it out.
@@ -71,9 +70,7 @@ class WorldModel(keras.layers.Layer):
       self.encoder = Encoder(spec=spec, **encoder)
     with keras.name_scope('dynamics'), errors.group('dynamics'):
       self.dynamics = kinds.make(
-        'worldmodels.dynamics',
-        'Dynamics',
-        dynamics,
+        *('worldmodels.dynamics', 'Dynamics', dynamics, ('features_size',)),
         embed=self.encoder.embed,
         actions=spec.actions,
       )
@@ -137,11 +134,7 @@ class WorldModel(keras.layers.Layer):
       seed: int32 [2] for a draw; None for the mean.
     """
     posterior, _ = self.dynamics.observe_step(
-      state,
-      self.encoder(observation),
-      action,
-      observation['is_first'],
-      seed,
+      state, self.encoder(observation), action, observation['is_first'], seed
     )
     return posterior
 
@@ -160,6 +153,16 @@ class WorldModel(keras.layers.Layer):
   def disagreement(self, state: State, action: Tensor) -> Tensor:
     """Returns the members' disagreement about an action [N, A]: [N]."""
     return self.dynamics.disagreement(state, action)
+
+  def spread(self, state: State) -> Tensor:
+    """Returns their disagreement about the step to each state: [...]."""
+    return self.dynamics.spread(state)
+
+  def particles(
+    self, state: State, count: int, seed: Tensor | None = None
+  ) -> State:
+    """Commits `count` copies of each state to members evenly: [N P, ...]."""
+    return self.dynamics.particles(state, count, seed)
 
   def features(self, state: State) -> Tensor:
     """Returns the features of states [...] for heads and learners: [..., F]."""
@@ -249,12 +252,11 @@ class WorldModel(keras.layers.Layer):
     """Holds predictions from every state to what came: latent_overshooting."""
     seed, share_seed = tf.unstack(tf.random.split(seed, 2))
     steps, length = self._overshooting['steps'], batch['action'].shape[1]
-    # Predictions.
     start = states.flatten(states.between(posterior, None, length - steps))
     action = latent_overshooting.ahead(batch['action'], steps)
-    imagined = self.imagine(start, action, seed)
+    # Each start stays with one member, which learns from its own dreams.
+    imagined = self.imagine(self.particles(start, 1, share_seed), action, seed)
     features = self.features(imagined)
-    # What they are held to.
     truth = latent_overshooting.ahead(states.stop(posterior), steps)
     reward = latent_overshooting.ahead(batch['reward'], steps)
     terms = {

@@ -34,7 +34,7 @@ def _paper(options: Options) -> list[Figure]:
     # Time, and arithmetic.
     config = model.published(options, precision)
     config.planner.update(sizes)
-    plan = _plan(config)
+    plan = of(config)
     timing = clock.median(plan, options)
     count = flops.count(plan)
     shape = '{horizon} x {iterations} x {candidates}'.format(**sizes)
@@ -60,7 +60,7 @@ def _paper(options: Options) -> list[Figure]:
 def _preset(options: Options) -> list[Figure]:
   config = options.config()
   cores.halve_threads()  # As `worldmodels train` does with that preset.
-  timing = clock.median(_plan(config), options)
+  timing = clock.median(of(config), options)
   planner = config.planner
   return [
     figures.figure(
@@ -74,7 +74,7 @@ def _preset(options: Options) -> list[Figure]:
   ]
 
 
-def _plan(config: ml_collections.ConfigDict) -> Callable[[], None]:
+def of(config: ml_collections.ConfigDict) -> Callable[[], None]:
   """Returns a function that plans one action from a state."""
   agent = build.agent(config, model.SPEC)
   state = agent.model.initial(1)

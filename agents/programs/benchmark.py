@@ -36,6 +36,7 @@ Figure = dict[str, Any]
 PARTS = {
   'model': ('paper', 'cpu'),
   'plan': ('paper', 'cpu'),
+  'ensemble': ('cpu',),
   'behavior': ('paper',),
   'environment': ('paper',),
   'replay': ('paper',),

@@ -14,6 +14,7 @@ import pathlib
 import re
 import textwrap
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -121,6 +122,39 @@ def parse(default: str, argv: list[str]) -> list[str]:
   _check_tuples(preset, config.to_dict())
   config_checks.check(config, _own_keys(value))
   return rest
+
+
+def changed(value: str, values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Returns the config that `--config=value` names with other values of keys.
+
+  Raises:
+    FlagError: there is no such config, or no such key in it.
+    ConfigError: nothing can be made of its values.
+  """
+  config = load(value)
+  preset = flatten(config.to_dict())
+  for name, given in values.items():
+    _check_key(name, preset, value)
+    try:
+      config.update_from_flattened_dict({name: given})
+    except (TypeError, ValueError) as error:
+      raise config_checks.ConfigError(
+        f'{name} is {repr(given)[:80]}; it is a value such as '
+        f'{repr(preset[name])[:80]}'
+      ) from error
+  _check_tuples(preset, config.to_dict())
+  config_checks.check(config, _own_keys(value))
+  return config
+
+
+def chosen() -> dict[str, Any]:
+  """Returns the keys of the config that flags have set, with their values."""
+  values = flatten(flags.FLAGS['config'].value.to_dict())
+  return {
+    key: value
+    for key, value in values.items()
+    if f'config.{key}' in flags.FLAGS and flags.FLAGS[f'config.{key}'].present
+  }
 
 
 def take(arguments: list[str]) -> tuple[str | None, list[str]]:

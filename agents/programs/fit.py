@@ -17,6 +17,7 @@ from worldmodels.agents.programs import recording_flags
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import paths
 from worldmodels.agents.runs import recorded_data
 from worldmodels.agents.runs import task_checks
@@ -53,6 +54,11 @@ def main(argv: list[str]) -> None:
   """
   del argv
   config = _CONFIG.value
+  if not model_needed.has_model(config):
+    raise build.ConfigError(
+      f'the agent {config.agent.kind!r} has no world model that could be '
+      'learned from recorded data; --config=planet:cpu has one'
+    )
   data = paths.expanded('--data', _DATA.value)
   directory = RunDirectory(_LOGDIR.value)
   recorded_data.check_run(directory, config, data)

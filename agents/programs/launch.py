@@ -11,7 +11,8 @@ A program is a file of this folder: a docstring, flags, and
   WAITS        what it may have to wait for then
 
 Programs import what loads TensorFlow inside their main, so that --help and all
-that can be seen to be wrong without it are answered at once.
+that can be seen to be wrong without it are answered at once. --trace, which all
+of them take, prints Python's trace before the line of an error.
 """
 
 import atexit
@@ -23,6 +24,7 @@ import math
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -32,6 +34,7 @@ from absl import logging as absl_logging
 
 from worldmodels import checkout
 from worldmodels import errors
+from worldmodels import users
 from worldmodels.agents.programs import config_flag
 from worldmodels.agents.programs import scratch
 from worldmodels.agents.programs import stopping
@@ -42,6 +45,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HELP = re.compile(r'--?(h|help|helpshort|helpfull)')
+_TRACE = '--trace'
 
 
 def main(name: str | None = None) -> None:
@@ -71,6 +75,7 @@ def _start(name: str | None, arguments: list[str]) -> None:
     return
   if name not in usage.programs():
     fail(f'no program {name!r}; there are {", ".join(usage.programs())}', USAGE)
+  arguments = [word for word in arguments if word != _TRACE]
   # The program. Its flags are read from sys.argv where they are defined.
   sys.argv = [f'worldmodels {name}', *arguments]
   find_users_modules()
@@ -150,16 +155,22 @@ def run(
     except (OSError, errors.UserError) as error:
       _drop_output()
       fail(explain(error))
-    except Exception as error:  # noqa: BLE001 (raised again, but for one kind)
-      if not memory.is_out_of_memory(error):
-        raise
-      fail(memory.explain(error))
+    except Exception as error:  # noqa: BLE001 (raised again, but for two kinds)
+      if memory.is_out_of_memory(error):
+        fail(memory.explain(error))
+      if users.innermost(error):
+        fail(
+          f'code of yours {users.raises(error)}; {_TRACE} shows the way there'
+        )
+      raise
 
   app.run(guarded, flags_parser=functools.partial(_parse, config, take))
 
 
 def fail(message: object, status: int = FAILURE) -> NoReturn:
-  """Ends the program with one line on stderr."""
+  """Ends the program with one line on stderr, after the trace if asked to."""
+  if _TRACE in sys.orig_argv and sys.exc_info()[0]:
+    traceback.print_exc()
   print(f'error: {" ".join(str(message).split())}', file=sys.stderr)
   sys.exit(status)
 

@@ -18,6 +18,7 @@ from absl import flags
 
 from worldmodels import errors
 from worldmodels import kinds
+from worldmodels import users
 from worldmodels.agents.runs import goal_image
 from worldmodels.spec import Spec
 
@@ -163,9 +164,8 @@ def _users(name: str, kind: str) -> Callable[['WorldModel'], 'Objective']:
   except errors.UserError as error:
     raise ObjectiveFlagError(f'{name}: {error}') from error
   except (Exception, SystemExit) as error:  # noqa: BLE001 (of the user's module)
-    text = ' '.join(str(error).split())[:250]
     raise ObjectiveFlagError(
-      f'{name}: module {module} raises {type(error).__name__}: {text}'
+      f'{name}: module {module} {users.raises(error)}'
     ) from error
   if not callable(found):
     raise ObjectiveFlagError(

@@ -9,6 +9,7 @@ on. The page is served to this machine alone; Ctrl-C ends it.
 
 from absl import flags
 
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import recordings
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import selection
@@ -58,6 +59,7 @@ def main(argv: list[str]) -> None:
   del argv
   directory = RunDirectory(_LOGDIR.value)
   config = directory.load()
+  model_needed.check(config, directory.path, 'it has no dream to steer')
   restore.check(directory, _CHECKPOINT.value)
   spec = directory.spec()
   if spec.image is None or spec.image[2] not in (1, 3):

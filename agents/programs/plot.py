@@ -1,6 +1,7 @@
 """Draws the curves of runs as a picture, PNG or SVG.
 
   worldmodels plot --logdir=A,B,C --out=curves.png
+  worldmodels plot --logdir=results --out=curves.svg --charts=return,minutes
 
 The charts are those of `worldmodels report`: a row for each task.
 """
@@ -10,9 +11,8 @@ from absl import flags
 from worldmodels import errors
 from worldmodels.agents.reports import compare
 from worldmodels.agents.reports import figures
-from worldmodels.agents.reports import raster
+from worldmodels.agents.reports import picture
 from worldmodels.agents.reports import records
-from worldmodels.agents.reports import svg
 from worldmodels.agents.runs import out_file
 from worldmodels.data import atomic
 
@@ -28,39 +28,31 @@ _CHARTS = flags.DEFINE_list(
   list(figures.CHARTS),
   f'Which of {", ".join(figures.CHARTS)}, with commas between.',
 )
+_COLUMNS = flags.DEFINE_integer(
+  'columns',
+  0,
+  'Charts side by side; 0 for a row for each task.',
+  lower_bound=0,
+  upper_bound=20,
+)
 _PLAY = flags.DEFINE_bool(
   'play', False, 'Plays random episodes where a run has kept none.'
 )
-# Pixels of a picture: what viewers open, and what fits into memory.
-_MOST = 100_000_000
 
 
 def main(argv: list[str]) -> None:
   """Reads the runs, draws and writes."""
   del argv
-  out = out_file.check('--out', _OUT.value, ('.png', '.svg'))
+  out = out_file.check('--out', _OUT.value, picture.ENDINGS)
   for name in _CHARTS.value:
     errors.choose('--charts', name, figures.CHARTS)
   found = records.read(_LOGDIR.value)
   random, _ = compare.random_returns(found, _PLAY.value, print)
-  rows = []
-  for task in dict.fromkeys(record.task for record in found):
-    own = [record for record in found if record.task == task]
-    rows.append(figures.charts(task, own, random.get(task, ()), _CHARTS.value))
-  rows = [row for row in rows if row]
-  if not rows:
-    raise records.RecordError('these runs have no figures for these charts yet')
-  width, height, _ = svg.arrange(rows)
-  if width * height * raster.SCALE**2 > _MOST:
-    raise errors.OptionError(
-      '--logdir', f'has {len(rows)} tasks, too many for one picture'
-    )
-  if out.suffix.lower() == '.svg':
-    content = svg.draw(rows).encode('utf-8', 'replace')
-  else:
-    content = raster.png(raster.draw(rows))
+  content, count = picture.draw(
+    *(found, random, out.suffix.lower()), _CHARTS.value, _COLUMNS.value
+  )
   atomic.write_bytes(out, content)
   for record in found:
     for note in record.notes:
       print(f'{record.label}: {note}')
-  print(f'{out}: {sum(map(len, rows))} charts, {len(found)} runs')
+  print(f'{out}: {count} charts, {len(found)} runs')

@@ -35,7 +35,8 @@ def usage() -> str:
       '',
       *_columns(programs().items()),
       '',
-      '`worldmodels PROGRAM --help` says what its flags are.',
+      '`worldmodels PROGRAM --help` says what its flags are. With --trace an',
+      "error has Python's trace.",
     ]
   )
 

@@ -29,6 +29,7 @@ from worldmodels.agents.programs import objective_flags
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import animation
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import recordings
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import selection
@@ -99,6 +100,11 @@ def main(argv: list[str]) -> None:
   out = animation.check_out(_OUT.value)
   directory = RunDirectory(_LOGDIR.value)
   config, differing = _CONFIG(directory)
+  if not _REAL.value:
+    model_needed.check(
+      *(config, directory.path),
+      'it imagines nothing that could be filmed; --real films it acting',
+    )
   restore.check(directory, _CHECKPOINT.value)
   spec = directory.spec()
   objective = _OBJECTIVE(config, spec)
@@ -140,7 +146,8 @@ def main(argv: list[str]) -> None:
   from worldmodels.agents.runs import operations
   from worldmodels.agents.runs import planned
 
-  names = ['other 1'] * (3 if others is None else 2 + len(others))
+  rows = 3 if config.dynamics.kind == 'rssm' else 4  # That of the members.
+  names = ['other 1'] * (rows if others is None else 2 + len(others))
   dream_film.check_size(spec, length, _SCALE.value, chosen.titles, names)
   operations.make_deterministic(config)
   agent, counters = restore.agent(directory, config, spec, _CHECKPOINT.value)

@@ -13,16 +13,18 @@ from worldmodels.agents.reports.chart import INK
 from worldmodels.agents.reports.chart import Chart
 from worldmodels.agents.reports.chart import Points
 from worldmodels.agents.reports.chart import Series
+from worldmodels.agents.reports.chart import number
 from worldmodels.agents.reports.records import Record
+from worldmodels.agents.runs.run_directory import OPEN_KEYS
 
 AXES = {'env_steps': 'env_steps (simulator frames)', 'minutes': 'minutes'}
-# Of the episodes on which open-loop error is measured.
-EPISODES = {'policy': "the policy's", 'random': 'random'}
+EPISODES = {'policy': "the policy's", 'random': 'random'}  # Open loop.
 _RETURNS = ('return', 'evaluation_return', 'last_evaluation_mean')
 _ERRORS = (
   ('image', 'model'),
   ('copy_image', 'copy of the last image seen'),
   ('mean_image', 'mean image'),
+  ('image_disagreement', "members' disagreement"),
 )
 _MOST = 1000  # points of a curve: more than a chart has pixels for
 _DOTS = 200  # of an evaluation each; more of them are a line
@@ -60,11 +62,18 @@ class Group:
 
 
 def groups(records: Sequence[Record]) -> list[Group]:
-  """Groups runs by their config without its seed, in order."""
+  """Groups runs by their config without seed and length, in order.
+
+  A run of 80 episodes is the beginning of one of 100.
+  """
   found: dict[str, list[Record]] = {}
   for record in records:
     config = {k: v for k, v in record.config.items() if k != 'seed'}
-    alone = not config or not record.whole
+    if isinstance(config.get('train'), dict):
+      length = {key.removeprefix('train.') for key in OPEN_KEYS}
+      train = config['train'].items()
+      config['train'] = {k: v for k, v in train if k not in length}
+    alone = not config or not record.own_config
     key = str(record.metrics) if alone else json.dumps(config, sort_keys=True)
     found.setdefault(key, []).append(record)
   return [
@@ -190,6 +199,8 @@ def _returns(
     series.insert(0, flat)
   if axis == 'env_steps':
     series = [*_published(task, right), *series]
+  else:
+    series = [*_best_published(task, made, right), *series]
   title = (
     f'{task}: return by {"simulator frames" if axis != "minutes" else axis}'
   )
@@ -223,6 +234,37 @@ def _published(task: str, right: float) -> list[Series]:
   return found
 
 
+def _best_published(
+  task: str, made: Sequence[Group], right: float
+) -> list[Series]:
+  """Returns the best that others had after as many frames, as a level.
+
+  Nobody has published minutes, so there is no curve of theirs.
+  """
+  frames = max(
+    (
+      x
+      for group in made
+      for record in group.records
+      for x, _ in evaluations(record, 'env_steps')
+    ),
+    default=0.0,
+  )
+  levels = {}
+  for method, points in published.curves(task).items():
+    places = [float(point.env_steps) for point in points]
+    if places[0] <= frames:
+      means = [point.mean for point in points]
+      levels[method] = float(np.interp(frames, places, means))
+  if not levels:
+    return []
+  best = max(levels, key=levels.get)
+  name = f'{published.SOURCES[best][0]} after {number(frames)} frames'
+  flat = [(0.0, levels[best]), (right, levels[best])]
+  name = f'{name} (best published)'
+  return [Series(name, flat, _PALE[best], 1.5, dashed=True)]
+
+
 def _open_loop(task: str, made: Sequence[Group], kind: str) -> Chart:
   series, named = [], set()
   for group in made:
@@ -243,10 +285,12 @@ def _open_loop(task: str, made: Sequence[Group], kind: str) -> Chart:
         # What it is compared with, of the same episodes.
         label = '' if name in named else f'{name} (dashed, in its color)'
         named.add(name)
-        dashed = key == 'copy_image'
-        label = label if dashed else label.replace('dashed', 'thin')
+        dashed, dots = key == 'copy_image', key == 'image_disagreement'
+        how = 'dotted' if dots else 'dashed' if dashed else 'thin'
+        label = label.replace('dashed', how)
         wide = 1.5 if dashed else 1.0
-        series.append(Series(label, points, group.color, wide, dashed=dashed))
+        style = dict(dashed=dashed, dots=dots)
+        series.append(Series(label, points, group.color, wide, **style))
   return Chart(
     f'{task}: open-loop error, {EPISODES.get(kind, kind)} episodes',
     'steps after the last image seen',

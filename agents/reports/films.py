@@ -17,6 +17,7 @@ from worldmodels import errors
 from worldmodels.agents.reports.records import Record
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import checkpoint_list
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import reading
@@ -121,6 +122,7 @@ def made(record: Record, acts: bool, log: Callable[[str], Any]) -> list[Film]:
     operations.make_deterministic(config)
     agent, _ = restore.agent(directory, config, spec, log=log)
     with _noting(record, 'no film of what the model imagines'):
+      model_needed.check(config, record.path, 'it imagines nothing')
       films.append(_dream(agent, directory, config.train.seed_episodes, log))
     if acts:
       with _noting(record, 'no film of the agent acting'):
@@ -134,7 +136,7 @@ def _dream(
   random: int,
   log: Callable[[str], Any],
 ) -> Film:
-  from worldmodels.agents.runs import film
+  from worldmodels.agents.runs import dream_film
   from worldmodels.agents.runs import selection
 
   chosen = selection.latest(directory, random, _EPISODES, _CONTEXT + 1, log=log)
@@ -145,11 +147,8 @@ def _dream(
     for episode in chosen.episodes
   ]
   batch = selection.cut(starts, length)
-  frames = film.compose(
-    *film.open_loop(agent.model, batch, _CONTEXT),
-    _CONTEXT,
-    scale=_SCALE,
-    titles=chosen.titles,
+  frames = dream_film.compose(
+    agent.model, batch, _CONTEXT, _SCALE, chosen.titles
   )
   caption = (
     f'What the model imagines after {_CONTEXT} steps that it saw, from the '
@@ -177,7 +176,8 @@ def _acting(
     scale=_SCALE,
     log=log,
   )
-  caption = f'The agent acting, and what the model makes of each image; {told}'
+  seen = ', and what the model makes of each image' if agent.model else ''
+  caption = f'The agent acting{seen}; {told}'
   # The whole episode, in a film of at most about half a minute.
   content = animation.encode(frames, _ENDING, max(_FPS, len(frames) / 30))
   return Film(caption, _TYPES[_ENDING], content)

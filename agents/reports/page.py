@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from worldmodels.agents.reports import audits
 from worldmodels.agents.reports import figures
 from worldmodels.agents.reports import published
 from worldmodels.agents.reports import svg
@@ -156,6 +157,8 @@ def _run(record: Record, films: Sequence[Film]) -> str:
   parts += [f'<p class="note">{svg.escape(x)}</p>' for x in record.notes]
   if films:
     parts.append(f'<div class="films">{"".join(map(_film, films))}</div>')
+  if audits.is_one(record.audit):
+    parts.append(audits.section(record.audit, record.label))
   if record.config:
     rows = list(_flat(record.config))
     parts.append(

@@ -16,10 +16,14 @@ from worldmodels.data import reading
 
 # Bytes of metrics.jsonl: a line of an episode has a few thousand.
 _LARGEST = 1 << 28
+# Folders within each other: those of a sweep are setting, task and seed.
+_DEEPEST = 3
 COUNTERS = ('env_steps', 'episodes', 'updates', 'wall_seconds')
 # What else than its last evaluation a run may be scored by, and names of it.
 EVALUATION = 'evaluation.json'
 METRICS = 'metrics.jsonl'
+# What is said of a model by its newest audit.
+AUDIT = 'audit.json'
 
 Line = dict[str, Any]
 
@@ -40,6 +44,8 @@ class Record:
     lines: of metrics.jsonl, each with the COUNTERS.
     versions: the starts in versions.json; empty if there are none.
     evaluation: what `evaluate` printed, where it was kept; else empty.
+    audit: what `audit` printed, where it was kept; else empty.
+    own_config: whether that config is of this run, and of no other beside it.
     notes: in words, what is missing or damaged.
   """
 
@@ -50,6 +56,8 @@ class Record:
   lines: list[Line] = dataclasses.field(default_factory=list)
   versions: list[Line] = dataclasses.field(default_factory=list)
   evaluation: Line = dataclasses.field(default_factory=dict)
+  audit: Line = dataclasses.field(default_factory=dict)
+  own_config: bool = True
   notes: list[str] = dataclasses.field(default_factory=list)
 
   @property
@@ -73,8 +81,8 @@ class Record:
 
   @property
   def seed(self) -> str:
-    """Seed of the run; of a single file of figures it is not known."""
-    return str(self.config.get('seed', '')) if self.whole else ''
+    """Seed of the run; of a single file of figures it may not be known."""
+    return str(self.config.get('seed', '')) if self.own_config else ''
 
   def curve(self, key: str) -> list[Line]:
     """Returns the lines with a figure of this name that is a number."""
@@ -133,7 +141,7 @@ def read(paths: Sequence[str]) -> list[Record]:
       if (place := metrics.resolve()) not in seen:
         seen.add(place)
         records.append(_record(metrics))
-  _name(records)
+  name(records)
   return records
 
 
@@ -145,27 +153,50 @@ def _find(path: pathlib.Path) -> list[pathlib.Path]:
     raise RecordError(f'--logdir={path}: there is no such run')
   if (path / METRICS).exists() or (path / 'config.json').exists():
     return [path / METRICS]
-  below = sorted(x.parent for x in path.glob(f'*/{METRICS}'))
+  below = _below(path, _DEEPEST)
   if not below:
     raise RecordError(
       f'--logdir={path} holds no {METRICS}, nor do its folders: not a run'
     )
-  return [folder / METRICS for folder in below]
+  return below
+
+
+def _below(path: pathlib.Path, depth: int) -> list[pathlib.Path]:
+  """Returns the files of metrics in folders, but not those inside a run."""
+  found = []
+  for folder in sorted(x for x in path.iterdir() if x.is_dir()):
+    if (folder / METRICS).exists():
+      found.append(folder / METRICS)
+    elif depth > 1 and not (folder / 'config.json').exists():
+      found += _below(folder, depth - 1)
+  return found
 
 
 def _record(metrics: pathlib.Path) -> Record:
   record = Record(metrics.parent, metrics)
-  record.config = record_json(record, metrics.parent / 'config.json', dict)
+  # Beside a single file of figures: FILE_config.json and so on.
+  own = '' if record.whole else f'{metrics.stem}_'
+  record.config = record_json(
+    record, metrics.parent / f'{own}config.json', dict
+  )
+  record.own_config = record.whole or bool(record.config)
+  if not record.own_config:
+    record.config = record_json(record, metrics.parent / 'config.json', dict)
   record.versions = [
     start
-    for start in record_json(record, metrics.parent / 'versions.json', list)
+    for start in record_json(
+      record, metrics.parent / f'{own}versions.json', list
+    )
     if isinstance(start, dict)
   ]
-  name = EVALUATION if record.whole else f'{metrics.stem}_{EVALUATION}'
-  record.evaluation = record_json(record, metrics.parent / name, dict)
+  record.evaluation = record_json(
+    record, metrics.parent / f'{own}{EVALUATION}', dict
+  )
+  if record.whole:
+    record.audit = record_json(record, metrics.parent / AUDIT, dict)
   if not record.config:
     record.notes.append('there is no config.json')
-  elif not record.whole:
+  elif not record.own_config:
     record.notes.append(
       f'of {metrics.name}; the config is that of {METRICS} beside it, from '
       'which this run may differ'
@@ -248,7 +279,7 @@ def _score(
   )
 
 
-def _name(records: Sequence[Record]) -> None:
+def name(records: Sequence[Record]) -> None:
   """Gives each record the shortest end of its path that no other has."""
   parts = []
   for record in records:

@@ -1,77 +1,130 @@
-"""The figures of runs as a table of CSV, one figure a row."""
+"""The scores of runs as a table of CSV: a row for each evaluation.
+
+Every evaluation of every run is in it, without exploration noise: those during
+the run, the one at its end, and that of `evaluate` where it was kept.
+"""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from worldmodels.agents.reports import published
 from worldmodels.agents.reports.records import Record
 from worldmodels.data import reading
 
 COLUMNS = (
-  *('task', 'run', 'agent', 'seed', 'figure'),
-  *('env_steps', 'episodes', 'updates', 'minutes', 'horizon', 'value'),
+  *('task', 'agent', 'seed', 'env_steps', 'minutes', 'return'),
+  *('machine', 'cores', 'commit'),
+  *('std', 'episodes', 'updates', 'point', 'run'),
 )
-# Figures by horizon are numbered from 1, other lists are of episodes.
-_BY_HORIZON = 'open_loop_'
 
-Row = dict[str, object]
+# What a point is: of two episodes or so, of ten, of ten others.
+DURING, END, EVALUATE = 'during', 'end', 'evaluate'
+
+Row = dict[str, Any]
 
 
-def table(
-  records: Sequence[Record], random: dict[str, Sequence[float]]
-) -> bytes:
-  """Returns all figures of runs as a file of CSV, UTF-8.
+def table(records: Sequence[Record]) -> bytes:
+  """Returns the scores of runs as a file of CSV, UTF-8.
 
   Args:
     records: of the runs.
-    random: {task: returns of a random policy}.
   """
   text = io.StringIO(newline='')
   writer = csv.DictWriter(text, COLUMNS, restval='', lineterminator='\n')
   writer.writeheader()
-  for record in records:
-    for row in _rows(record):
-      about = dict(agent=record.kind, seed=record.seed)
-      writer.writerow(dict(task=record.task, run=record.label) | about | row)
-  for task in dict.fromkeys(record.task for record in records):
-    for value in random.get(task, ()):
-      row = dict(agent='random', figure='return', value=_plain(value))
-      writer.writerow(dict(row, task=task, run='random policy'))
-    for method, points in published.curves(task).items():
-      name = published.SOURCES[method][0]
-      for point in points:
-        row = dict(agent=name, figure='return', value=point.mean)
-        row.update(task=task, run='published', env_steps=point.env_steps)
-        writer.writerow(row)
+  for record in sorted(records, key=_order):
+    about = dict(task=record.task, agent=record.kind, seed=record.seed)
+    about.update(made_by(record.versions), run=record.label)
+    for point in points(record):
+      writer.writerow(about | point)
   return text.getvalue().encode('utf-8', 'replace')
 
 
-def _rows(record: Record) -> Iterator[Row]:
-  """Yields the figures of a run, in the order of its lines."""
+def points(record: Record) -> list[Row]:
+  """Returns the evaluations of a run, in the order in which they were made."""
+  found = []
+  evaluate = record.config.get('evaluate')
+  count = evaluate.get('episodes') if isinstance(evaluate, dict) else None
   for line in record.lines:
-    when = dict(
-      env_steps=line['env_steps'],
-      episodes=line['episodes'],
-      updates=line['updates'],
-      minutes=f'{line["wall_seconds"] / 60:.3f}',
+    if reading.is_number(line.get('evaluation_return')):
+      row = _point(line, line['evaluation_return'], DURING)
+      found.append(row | {'episodes': count if reading.is_count(count) else ''})
+    if reading.is_number(line.get('last_evaluation_mean')):
+      row = _point(line, line['last_evaluation_mean'], END)
+      std, each = (line.get(f'last_evaluation_{x}') for x in ('std', 'returns'))
+      found.append(row | _spread(std, each))
+  return [*found, *_evaluated(record)]
+
+
+def made_by(versions: Sequence[dict[str, Any]]) -> Row:
+  """Returns machine, cores and commit; several where a run was moved.
+
+  Args:
+    versions: the starts of a run.
+  """
+  named = [
+    {
+      'machine': start.get('machine'),
+      'cores': start.get('cores'),
+      'commit': _commit(start),
+    }
+    for start in versions
+  ]
+  return {
+    key: ' + '.join(
+      dict.fromkeys(str(x[key]) for x in named if x[key] is not None)
     )
-    for key, value in line.items():
-      if key in ('env_steps', 'episodes', 'updates', 'wall_seconds'):
-        continue
-      values = value if isinstance(value, list) else [value]
-      for place, number in enumerate(values, 1):
-        if reading.is_number(number):
-          row = dict(when, figure=key, value=_plain(number))
-          if isinstance(value, list) and key.startswith(_BY_HORIZON):
-            row['horizon'] = place
-          yield row
-  returns = record.evaluation.get('returns')
-  for value in returns if isinstance(returns, list) else ():
-    if reading.is_number(value):
-      updates = record.evaluation.get('checkpoint', '')
-      row = dict(figure='evaluate_return', value=_plain(value))
-      yield dict(row, updates=updates if reading.is_count(updates) else '')
+    for key in ('machine', 'cores', 'commit')
+  }
+
+
+def _commit(start: Row) -> str | None:
+  """Returns the commit of a start, marked where it was not all of the code."""
+  commit = start.get('commit')
+  if commit is None:
+    return None
+  return f'{commit}-dirty' if start.get('uncommitted_changes') else str(commit)
+
+
+def _evaluated(record: Record) -> Iterator[Row]:
+  """Yields what `evaluate` has found, at the place of its checkpoint."""
+  found = record.evaluation
+  if not reading.is_number(found.get('mean')):
+    return
+  updates = found.get('checkpoint')
+  there = [line for line in record.lines if line['updates'] == updates]
+  row = {'return': _plain(found['mean']), 'point': EVALUATE}
+  if reading.is_count(updates):
+    row['updates'] = updates
+  if there:
+    row |= _point(there[-1], found['mean'], EVALUATE)
+  yield row | _spread(found.get('std'), found.get('returns'))
+
+
+def _point(line: Row, value: float, point: str) -> Row:
+  return {
+    'env_steps': line['env_steps'],
+    'minutes': f'{line["wall_seconds"] / 60:.3f}',
+    'return': _plain(value),
+    'updates': line['updates'],
+    'point': point,
+  }
+
+
+def _spread(std: object, returns: object) -> Row:
+  """Returns standard deviation and number of some episodes."""
+  row = {}
+  if reading.is_number(std):
+    row['std'] = _plain(std)
+  if isinstance(returns, list):
+    row['episodes'] = len(returns)
+  return row
+
+
+def _order(record: Record) -> tuple[str, str, int, str]:
+  seed = record.seed
+  return record.task, record.kind, int(seed) if seed.isdecimal() else -1, seed
 
 
 def _plain(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.learning_agent import LearningAgent
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -24,7 +24,7 @@ def seeds(count: int) -> list[int]:
 
 
 def play(
-  agent: WorldModelAgent,
+  agent: LearningAgent,
   config: ml_collections.ConfigDict,
   directory: RunDirectory,
   count: int,

@@ -1,7 +1,7 @@
 """Makes the environment, the spec and the agent of a config."""
 
 import collections
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 import numpy as np
@@ -13,10 +13,13 @@ from worldmodels.data import workers
 from worldmodels.spec import Spec
 
 if TYPE_CHECKING:
-  from worldmodels.agents.agent import WorldModelAgent
+  from worldmodels.agents.learning_agent import LearningAgent
 
 
 NO_TASK = 'none'  # of runs that learn from recorded data alone
+# Groups that make a world model, beside the encoder; an agent without one has
+# none of them.
+MODEL = ('dynamics', 'heads', 'kl', 'overshooting')
 
 
 class ConfigError(errors.UserError, ValueError):
@@ -81,13 +84,13 @@ def chosen(
   gets a head, and the head of the image is left out.
   """
   config = config.copy_and_resolve_references()
-  if spec.image is None:
+  if spec.image is None and 'heads' in config:
     config.overshooting.image, config.heads.image.kind = 0.0, 'none'
     with config.unlocked():
       for key in spec.vectors:
         if key not in config.heads:
           config.heads[key] = suited.vector_head(config.heads.reward.to_dict())
-  discount = config.heads.get('discount')
+  discount = config.get('heads', {}).get('discount')
   if discount is not None:
     discount.kind = suited.discount(discount.kind, ends_early)
   planner = config.get('planner')
@@ -101,7 +104,26 @@ def chosen(
   return config
 
 
-def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
+def learning_agent(
+  config: ml_collections.ConfigDict, spec: Spec
+) -> 'LearningAgent':
+  """Makes the agent of a run that is about to learn, and tries it.
+
+  Raises:
+    ConfigError: nothing can be made of the config, or a part that is the
+      user's raises or returns what it should not.
+  """
+  made = agent(config, spec)
+  from worldmodels.agents.runs import trial
+
+  try:
+    trial.check(made, config)
+  except errors.OptionError as error:
+    raise ConfigError(str(error)) from error
+  return made
+
+
+def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'LearningAgent':
   """Makes the config's agent for a task.
 
   What the config leaves to `auto` is chosen by the spec; it has no discount
@@ -110,9 +132,13 @@ def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
   Raises:
     ConfigError: nothing can be made of the config.
   """
+  from worldmodels.agents.runs import demands
+
   groups = chosen(config, spec).to_dict()
-  parts = ('encoder', 'dynamics', 'heads', 'kl', 'overshooting')
-  model = {key: groups.pop(key) for key in parts}
+  given = {}
+  if 'dynamics' in groups:
+    parts = ('encoder', *MODEL)
+    given['model'] = {key: groups.pop(key) for key in parts}
   own = groups.pop('agent')
   try:
     with errors.group('agent'):
@@ -121,14 +147,11 @@ def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
         raise errors.OptionError(
           'kind', f'is {own["kind"]!r}, which learns nothing'
         )
-    made = kinds.make(
-      'worldmodels.agents', 'Agent', groups | own, spec=spec, model=model
-    )
+    with demands.Parts(config, spec).explained():
+      made = _make(groups | own, spec, given)
+      paths = collections.Counter(x.path for x in made.state_variables)
   except errors.OptionError as error:
     raise ConfigError(str(error)) from error
-  except ValueError as error:
-    raise ConfigError(f'config: {error}') from error
-  paths = collections.Counter(x.path for x in made.state_variables)
   path, count = paths.most_common(1)[0]
   if count > 1:
     raise ConfigError(
@@ -136,3 +159,17 @@ def agent(config: ml_collections.ConfigDict, spec: Spec) -> 'WorldModelAgent':
       'names of their own'
     )
   return made
+
+
+def _make(
+  groups: dict[str, Any], spec: Spec, given: dict[str, Any]
+) -> 'LearningAgent':
+  """Calls the class of an agent with its groups of options."""
+  try:
+    return kinds.make('worldmodels.agents', 'Agent', groups, spec=spec, **given)
+  except errors.OptionError as error:
+    if error.option != 'kind':
+      raise
+    raise errors.OptionError('agent.kind', error.problem) from error
+  except ValueError as error:
+    raise ConfigError(f'config: {error}') from error

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from worldmodels import states
+from worldmodels.agents.runs import seeds
 from worldmodels.data import rows
 from worldmodels.data import workers
 
@@ -16,6 +17,7 @@ Episode = dict[str, np.ndarray]
 # From (observation {key: [B, ...]}, is_first [B], step) to actions [B, A].
 Act = Callable[[Episode, np.ndarray, int], np.ndarray]
 
+seed_of = seeds.seed_of
 # How often the same episode is tried before the run gives up.
 ATTEMPTS = 3
 
@@ -38,12 +40,6 @@ class Actor(Protocol):
     seed: tf.Tensor,
   ) -> tuple[tf.Tensor, states.State]:
     """Returns (action [B, A], state)."""
-
-
-def seed_of(*parts: int) -> int:
-  """Returns a seed below 2**31 that is a pure function of whole numbers."""
-  sequence = np.random.SeedSequence([int(part) for part in parts])
-  return int(sequence.generate_state(1)[0] >> 1)
 
 
 class Collector:

@@ -9,8 +9,9 @@ from typing import Any
 
 import ml_collections
 
-from worldmodels import kinds
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_keys
+from worldmodels.agents.runs import contradictions
 from worldmodels.agents.runs.build import ConfigError
 
 Tree = dict[str, Any]
@@ -20,7 +21,7 @@ Tree = dict[str, Any]
 _NEEDED = {
   '': (
     *('preset', 'task', 'seed', 'agent', 'environment', 'store', 'train'),
-    *('evaluate', 'encoder', 'dynamics', 'heads', 'kl', 'overshooting'),
+    'evaluate',
   ),
   'agent': ('kind',),
   'dynamics': ('kind',),
@@ -28,15 +29,31 @@ _NEEDED = {
   'kl': ('scale',),
   'optimizer': ('rate', 'epsilon', 'clip'),
   'planner': ('kind', 'horizon', 'sample'),
-  'learner': ('kind',),
 }
 _NEEDED_BY_AGENT = {
   'planet': ('agent.sample_states', 'optimizer', 'planner', 'exploration'),
+  'plan2explore': (
+    *('agent.sample_states', 'optimizer', 'planner', 'exploration'),
+    *('curiosity', 'curiosity.members', 'curiosity.optimizer'),
+  ),
   'dreamer': (
     *('agent.sample_states', 'optimizer', 'planner', 'exploration'),
     *('learner', 'acting'),
   ),
+  'model_free': (
+    *('agent.frames', 'agent.shift', 'encoder', 'optimizer', 'learner'),
+    *('learner.gamma', 'learner.steps', 'learner.features'),
+    *('learner.target_entropy', 'learner.choice_entropy'),
+    *('learner.temperature', 'learner.temperature_rate'),
+    *('learner.actor', 'learner.critic', 'learner.actor.kind'),
+    *('learner.actor.distributions', 'learner.actor.optimizer'),
+    *(f'learner.actor.optimizer.{x}' for x in ('rate', 'epsilon', 'clip')),
+    *('learner.critic.kind', 'learner.critic.slow_share'),
+  ),
 }
+_WITH_MODEL = ('planet', 'dreamer')
+# Of a world model all or nothing, and of a learner in it.
+_NEEDED_BY_MODEL = {'': ('encoder', *build.MODEL), 'learner': ('kind',)}
 _NEEDED_BY_ACTOR_CRITIC = {
   'learner': ('actor', 'critic'),
   'learner.actor': ('kind', 'distributions', 'optimizer'),
@@ -70,6 +87,19 @@ def check(
     value = _option(tree, group, last)
     if isinstance(value, dict):  # Of which there may be no leaf.
       raise ConfigError(f'{name} {key.problem(value)}')
+  if 'heads' in tree:
+    _check_heads(tree, stored)
+  for name, value in flatten(tree).items():
+    key = config_keys.lookup(keys, name)
+    problem = key and key.problem(value)
+    if problem:
+      raise ConfigError(f'{name} {problem}')
+  for problem in contradictions.found(tree):
+    raise ConfigError(problem)
+
+
+def _check_heads(tree: Tree, stored: bool) -> None:
+  """Raises ConfigError for a world model without a head that each has."""
   if tree['heads']['reward']['kind'] == 'none':
     raise ConfigError('heads.reward.kind is none; every model has that head')
   vectors_alone = stored or tree['environment']['image'] == 'none'
@@ -78,13 +108,6 @@ def check(
       'heads.image.kind is none; every model has that head, unless '
       'environment.image is none as well'
     )
-  for name, value in flatten(tree).items():
-    key = config_keys.lookup(keys, name)
-    problem = key and key.problem(value)
-    if problem:
-      raise ConfigError(f'{name} {problem}')
-  for problem in _contradictions(tree):
-    raise ConfigError(problem)
 
 
 def flatten(tree: Tree, prefix: str = '') -> Tree:
@@ -129,8 +152,10 @@ def _check_groups(
 
 def _needed(tree: Tree, keys: Mapping[str, config_keys.Key]) -> Iterator[str]:
   """Yields the names of what has to be there, groups before their keys."""
-  agent = _NEEDED_BY_AGENT.get(str(_option(tree, 'agent', 'kind')), ())
-  groups = [*_NEEDED.items(), ('', agent)]
+  kind = str(_option(tree, 'agent', 'kind'))
+  groups = [*_NEEDED.items(), ('', _NEEDED_BY_AGENT.get(kind, ()))]
+  if kind in _WITH_MODEL or tree.keys() & {*build.MODEL}:
+    groups[1:1] = _NEEDED_BY_MODEL.items()
   if _option(tree, 'learner', 'kind') == 'actor_critic':
     groups += _NEEDED_BY_ACTOR_CRITIC.items()
   for head, options in (_group(tree, 'heads') or {}).items():
@@ -162,90 +187,3 @@ def _group(tree: Tree, name: str) -> Tree | None:
     if not isinstance(found, dict):
       raise ConfigError(f'{name} is {repr(found)[:80]}; it is a group of keys')
   return found
-
-
-def _contradictions(tree: Tree) -> Iterator[str]:
-  """Yields what is wrong with values that are each within their range."""
-  train, steps = tree['train'], tree['overshooting']['steps']
-  if train['episodes'] < train['seed_episodes']:
-    yield (
-      f'train.episodes is {train["episodes"]}; it is at least '
-      f'train.seed_episodes ({train["seed_episodes"]})'
-    )
-  if train['length'] <= steps + 1:
-    yield (
-      f'train.length is {train["length"]}; it is more than overshooting.steps '
-      f'+ 1 ({steps + 1})'
-    )
-  planner = tree.get('planner', {})
-  if {'elites', 'candidates'} <= planner.keys() and _has_elites(planner):
-    if planner['elites'] > planner['candidates']:
-      yield (
-        f'planner.elites is {planner["elites"]}; it is 1 to '
-        f'planner.candidates ({planner["candidates"]})'
-      )
-  for group in (*(f'heads.{name}' for name in tree['heads']), 'learner.critic'):
-    options = _group(tree, group) or {}
-    if options.get('kind') == 'two_hot' and options.get('bins', 3) % 2 == 0:
-      yield f'{group}.bins is {options["bins"]}; it is odd'
-  bounded = 'learner.actor.distributions.bounded_normal'
-  options = _group(tree, bounded) or {}
-  if options.get('min_std', 0) > options.get('max_std', 1):
-    yield (
-      f'{bounded}.min_std is {options["min_std"]}; it is at most max_std '
-      f'({options["max_std"]})'
-    )
-  if len(tree['environment']['crop']) not in (0, 4):
-    yield (
-      f'environment.crop is {tuple(tree["environment"]["crop"])}; it is the '
-      'pixels to cut off at top, bottom, left and right, or ()'
-    )
-  yield from _image_contradictions(tree)
-
-
-def _has_elites(planner: Tree) -> bool:
-  """Returns whether a planner, of the package's if known, takes elites."""
-  package, kind = 'worldmodels.agents.planners', planner.get('kind')
-  if kind not in kinds.names(package, 'plan'):
-    return True
-  return 'elites' in kinds.keywords(package, kind, 'plan')
-
-
-def _image_contradictions(tree: Tree) -> Iterator[str]:
-  """Yields what is wrong with networks for images of this size."""
-  size = tree['environment']['size']
-  encoder, head = tree['encoder'], tree['heads']['image']
-  # What lacks one of these options is answered by those who make it.
-  needed = {'padding', 'channels', 'kernel'}
-  convolves = (
-    encoder.get('kind') == 'convolutional' and needed <= encoder.keys()
-  )
-  if convolves and encoder['padding'] == 'valid':
-    left = size
-    for index, _ in enumerate(encoder['channels']):
-      if left < encoder['kernel']:
-        yield (
-          f'encoder.kernel is {encoder["kernel"]}; convolution {index + 1} of '
-          f'encoder.channels gets a map of {left} x {left} from images of '
-          f'{size} x {size}'
-        )
-        return
-      left = (left - encoder['kernel']) // 2 + 1
-  channels = len(head.get('channels', ()))
-  if head['kind'] == 'keypoints' and 'side' in head:
-    drawn = head['side'] * 2 ** (channels + 1)
-    if drawn != size:
-      yield (
-        f'heads.image draws {drawn} x {drawn}, its side ({head["side"]}) '
-        f'doubled by each of its channels ({channels}) and once more; '
-        f'environment.size is {size}'
-      )
-  if head['kind'] == 'convolutional' and 'start' in head:
-    layers = 3 if head['start'] == 1 else 4
-    if channels not in (layers - 1, layers):
-      yield (
-        f'heads.image.channels is {head["channels"]}; from a start of '
-        f'{head["start"]} it has {layers} parts'
-      )
-    if size != 64:
-      yield f'environment.size is {size}; heads.image draws 64 x 64'

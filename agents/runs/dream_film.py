@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
+from worldmodels import disagreement
+from worldmodels import states
 from worldmodels.agents.runs import film
 from worldmodels.agents.runs import film_size
 from worldmodels.agents.runs import traces
@@ -46,6 +49,9 @@ def compose(
 ) -> np.ndarray:
   """Returns frames uint8 [T, height, width, 3] of an open-loop prediction.
 
+  Of an ensemble a fourth row shows how far its members are apart, on the scale
+  of the error.
+
   Args:
     model: that predicts.
     batch: {key: [B, T, ...]} of recorded chunks.
@@ -58,4 +64,27 @@ def compose(
     truth, predicted, names = traces.open_loop(model, batch, context)
     return traces.compose(truth, predicted, context, names, **options)
   truth, predicted = film.open_loop(model, batch, context)
+  if disagreement.members_of(model) > 1:
+    options['more'] = {'members': apart(model, batch, context)}
   return film.compose(truth, predicted, context, **options)
+
+
+def apart(
+  model: WorldModel, batch: dict[str, np.ndarray], context: int
+) -> np.ndarray:
+  """Draws the deviation of the images that members imagine, as heat.
+
+  Args:
+    model: of several members.
+    batch: {key: [B, T, ...]} of recorded chunks.
+    context: observed steps, about which they agree.
+
+  Returns:
+    uint8 [B, T, H, W, 3].
+  """
+  dreams = tf.function(disagreement.dreams)
+  found = dreams(model, states.tensors(batch), context, ['image'])
+  _, variance = found['image']
+  values = 255 * np.sqrt(variance.numpy()).mean(-1)  # [B, T - context, H, W]
+  seen = np.zeros_like(values, shape=(len(values), context, *values.shape[2:]))
+  return film.heat(np.concatenate([seen, values], 1))

@@ -12,9 +12,10 @@ import ml_collections
 import numpy as np
 import tensorflow as tf
 
+from worldmodels import disagreement
 from worldmodels import prediction
 from worldmodels import states
-from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.learning_agent import LearningAgent
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import film
 from worldmodels.agents.runs import memory
@@ -61,7 +62,7 @@ def returns(
 
 
 def measure(
-  agent: WorldModelAgent,
+  agent: LearningAgent,
   store: Store,
   config: ml_collections.ConfigDict,
   positions: Sequence[int],
@@ -75,8 +76,10 @@ def measure(
     positions: which episodes of the store are of the policy.
 
   Returns:
-    the figures and films of both.
+    the figures and films of both; nothing of an agent without a model.
   """
+  if agent.model is None:
+    return {}
   with memory.during('an evaluation', config, memory.MEASURING):
     return {
       **open_loop(agent.model, store, config, positions),
@@ -99,8 +102,9 @@ def open_loop(
     positions: which episodes of the store are of the policy.
 
   Returns:
-    {open_loop_{random, policy}_{error}: [horizon]}, as in prediction.errors,
-    open_loop_video and reconstruction_video uint8 [T, H, W, 3]; nothing for
+    {open_loop_{random, policy}_{error}: [horizon]}, as in prediction.errors
+    and, of an ensemble, in disagreement.by_horizon; open_loop_video and
+    reconstruction_video uint8 [T, H, W, 3]; nothing for
     episodes that are too short.
   """
   first = store.before(0)  # Those of others come before ours.
@@ -161,7 +165,7 @@ def open_loop_of(
 
 
 def behavior(
-  agent: WorldModelAgent,
+  agent: LearningAgent,
   store: Store,
   config: ml_collections.ConfigDict,
   positions: Iterable[int],
@@ -207,7 +211,7 @@ def _long_enough(
 # reduce_retracing: the count of chunks differs from one evaluation to the next.
 @functools.partial(tf.function, reduce_retracing=True)
 def _diagnose(
-  agent: WorldModelAgent, batch: dict[str, tf.Tensor], context: int
+  agent: LearningAgent, batch: dict[str, tf.Tensor], context: int
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
   """Returns figures, and uint8 images: observed ones, then imagined ones."""
   figures, imagined = agent.diagnose(batch, context, tf.constant([0, 0]))
@@ -221,4 +225,5 @@ def _diagnose(
 def _errors(
   model: WorldModel, batch: dict[str, tf.Tensor], context: int
 ) -> dict[str, tf.Tensor]:
-  return prediction.errors(model, batch, context)
+  errors = prediction.errors(model, batch, context)
+  return errors | disagreement.by_horizon(model, batch, context)

@@ -15,6 +15,7 @@ import numpy as np
 
 from worldmodels.agents import uniform
 from worldmodels.agents.runs import memory
+from worldmodels.agents.runs import seeds
 from worldmodels.agents.runs.collect import Actor
 from worldmodels.agents.runs.collect import Collector
 from worldmodels.agents.runs.collect import Episode
@@ -25,8 +26,7 @@ from worldmodels.data import workers
 from worldmodels.data.store import Store
 from worldmodels.spec import Spec
 
-# Streams of random numbers, so that no two purposes share one.
-COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = range(5)
+COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = seeds.STREAMS
 
 # How long a step may take when a run is stopped.
 _STEP_SECONDS = 2

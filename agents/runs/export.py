@@ -21,7 +21,7 @@ from worldmodels.data import reading
 from worldmodels.data.store import Store
 
 if TYPE_CHECKING:
-  from worldmodels.agents.agent import WorldModelAgent
+  from worldmodels.agents.learning_agent import LearningAgent
 
 # What is copied as it is; a run may lack the last two.
 _FILES = ('config.json', 'spec.json', 'versions.json', 'metrics.jsonl')
@@ -44,7 +44,7 @@ def check_out(out: str) -> pathlib.Path:
 def write(
   directory: RunDirectory,
   out: pathlib.Path,
-  agent: 'WorldModelAgent',
+  agent: 'LearningAgent',
   updates: int,
   episodes: int,
 ) -> None:

@@ -72,6 +72,7 @@ def compose(
   scale: int = 3,
   titles: Sequence[str] = (),
   rows: Sequence[str] = ROWS,
+  more: dict[str, np.ndarray] | None = None,
 ) -> np.ndarray:
   """Lays out truth, model and error of several chunks, with captions.
 
@@ -82,6 +83,7 @@ def compose(
     scale: whole number by which the pixels are enlarged.
     titles: a short text over each column, or nothing.
     rows: what truth, model and error are called.
+    more: {name: uint8 of the same shape} of further rows.
 
   Returns:
     Frames uint8 [T, height, width, 3], height and width even, as video
@@ -101,8 +103,9 @@ def compose(
     )
   if titles and len(titles) != len(truth):
     raise ValueError(f'{len(titles)} titles for {len(truth)} columns')
-  layout = Layout(truth.shape, scale, titles, rows)
-  images = np.stack([truth, predicted, error(truth, predicted)])
+  more = more or {}
+  layout = Layout(truth.shape, scale, titles, [*rows, *more])
+  images = np.stack([truth, predicted, error(truth, predicted), *more.values()])
   return np.stack(
     [
       layout.frame(images[:, :, step], step, context)
@@ -122,12 +125,16 @@ def error(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     uint8 [..., H, W, 3], black where the two are equal; from a third of the
     range of a pixel on it is as bright as it gets.
   """
-  difference = np.abs(truth.astype(np.int16) - predicted).mean(-1)
-  heat = np.clip(np.round(_GAIN * difference), 0, 255).astype(np.uint8)
+  return heat(np.abs(truth.astype(np.int16) - predicted).mean(-1))
+
+
+def heat(values: np.ndarray) -> np.ndarray:
+  """Draws values [..., H, W], from 0 to 255, as `error` does differences."""
+  bright = np.clip(np.round(_GAIN * values), 0, 255).astype(np.uint8)
   scale = np.arange(256, dtype=np.uint8)[:, None]
   colors = cv2.applyColorMap(scale, cv2.COLORMAP_INFERNO)[:, 0, ::-1].copy()
   colors[0] = 0
-  return colors[heat]
+  return colors[bright]
 
 
 class Layout:

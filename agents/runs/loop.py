@@ -1,43 +1,33 @@
 """The loop: PlaNet's algorithm 1 (Hafner et al., 2019), which Dreamer shares.
 
-What happens at each update and in each episode is a function of the seed, of
-the number of the update or episode and of the episodes before it. So a killed
-run comes out where it would have, bit for bit on one machine (if store.capacity
-drops nothing).
+What happens at each update (see `learning`) and in each episode is a function
+of the seed, of the number of the update or episode and of the episodes before
+it. So a killed run comes out where it would have, bit for bit on one machine
+(if store.capacity drops nothing).
 """
 
 import concurrent.futures
-import contextlib
 import time
-from typing import Any
 
 import keras
 import ml_collections
 import numpy as np
 import tensorflow as tf
 
-from worldmodels import states
 from worldmodels.agents.runs import build
-from worldmodels.agents.runs import checkpoint
-from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import evaluation
-from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import terminal
-from worldmodels.agents.runs.collect import seed_of
-from worldmodels.agents.runs.experience import SAMPLE
-from worldmodels.agents.runs.experience import TRAIN
 from worldmodels.agents.runs.experience import Experience
+from worldmodels.agents.runs.learning import Batch
+from worldmodels.agents.runs.learning import Learning
+from worldmodels.agents.runs.learning import Values
 from worldmodels.agents.runs.metrics import Metrics
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.agents.runs.schedule import Schedule
 from worldmodels.data import workers
 
-# After so many updates in a row without a finite gradient, a run stops.
-MOST_SKIPPED = 20
-
-Values = dict[str, Any]
 # Counters {env_steps, episodes, updates}, and what was measured then.
 Evaluated = tuple[dict[str, int], Values]
 
@@ -69,7 +59,7 @@ class Training:
     # Who learns, and who acts: on parameters that stand still, or averages.
     keras.utils.set_random_seed(config.seed)  # Of the first parameters.
     spec = build.spec_of(environment)
-    self.agent = self.actor = build.agent(config, spec)
+    self.agent = self.actor = build.learning_agent(config, spec)
     if config.train.overlap or self.agent.acts_on_averages:
       self.actor = build.agent(config, spec)
     # What there is already.
@@ -77,27 +67,27 @@ class Training:
     self.experience = Experience(
       config, directory, spec, self.actor, environment, self.terminal.line
     )
-    counters = checkpoint.restore(
-      *(directory.checkpoints, self.agent.state_variables, self.terminal.line),
-      keep=config.train.checkpoints,
+    self.learning = Learning(
+      *(config, directory, self.agent, self.terminal.line),
+      on_update=self.terminal.update,
+      advice=f'look at the losses in {directory.metrics}, lower optimizer.rate',
+      change=self._poison,
     )
     there = self.experience.store.own_episodes
-    if counters is None and there > config.train.seed_episodes:
+    if not self.learning.begun and there > config.train.seed_episodes:
       raise RunError(
         f'{directory.episodes} holds {there} episodes but '
         f'{directory.checkpoints} no checkpoint: nothing to continue from; '
         'give another --logdir'
       )
-    self._begun = counters is not None
-    counters = counters or {}
-    self.updates = self._acting_updates = counters.get('updates', 0)
-    self.episodes = self.schedule.episodes_at(self.updates)
+    self._acting_updates = self.learning.updates
+    self.episodes = self.schedule.episodes_at(self.learning.updates)
     spent = self.experience.spent(self.episodes)
     self.metrics = Metrics(
       directory,
       self.episodes if spent else config.train.episodes,
-      self.updates,
-      counters.get('wall_seconds', 0.0),
+      self.learning.updates,
+      self.learning.wall_seconds,
       self.terminal.line,
       config,
     )
@@ -112,13 +102,13 @@ class Training:
       self.experience.store,
       self.agent,
       [device.name for device in devices],
-      self.updates,
+      self.learning.updates,
     )
     try:
       self.begin()
       self.terminal.building()
       with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        for episode in self.experience.ahead(self.updates):
+        for episode in self.experience.ahead(self.learning.updates):
           self.report(episode + 1, *self.learn_and_collect(episode, pool))
           self.save()
           self.episodes = episode + 1
@@ -157,46 +147,18 @@ class Training:
     Episodes that were collected with them could not be continued from without.
     """
     self.experience.collect_random(self.terminal.random)
-    if not self._begun:
+    if not self.learning.begun:
       self.agent.fit_statistics(self.experience.random_images())
       self.save()
 
   def learn(self, episode: int) -> Values:
     """Updates until `episode` may be collected; returns mean metrics."""
-    train = self.config.train
-    until = self.schedule.updates_before(episode + 1)
-    seed = seed_of(self.config.seed, TRAIN)
-    start, first, sums = time.monotonic(), self.updates, {}
-    batches = self.experience.store.chunks(
-      train.batch,
-      train.length,
-      seed_of(self.config.seed, SAMPLE),
-      start=self.updates,
-      limit=self.experience.store.before(episode),
+    store = self.experience.store
+    return self.learning.learn(
+      store,
+      until=self.schedule.updates_before(episode + 1),
+      limit=store.before(episode),
     )
-    with (
-      contextlib.closing(batches),
-      memory.during('an update', self.config, memory.LEARNING),
-    ):
-      while self.updates < until:
-        batch = self._poison(next(batches))
-        values = self.agent.train(
-          states.tensors(batch), tf.constant([seed, self.updates], tf.int32)
-        )
-        self.updates += 1
-        for key, value in values.items():
-          sums[key] = sums.get(key, 0.0) + value
-        self._check_finite()
-        self.terminal.update(self.updates)
-    count = max(1, self.updates - first)
-    values = {key: float(value) / count for key, value in sums.items()}
-    values['update_seconds'] = (time.monotonic() - start) / count
-    values['skipped_updates'] = self.agent.skipped[0]
-    # A step may be finite, and what it makes of the weights not.
-    checkpoint.check_finite(
-      self.directory.checkpoints, self.agent.state_variables
-    )
-    return values
 
   def collect(self, episode: int) -> tuple[Values, Evaluated | None]:
     """Evaluates if it is time to, then collects `episode`."""
@@ -251,25 +213,19 @@ class Training:
     """
     if evaluated is not None:
       self.metrics.write(*evaluated)
-    counters = self._counters(episodes, self.updates)
+    counters = self._counters(episodes, self.learning.updates)
     self.metrics.write(counters, values)
     shown = values if evaluated is None else values | evaluated[1]
     self.terminal.episode(counters, shown, self.metrics.wall_seconds)
 
   def save(self) -> None:
     """Writes a checkpoint, once the figures that it counts are on disk."""
-    self.metrics.sync()
-    checkpoint.save(
-      self.directory.checkpoints,
-      self.agent.state_variables,
-      dict(updates=self.updates, wall_seconds=self.metrics.wall_seconds),
-      keep=self.config.train.checkpoints,
-    )
+    self.learning.save(self.metrics)
 
   def _act_as_learned(self) -> None:
     """Gives the actor what the agent has learned."""
     self.actor.copy_from(self.agent)
-    self._acting_updates = self.updates
+    self._acting_updates = self.learning.updates
 
   def _counters(self, episodes: int, updates: int) -> dict[str, int]:
     return dict(
@@ -278,22 +234,12 @@ class Training:
       updates=updates,
     )
 
-  def _poison(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  def _poison(self, batch: Batch, update: int) -> Batch:
     """Makes rewards NaN from the update on that a test asks for."""
-    if self._poison_from is not None and self.updates >= self._poison_from:
+    if self._poison_from is not None and update >= self._poison_from:
       batch['reward'] = batch['reward'] * np.nan
     return batch
 
   def _check_end(self) -> None:
     """Raises RunError if the run is past the end that is asked for."""
     restore.check_end(self.directory, self.schedule)
-
-  def _check_finite(self) -> None:
-    """Raises RunError where gradients are not finite any more."""
-    if self.agent.skipped[1] >= MOST_SKIPPED:
-      last = checkpoint_list.last_whole(self.directory.checkpoints)
-      raise RunError(
-        f'the gradients of {MOST_SKIPPED} updates in a row were not finite '
-        f'(last update {self.updates}); the last good checkpoint is {last}: '
-        f'look at the losses in {self.directory.metrics}, lower optimizer.rate'
-      )

@@ -17,7 +17,7 @@ from worldmodels import errors
 
 # Of each work, the keys whose product its memory grows with.
 LEARNING = ('train.batch', 'train.length')
-ACTING = ('planner.candidates', 'planner.horizon')
+ACTING = ('planner.candidates', 'planner.horizon', 'planner.particles')
 MEASURING = ('evaluate.episodes', 'evaluate.horizon')
 
 _SHAPE = re.compile(r'shape ?[\[(]([\d, ]*)[\])] and (?:data )?type (\w+)')

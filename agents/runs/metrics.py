@@ -10,24 +10,23 @@ drops the lines past its checkpoint, because it does those updates again, and
 a run that goes on past its end (a budget of `train` was raised) drops the line
 of that end. Figures that are not finite are null.
 
-TensorBoard has the figures in groups, over env_steps.
+TensorBoard has the figures in groups, over env_steps (see `events`).
 """
 
+import collections
 import contextlib
 import json
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import ml_collections
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from worldmodels.agents.runs import animation
-from worldmodels.agents.runs.config_checks import flatten
+from worldmodels.agents.runs import events
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.sink import Sinks
 from worldmodels.data import atomic
@@ -95,15 +94,10 @@ class Metrics:
     self._start = time.monotonic() - wall_seconds
     self._log = log
     self._axis = axis
-    self.end = self._continue(episodes, updates)
+    self.end, kept = self._continue(episodes, updates)
     self.sinks = Sinks()
-    self._events = None
-    with self._optional():
-      self._events = tf.summary.create_file_writer(str(directory.events))
-    if self._events is not None and config is not None:
-      with self._optional(), self._events.as_default(step=0):
-        tf.summary.text('config', _table(config))
-        self._events.flush()
+    keeps = None if kept is None else self._keeps(kept)
+    self._events = events.Events(directory.events, log, keeps, config)
 
   @property
   def wall_seconds(self) -> float:
@@ -132,11 +126,7 @@ class Metrics:
       tags.update(scalars(key, value))
     finite = {x: float(y) for x, y in tags.items() if math.isfinite(y)}
     self.sinks.write(line[self._axis], finite)
-    if self._events is not None:
-      with self._optional(), self._events.as_default(step=line[self._axis]):
-        for tag, number in tags.items():
-          tf.summary.scalar(tag, number)
-        self._events.flush()
+    self._events.write(line[self._axis], tags)
     for key, frames in films.items():
       self.video(key, frames, line[self._axis])
 
@@ -151,35 +141,51 @@ class Metrics:
 
   def video(self, name: str, frames: np.ndarray, env_steps: int) -> None:
     """Shows frames uint8 [T, H, W, 3] in TensorBoard as an animation."""
-    tag = f'video/{name.removesuffix("_video")}'
+    tag = f'{events.FILMS}{name.removesuffix("_video")}'
     self.sinks.film(env_steps, tag, frames, _FPS)
-    if self._events is None:
-      return
-    with self._optional(), self._events.as_default(step=env_steps):
-      animation.write_summary(tag, frames, env_steps)
-      self._events.flush()
+    self._events.film(env_steps, tag, frames, _FPS)
 
   def close(self) -> None:
     """Tells the sinks that the run has ended, or was stopped."""
     self.sinks.close()
 
-  @contextlib.contextmanager
-  def _optional(self) -> Iterator[None]:
-    """Gives up the events, and not the run, where they cannot be written."""
-    try:
-      yield
-    except (tf.errors.OpError, OSError) as error:
-      self._log(f'no TensorBoard events from here on: {error}')
-      self._events = None
+  def _keeps(self, lines: list[dict[str, Any]]) -> events.Keeps | None:
+    """Returns which events these lines have; None if they do not say."""
+    steps = [line.get(self._axis) for line in lines]
+    if not all(map(reading.is_count, steps)):
+      return None  # Of a version that had other curves.
+    last = max(steps, default=-1)
+    newest = [x for x, step in zip(lines, steps, strict=True) if step == last]
+    tags = collections.Counter(
+      tag for line in newest for x in line for tag in scalars(x, line[x])
+    )
+    films = any(tag.startswith('open_loop/') for tag in tags)
 
-  def _continue(self, episodes: int, updates: int) -> dict[str, Any] | None:
-    """Drops lines that will be written again; returns the line of the end."""
+    def keeps(tag: str, step: int) -> bool:
+      if step != last:
+        return step < last
+      if tag.startswith(events.FILMS):
+        return films
+      tags[tag] -= 1  # A line and an evaluation after it may have one step.
+      return tags[tag] >= 0
+
+    return keeps
+
+  def _continue(
+    self, episodes: int, updates: int
+  ) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None]:
+    """Drops lines that will be written again.
+
+    Returns:
+      (the line of the end, all that are left); both None if there are none yet.
+    """
     try:
       with reading.open_regular(self._path) as file:
         content = reading.content(file, self._path, _LARGEST)
     except FileNotFoundError:
-      return None
+      return None, None
     lines, kept, end, evaluation = content.splitlines(True), [], None, []
+    left, before = [], []
     wrong = 0
     for line in lines:
       figures = _figures(line, self._path)
@@ -189,19 +195,21 @@ class Metrics:
         continue
       if _EVALUATION in figures and 'return' not in figures:
         evaluation = [line]  # It stays if the line of its episode does.
+        before = [figures]
         continue
       is_end = _END in figures
       goes_on = is_end and figures['episodes'] != episodes
       if figures['updates'] <= updates and not goes_on:
         # Of one that was cut short just there the end is missing.
         kept += [*evaluation, line.rstrip(b'\n') + b'\n']
+        left += [*before, figures]
         end = figures if is_end else end
-      evaluation = []
+      evaluation, before = [], []
     if wrong:
       self._set_aside(content, wrong)
     if kept != lines:
       atomic.write_bytes(self._path, b''.join(kept))
-    return end
+    return end, left
 
   def _set_aside(self, content: bytes, wrong: int) -> None:
     """Keeps a copy of a file that has lines which this has not written."""
@@ -261,15 +269,6 @@ def _tag(key: str) -> str:
     return f'time/{key}'
   groups = [group for group, keys in _GROUPS.items() if key in keys]
   return f'{groups[0] if groups else _REST}/{key}'
-
-
-def _table(config: ml_collections.ConfigDict) -> str:
-  """Returns a config as a table of Markdown."""
-  rows = [
-    f'| {key} | {str(value).replace("|", chr(92) + "|")} |'
-    for key, value in flatten(config.to_dict()).items()
-  ]
-  return '\n'.join(['| key | value |', '|---|---|', *rows])
 
 
 def _plain(value: npt.ArrayLike) -> int | float | list[float | None] | None:

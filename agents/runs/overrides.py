@@ -29,7 +29,10 @@ _PACKAGE = 'worldmodels.agents.planners'
 _MEMBER = 'plan'
 _GROUP = 'planner.'
 # Options of every planner; see agents/planner.py.
-_SHARED = ('kind', 'horizon', 'sample', 'proposals', 'value')
+_SHARED = (
+  *('kind', 'horizon', 'sample', 'proposals', 'value', 'warm_start', 'replan'),
+  *('particles', 'propagation', 'risk', 'risk_weight'),
+)
 
 Values = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from worldmodels import states
 from worldmodels.agents import objectives
-from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.learning_agent import LearningAgent
 from worldmodels.agents.runs import inputs
 from worldmodels.agents.runs import planning
 from worldmodels.agents.runs.state_arrays import States
@@ -30,7 +30,7 @@ class Policy:
 
   def __init__(
     self,
-    agent: WorldModelAgent,
+    agent: LearningAgent,
     policy: Callable[..., Any],
     explore: bool,
     seed: int,
@@ -91,4 +91,9 @@ class Policy:
     """The state of the model after the last image, to imagine from."""
     if self._state is None:
       raise inputs.InputError('no image has been seen in this episode')
+    if self._agent.model is None:
+      raise inputs.InputError(
+        f'the agent {self._agent.name!r} has no world model, and so no state '
+        'to imagine from'
+      )
     return States(self._agent.model, self._state['model'], self._lead)

@@ -17,7 +17,7 @@ from worldmodels.agents.runs.schedule import Schedule
 from worldmodels.spec import Spec
 
 if TYPE_CHECKING:
-  from worldmodels.agents.agent import WorldModelAgent
+  from worldmodels.agents.learning_agent import LearningAgent
 
 
 def check(directory: RunDirectory, updates: int | None = None) -> None:
@@ -53,7 +53,7 @@ def agent(
   spec: Spec,
   updates: int | None = None,
   log: Callable[[str], Any] = print,
-) -> tuple['WorldModelAgent', dict[str, Any]]:
+) -> tuple['LearningAgent', dict[str, Any]]:
   """Makes the agent of a run and restores it, with its acting weights.
 
   Args:

@@ -2,7 +2,7 @@
 
 config.json     every key of the config; see stored_config.py
 spec.json       what its task shows and takes
-versions.json   packages and git commit of each start
+versions.json   packages, git commit, processor and cores of each start
 claim.json      while it is trained: by whom; see data/claim.py
 episodes/       what was collected; heldout/ what is never trained on
 checkpoints/    see checkpoint.py
@@ -28,6 +28,7 @@ from worldmodels.agents import suited
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import examples
+from worldmodels.agents.runs import machine
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.build import ConfigError
 from worldmodels.agents.runs.config_checks import flatten
@@ -205,7 +206,7 @@ class RunDirectory:
         if asked.get(key) == suited.AUTO
       }
     )
-    if stored['heads.image.kind'] == 'none' and self._spec.exists():
+    if stored.get('heads.image.kind') == 'none' and self._spec.exists():
       config = build.chosen(config, self.spec())  # Heads of vectors.
     asked = stored_config.completed(json.loads(_json(config.to_dict())))
     asked = flatten(asked)
@@ -240,7 +241,7 @@ def _json(value: object) -> bytes:
 
 
 def current_versions() -> dict[str, Any]:
-  """Returns the versions of packages, and the git commit of a checkout."""
+  """Returns versions of packages, the git commit of a checkout, the machine."""
 
   def git(*arguments: str) -> str | None:
     answer = subprocess.run(
@@ -266,4 +267,6 @@ def current_versions() -> dict[str, Any]:
     python=platform.python_version(),
     commit=commit,
     uncommitted_changes=bool(changes),
+    machine=machine.processor(),
+    cores=machine.cores(),
   )

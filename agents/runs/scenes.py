@@ -15,6 +15,7 @@ from worldmodels import errors
 from worldmodels import imagination
 from worldmodels import states
 from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.learning_agent import LearningAgent
 from worldmodels.agents.runs import acting
 from worldmodels.agents.runs import film
 from worldmodels.agents.runs import film_size
@@ -34,7 +35,7 @@ class SceneError(errors.UserError, ValueError):
 
 
 def of_acting(
-  agent: WorldModelAgent,
+  agent: LearningAgent,
   config: ml_collections.ConfigDict,
   directory: RunDirectory,
   *,
@@ -68,6 +69,8 @@ def of_acting(
     length = min(length, (context or 0) + horizon)
   shape = (count, length, *episodes[0]['image'].shape[1:])
   names = ['world', 'model', 'error'][: 2 if context is None else 3]
+  if agent.model is None:
+    names = names[:1]
   layout = film.Layout(shape, scale, ['title'], names)
   film_size.check(length, layout.height, layout.width)
   if context is not None:
@@ -76,24 +79,27 @@ def of_acting(
 
 
 def real(
-  model: WorldModel, episodes: Sequence[Episode], length: int, scale: int
+  model: WorldModel | None, episodes: Sequence[Episode], length: int, scale: int
 ) -> tuple[np.ndarray, str]:
   """Films episodes: the world, and what the model makes of each image.
 
   Args:
-    model: of the agent that played them.
+    model: of the agent that played them; None if it has none.
     episodes: {key: [L, ...]}, each of its own length.
     length: rows to film; what is over before shows its last image.
     scale: by which the pixels are enlarged.
   """
   world = [_lengthened(episode['image'], length) for episode in episodes]
-  drawn = [
-    _lengthened(model.drawing(observed(model, episode)).numpy()[0], length)
-    for episode in episodes
-  ]
+  rows = {'world': np.stack(world)}
+  if model is not None:
+    drawn = [
+      _lengthened(model.drawing(observed(model, episode)).numpy()[0], length)
+      for episode in episodes
+    ]
+    rows['model'] = np.stack(drawn)
   titles = [f'return {_sum(episode["reward"])}' for episode in episodes]
   frames = _compose(
-    {'world': np.stack(world), 'model': np.stack(drawn)},
+    rows,
     [length] * length,
     scale,
     titles,

@@ -89,6 +89,50 @@ def latest(
   )
 
 
+def of_policy(
+  directory: RunDirectory,
+  random: int,
+  count: int,
+  shortest: int,
+  log: Callable[[str], Any] = print,
+) -> tuple[list[Episode], str]:
+  """Returns the latest held-out episodes of the policy itself, without noise.
+
+  Args:
+    directory: a RunDirectory.
+    random: how many of the held-out episodes are of random actions.
+    count: of episodes, at most.
+    shortest: rows; shorter episodes are passed over.
+    log: called with a line for each damaged file.
+
+  Returns:
+    (episodes, in words where they come from).
+
+  Raises:
+    RunError: there is none.
+    StoreError: what is there are not episodes.
+  """
+  places = []
+  if directory.heldout.is_dir():
+    store = Store(directory.heldout, log=log, reading=True)
+    places = [
+      place
+      for place, number in enumerate(store.numbers)
+      if number is not None
+      and number >= random
+      and store.lengths[place] >= shortest
+    ][-count:]
+  if not places:
+    raise RunError(
+      f'{directory.path} holds no held-out episode of the policy of at least '
+      f'{shortest} rows'
+    )
+  numbers = [store.numbers[place] for place in places]
+  return [store.episode(place) for place in places], (
+    f'recorded, {_spans(numbers)}'
+  )
+
+
 def cut(episodes: Sequence[Episode], length: int, limit: int = 64) -> Episode:
   """Cuts episodes end to end into chunks.
 

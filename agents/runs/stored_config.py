@@ -23,7 +23,8 @@ ADDED = {
     'crop': [],
     'gray': False,
   },
-  'dynamics': {'fans': 'part'},
+  'dynamics': {'fans': 'part', 'members': 5},
+  'encoder': {'nats': 0.0},
   'train': {
     'deterministic_ops': False,
     'env_steps': 0,
@@ -32,6 +33,11 @@ ADDED = {
   },
   'planner': {
     'warm_start': False,
+    'replan': 1,
+    'particles': 1,
+    'propagation': 'expectation',
+    'risk': 'mean',
+    'risk_weight': 1.0,
     'temperature': 2.0,
     'color': 3.0,
     'decay': 1.25,
@@ -96,7 +102,24 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
   for name, added in ADDED.items():
     if isinstance(config.get(name), dict):
       config[name] = added | config[name]
+  encoder, heads = config.get('encoder'), config.get('heads')
+  if isinstance(encoder, dict) and 'points' in encoder:
+    config['encoder'] = {'further': []} | encoder
+  if isinstance(heads, dict):
+    config['heads'] = {key: _completed_head(heads[key]) for key in heads}
   return config
+
+
+def _completed_head(head: object) -> object:
+  """Returns the options of a head with those that came later for its kinds."""
+  if not isinstance(head, dict):
+    return head
+  added = {}
+  if 'points' in head:
+    added['canvas'] = []
+  if 'std' in head:
+    added['relative'] = 0.0
+  return added | head
 
 
 def _last_commit(run: pathlib.Path) -> str:

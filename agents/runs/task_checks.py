@@ -24,18 +24,8 @@ def check(config: ml_collections.ConfigDict, spec: Spec) -> None:
     config: checked, with kinds for this task in the place of `auto`.
     spec: of the task.
   """
-  if spec.image and config.heads.image.kind == 'none':
-    raise ConfigError(
-      'heads.image.kind is none; every model of a task with images has that '
-      'head: to learn from vectors alone set environment.image=none'
-    )
-  for name, head in config.heads.items():
-    known = name in ('image', *_NUMBERS) or name in spec.vectors
-    if not known and head.kind != 'none':
-      raise ConfigError(
-        f'heads.{name} predicts a vector that is not observed: set '
-        f'environment.vectors={(*spec.vectors, name)}, or leave the head out'
-      )
+  if 'heads' in config:
+    _check_heads(config.heads, spec)
   for group, kind, discrete in _kinds_for_actions(config):
     if discrete != spec.discrete:
       actions = 'discrete' if spec.discrete else 'continuous'
@@ -46,6 +36,22 @@ def check(config: ml_collections.ConfigDict, spec: Spec) -> None:
     least = config.get(group, {}).get('min_probability')
     if group == 'planner' and discrete and least is not None:
       _check_least(kind, least, spec.actions)
+
+
+def _check_heads(heads: ml_collections.ConfigDict, spec: Spec) -> None:
+  """Raises ConfigError for heads of what the task does not show."""
+  if spec.image and heads.image.kind == 'none':
+    raise ConfigError(
+      'heads.image.kind is none; every model of a task with images has that '
+      'head: to learn from vectors alone set environment.image=none'
+    )
+  for name, head in heads.items():
+    known = name in ('image', *_NUMBERS) or name in spec.vectors
+    if not known and head.kind != 'none':
+      raise ConfigError(
+        f'heads.{name} predicts a vector that is not observed: set '
+        f'environment.vectors={(*spec.vectors, name)}, or leave the head out'
+      )
 
 
 def _check_least(kind: str, least: float, actions: int) -> None:
@@ -70,7 +76,10 @@ def _kinds_for_actions(
   found = []
   if agent == 'planet' or (agent == 'dreamer' and 'planner' in acting):
     found.append(('planner', _PLANNERS))
-  if agent == 'dreamer' and config.learner.kind == 'actor_critic':
+  learner = config.get('learner', {}).get('kind')
+  if agent == 'model_free' or (
+    agent == 'dreamer' and learner == 'actor_critic'
+  ):
     found.append(('learner.actor', _DISTRIBUTIONS))
   for group, package in found:
     kind = config.learner.actor.kind if '.' in group else config.planner.kind

@@ -24,7 +24,7 @@ from worldmodels.data import workers
 from worldmodels.data.store import Store
 
 if TYPE_CHECKING:
-  from worldmodels.agents.agent import WorldModelAgent
+  from worldmodels.agents.learning_agent import LearningAgent
 
 _WIDTH = 80  # of a line at the start or the end, in columns
 _NAME = 11  # of what a line at the start or the end is about
@@ -57,6 +57,7 @@ class Terminal:
     self._shows_bar = bar
     self._bar = None
     self._left = None
+    self._dreams = True
     self._columns = ()
     self._rows = 0
     self._last_line = time.monotonic()
@@ -75,7 +76,7 @@ class Terminal:
     config: ml_collections.ConfigDict,
     environment: workers.Worker,
     store: Store,
-    agent: 'WorldModelAgent',
+    agent: 'LearningAgent',
     devices: Sequence[str],
     updates: int,
   ) -> None:
@@ -113,6 +114,7 @@ class Terminal:
       self._entry('store', needed)
     else:
       self._entry('limit', limits.NO_LIMIT)
+    self._dreams = agent.model is not None
     parameters = count(agent.trainable_variables)
     size = 4 * count(agent.state_variables) / 2**20
     self._entry(
@@ -206,7 +208,8 @@ class Terminal:
     logdir = f'--logdir={shlex.quote(str(path))}'
     # As they are, to be copied.
     self.line(f'evaluate   worldmodels evaluate {logdir}')
-    self.line(f'watch      worldmodels video {logdir} --out=dream.webm')
+    film = '--out=dream.webm' if self._dreams else '--real --out=acting.webm'
+    self.line(f'watch      worldmodels video {logdir} {film}')
     self.line(f'curves     tensorboard {logdir}')
     # The last line, in one, for who looks at nothing else.
     self.line(f'{"done":{_NAME}}{figures.result(values, seconds)}')

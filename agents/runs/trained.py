@@ -20,8 +20,9 @@ import tensorflow as tf
 from worldmodels import states
 from worldmodels.agents import goals
 from worldmodels.agents import objectives
-from worldmodels.agents.agent import WorldModelAgent
+from worldmodels.agents.learning_agent import LearningAgent
 from worldmodels.agents.runs import inputs
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import planning
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.policy import Policy
@@ -60,7 +61,7 @@ class Run:
     self.path = directory.path
     self.config = config
     self.spec = spec
-    self.agent: WorldModelAgent
+    self.agent: LearningAgent
     self.agent, self.counters = restore.agent(
       directory, config, spec, updates, _log
     )
@@ -70,6 +71,9 @@ class Run:
   @property
   def model(self) -> WorldModel:
     """The world model, which maps tensors: worldmodels/world_model.py."""
+    model_needed.check(
+      self.config, self.path, '`policy` acts, and nothing observes or imagines'
+    )
     return self.agent.model
 
   @property

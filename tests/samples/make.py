@@ -100,13 +100,15 @@ def rlds(folder):
     version='1.0.0',
     features=of.FeaturesDict({'steps': of.Dataset(steps)}),
     split_datasets={
-      'train': [{'steps': _steps(number)} for number in range(2)]
+      'train': [(number, {'steps': _steps(number)}) for number in range(2)]
     },
     data_dir=folder,
+    disable_shuffling=True,
   )
   for path in (folder / 'two' / '1.0.0').iterdir():
     path.rename(folder / path.name)
-  shutil.rmtree(folder / 'two')
+  for name in ('two', 'downloads'):
+    shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _steps(number):

@@ -102,12 +102,7 @@ class Dynamics(latent_dynamics.Dynamics):
     if recurrent:
       self._cell = make_cell(hidden, deter, precision, name='cell')
     # Prior, and posterior: one layer over memory and embedding.
-    self._prior_hidden = nets.dense(
-      hidden, self._deter, name='prior_hidden', **hidden_layer
-    )
-    self._prior_out = nets.dense(
-      self._latent.outputs, hidden, dtype=precision, name='prior_out'
-    )
+    self._build_prior(hidden, actions, **hidden_layer)
     inputs = self._deter + embed if whole else None
     self._from_deter = nets.dense(
       hidden,
@@ -225,6 +220,22 @@ class Dynamics(latent_dynamics.Dynamics):
     """Steps the recurrence; `drive` is the projected action, [B, hidden]."""
     x = self._activation(self._from_stoch(stoch) + drive)
     return x if self._cell is None else self._cell(x, deter)
+
+  def _build_prior(
+    self, hidden: int, actions: int, *, initializer: str, dtype: str
+  ) -> None:
+    """Builds the layers from memory to prior."""
+    del actions  # The memory knows them.
+    self._prior_hidden = nets.dense(
+      hidden,
+      self._deter,
+      initializer=initializer,
+      dtype=dtype,
+      name='prior_hidden',
+    )
+    self._prior_out = nets.dense(
+      self._latent.outputs, hidden, dtype=dtype, name='prior_out'
+    )
 
   def _prior(self, deter: Tensor, noise: Tensor) -> State:
     hidden = self._activation(self._prior_hidden(deter))

@@ -1,0 +1,38 @@
+"""Starts a program that ends when the process that started it does.
+
+  python -m worldmodels.agents.programs.bound PROCESS PROGRAM --flag=value
+
+A sweep that is killed leaves no training behind, which would keep the next one
+out of its run.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from worldmodels.agents.programs import launch
+
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def arguments(program: str, flags: Sequence[str]) -> list[str]:
+  """Returns the arguments of a process that runs a program and is bound."""
+  own = str(os.getpid())
+  # -P: worldmodels is this one, and not what lies in the current directory.
+  return [sys.executable, '-P', '-m', __name__, own, program, *flags]
+
+
+def bind(parent: int) -> None:
+  """Has this process end when `parent`, which started it, does."""
+  ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
+  if os.getppid() != parent:  # It has ended in the meantime.
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == '__main__':
+  parent, program, *flags = sys.argv[1:]
+  bind(int(parent))
+  sys.argv = ['worldmodels', *flags]
+  launch.main(program)

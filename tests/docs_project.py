@@ -1,0 +1,30 @@
+"""The project that the docs have a reader write: every example with a path.
+
+An example is a block of Python after a line that names its file, as in
+`my_lab/ball.py`. Who follows the docs to the letter has these files.
+"""
+
+import pathlib
+import re
+
+DOCS = pathlib.Path(__file__).parent.parent / 'docs'
+_EXAMPLE = re.compile(
+  r'`(my_lab/\w+\.py)`[^`]*?\n\n```python\n(.*?)```', re.DOTALL
+)
+
+
+def examples() -> dict[str, str]:
+  """Returns {path: text} of all examples of the docs."""
+  found = {}
+  for page in sorted(DOCS.glob('*.md')):
+    for path, text in _EXAMPLE.findall(page.read_text()):
+      assert path not in found, f'{page} has {path}, as another page does'
+      found[path] = text
+  return found
+
+
+def write(folder: pathlib.Path) -> None:
+  """Writes all examples below a folder."""
+  for path, text in examples().items():
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(text)

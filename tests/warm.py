@@ -1,0 +1,227 @@
+"""Programs in processes of their own that need not import libraries first.
+
+To import TensorFlow takes seconds, which most tests of a program have no use
+for. So one process imports it, and other libraries but nothing of ours, and
+each program is a fork of that one: with arguments, a folder, variables, output
+and a status of its own, as `python -m MODULE` would be (warm_test.py compares
+them). Another process has the libraries without TensorFlow, for programs that
+must not need it.
+
+Their functions are not translated by AutoGraph, which our code has no use for
+(loops over time are tf.while_loop) and which takes a quarter of a short
+training; nor are graphs rewritten before they are computed. Where that matters,
+or what a program imports and when, or that it starts at all, tests start
+Python: `run_program(..., fresh=True)` of conftest.py.
+"""
+
+import functools
+import gc
+import importlib
+import json
+import os
+import resource
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+# What the programs import that is not theirs.
+LIGHT = (
+  'absl.app',
+  'absl.logging',
+  'dm_env.specs',
+  'ml_collections.config_flags',
+  'numpy',
+)
+HEAVY = ('cv2', 'keras', 'tensorflow', 'tensorflow_probability')
+
+
+class Program:
+  """A program that runs; as much of subprocess.Popen as tests need.
+
+  Attributes:
+    pid: of its process.
+    returncode: None while it runs; -N if signal N has ended it.
+  """
+
+  def __init__(self, args, status, output):
+    self.args = args
+    self.returncode = None
+    self._status, self._told = status, b''
+    self._output = output
+    self.pid = int(self._line())
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    if self.poll() is None:
+      self.send_signal(signal.SIGKILL)
+      self.wait()
+    for file in self._output:
+      file.close()
+
+  def poll(self):
+    """Returns the status, or None while it runs."""
+    try:
+      return self.wait(0)
+    except subprocess.TimeoutExpired:
+      return None
+
+  def wait(self, timeout=None):
+    """Waits for its end, so many seconds at most; returns the status."""
+    if self.returncode is None:
+      self.returncode = int(self._line(timeout))
+      os.close(self._status)
+    return self.returncode
+
+  def communicate(self, timeout=None):
+    """Waits for its end; returns what is on stdout and on stderr."""
+    self.wait(timeout)
+    texts = []
+    for file in self._output:
+      file.seek(0)
+      texts.append(file.read().decode())
+    return tuple(texts)
+
+  def send_signal(self, number):
+    """Sends it a signal, unless it has ended."""
+    if self.poll() is None:
+      os.kill(self.pid, number)
+
+  def _line(self, timeout=None):
+    """Returns the next line that is told of it."""
+    while b'\n' not in self._told:
+      if not select.select([self._status], [], [], timeout)[0]:
+        raise subprocess.TimeoutExpired(self.args, timeout)
+      told = os.read(self._status, 99)
+      assert told, 'its process was not started'
+      self._told += told
+    line, _, self._told = self._told.partition(b'\n')
+    return line
+
+
+def start(args, cwd=None, env=None, limit=None, heavy=True):
+  """Starts a program.
+
+  Args:
+    args: name of a module, and the arguments.
+    cwd: folder to start it in.
+    env: all variables of its environment.
+    limit: bytes to which a file may grow, like a disk that is full.
+    heavy: whether it has TensorFlow already.
+
+  Returns:
+    a Program.
+  """
+  args = [str(value) for value in args]
+  asked = dict(
+    args=args,
+    cwd=str(cwd or os.getcwd()),
+    env=dict(os.environ if env is None else env),
+    limit=limit,
+  )
+  output = [tempfile.TemporaryFile() for _ in range(2)]
+  status, told = os.pipe()
+  descriptors = [told, *(file.fileno() for file in output)]
+  socket.send_fds(_server(heavy), [json.dumps(asked).encode()], descriptors)
+  os.close(told)
+  return Program(args, status, output)
+
+
+def run(args, cwd=None, env=None, limit=None, heavy=True, timeout=None):
+  """Runs a program to its end; see `start` and `subprocess.run`."""
+  with start(args, cwd, env, limit, heavy) as program:
+    texts = program.communicate(timeout)
+    return subprocess.CompletedProcess(args, program.returncode, *texts)
+
+
+@functools.cache
+def _server(heavy):
+  """Starts the process that has the libraries; it ends with this one."""
+  mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+  variables = {k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'}
+  subprocess.Popen(
+    [sys.executable, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
+    cwd='/',
+    env={'TF_CPP_MIN_LOG_LEVEL': '3', **variables},
+    pass_fds=[its.fileno()],
+  )
+  its.close()
+  return mine
+
+
+# ------------------------------------------------------- in the other process -
+
+
+def _serve(descriptor, libraries):
+  """Forks for each program that is asked for; returns in the fork."""
+  for name in libraries:
+    importlib.import_module(name)
+  if 'tensorflow' in sys.modules:
+    tensorflow = sys.modules['tensorflow']
+    tensorflow.function = functools.partial(
+      tensorflow.function, autograph=False
+    )
+    tensorflow.config.optimizer.set_experimental_options(
+      {'disable_meta_optimizer': True}
+    )
+  assert not [x for x in sys.modules if x.split('.')[0] == 'worldmodels']
+  gc.collect()
+  gc.freeze()
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the forks.
+  with socket.socket(fileno=descriptor) as connection:
+    while True:
+      asked, descriptors, *_ = socket.recv_fds(connection, 1 << 20, 3)
+      if not asked:
+        os._exit(0)
+      if not os.fork():
+        break
+      for descriptor in descriptors:
+        os.close(descriptor)
+  told, *output = descriptors
+  signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+  process = os.fork()
+  if process:
+    _tell(process, told, output)
+  os.close(told)
+  for number, descriptor in enumerate(output, 1):
+    os.dup2(descriptor, number)
+    os.close(descriptor)
+  return json.loads(asked)
+
+
+def _tell(process, told, output):
+  """Tells who has asked which process it is, and how it ended."""
+  for descriptor in output:
+    os.close(descriptor)
+  os.write(told, b'%d\n' % process)
+  _, status = os.waitpid(process, 0)
+  os.write(told, b'%d\n' % os.waitstatus_to_exitcode(status))
+  os._exit(0)
+
+
+def _become(path, args, cwd, env, limit):
+  """Makes this process as Python would have made it."""
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  os.chdir(cwd)
+  os.environ.clear()
+  os.environ.update(env)
+  tempfile.tempdir = None
+  if limit is not None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+  sys.argv = list(args)
+  places = filter(None, env.get('PYTHONPATH', '').split(os.pathsep))
+  own = [cwd, *(os.path.join(cwd, place) for place in places)]
+  sys.path[:] = [*own, *path]
+  importlib.invalidate_caches()
+
+
+if __name__ == '__main__':
+  PATH = sys.path[1:]  # Without this folder; libraries add to it.
+  _become(PATH, **_serve(int(sys.argv[1]), sys.argv[2:]))
+  runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
