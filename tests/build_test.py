@@ -27,7 +27,11 @@ ONE = Spec(actions=1)
     ('agent.kind', 'planners', "agent.kind is 'planners'"),
     ('agent.kind', 'uniform', "agent.kind is 'uniform', which learns nothing"),
     ('encoder.kind', 'conv', "encoder.kind is 'conv'; it is one of"),
-    ('dynamics.kind', 'ssm', "dynamics.kind is 'ssm'; it is one of rssm, or"),
+    (
+      'dynamics.kind',
+      'ssm',
+      "dynamics.kind is 'ssm'; it is one of ensemble, rssm",
+    ),
     ('dynamics.latent', 'gauss', "dynamics.latent is 'gauss'; it is one of"),
     ('dynamics.cell', 'lstm', "dynamics.cell is 'lstm'; it is one of"),
     ('heads.image.kind', 'conv', "heads.image.kind is 'conv'; it is one of"),

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import sys
@@ -832,7 +833,9 @@ def test_a_format_of_the_users_is_read(tmp_path, monkeypatch):
   """The example of docs/data.md, as it is there."""
   text = (SAMPLES.parent.parent / 'docs' / 'data.md').read_text()
   (tmp_path / 'my_pickup.py').write_text(
-    text.partition('```python\n')[2].partition('```')[0]
+    next(
+      x for x in re.findall('```python\n(.*?)```', text, re.S) if 'read(' in x
+    )
   )
   monkeypatch.syspath_prepend(tmp_path)
   for number in range(2):
@@ -866,7 +869,7 @@ def test_formats_that_are_no_formats(tmp_path):
     (vd4rl, SAMPLES),
     (episodes, tmp_path),
     (video, tmp_path),
-    (rlds, SAMPLES),
+    (rlds, tmp_path),
     (lerobot, SAMPLES),
   )
   for module, path in wrong:

@@ -134,7 +134,11 @@ def run(path, monkeypatch, overlap=False, averages=False, stop=0, **train):
   # Of the modules that the loop knows, those of the test.
   with monkeypatch.context() as patch:
     patch.setattr(
-      loop, 'build', types.SimpleNamespace(agent=agent, spec_of=build.spec_of)
+      loop,
+      'build',
+      types.SimpleNamespace(
+        agent=agent, learning_agent=agent, spec_of=build.spec_of
+      ),
     )
     patch.setattr(
       learning,

@@ -86,7 +86,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert shown.errors == []
     loaded = [address.partition(':')[0] for address in shown.requests]
     assert {*loaded} == {'file', 'data'} and loaded.count('file') == 1
-    assert shown.run('document.querySelectorAll("svg").length') == 16
+    assert shown.run('document.querySelectorAll("svg").length') == 20
     text = shown.run('document.body.innerText')
     assert (
       '985.3 ± 2.3 (10)' in text and 'cartpole_balance_dreamer/seed_1' in text
@@ -94,7 +94,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert 'DreamerV3 (published)' in shown.run('document.body.textContent')
     # The films play, and nothing is wider than the page.
     sizes = shown.run('[...document.images].map(x => x.naturalWidth)')
-    assert len(sizes) == 2 and min(sizes) > 400
+    assert len(sizes) == 3 and min(sizes) > 300
     for width in (1240, 400):
       shown.open(out.as_uri(), width)
       assert shown.run('document.documentElement.scrollWidth') == width
