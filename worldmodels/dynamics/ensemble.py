@@ -128,22 +128,8 @@ class Dynamics(rssm.Dynamics):
     keep = 1.0 - tf.cast(states.swap(is_first), tf.float32)[..., None]
     noise, *chance = self._chance(seed, steps, batch)
     action = states.swap(action) * keep
-    inputs = {
-      'keep': keep,
-      'drive': self._from_action(action),
-      'evidence': self._from_embed(states.swap(embed)),
-      'noise': noise,
-    }
-
-    def step(carry: State, now: State) -> State:
-      deter = self._advance(
-        carry['stoch'] * now['keep'],
-        carry['deter'] * now['keep'],
-        now['drive'],
-      )
-      return self._posterior(deter, now['evidence'], now['noise'])
-
-    posterior = states.scan(step, inputs, start)
+    drive = self._from_action(action)
+    posterior = self._filtered(embed, drive, keep, noise, start)
     # The members do not recur: all steps at once.
     before = tf.concat([start['stoch'][None], posterior['stoch'][:-1]], 0)
     prior = self._predicted(

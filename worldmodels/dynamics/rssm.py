@@ -183,22 +183,8 @@ class Dynamics(latent_dynamics.Dynamics):
     state = self.initial(batch) if state is None else state
     keep = 1.0 - tf.cast(states.swap(is_first), tf.float32)[..., None]
     noise, extra = self._latent.noise(seed, [steps, batch], 2)
-    inputs = {
-      'keep': keep,
-      'drive': self._from_action(states.swap(action) * keep),
-      'evidence': self._from_embed(states.swap(embed)),
-      'noise': noise,
-    }
-
-    def step(carry: State, now: State) -> State:
-      deter = self._advance(
-        carry['stoch'] * now['keep'],
-        carry['deter'] * now['keep'],
-        now['drive'],
-      )
-      return self._posterior(deter, now['evidence'], now['noise'])
-
-    posterior = states.swap(states.scan(step, inputs, state))
+    drive = self._from_action(states.swap(action) * keep)
+    posterior = states.swap(self._filtered(embed, drive, keep, noise, state))
     prior = self._prior(posterior['deter'], states.swap(extra))
     return posterior, prior
 
@@ -215,6 +201,40 @@ class Dynamics(latent_dynamics.Dynamics):
       return self._prior(deter, now['noise'])
 
     return states.swap(states.scan(step, inputs, state))
+
+  def _filtered(
+    self,
+    embed: Tensor,
+    drive: Tensor,
+    keep: Tensor,
+    noise: Tensor,
+    state: State,
+  ) -> State:
+    """Returns the posterior of each step, time first: [T, B, ...].
+
+    Args:
+      embed: [B, T, E].
+      drive: the projected actions, [T, B, hidden].
+      keep: 0 where an episode begins, else 1, [T, B, 1].
+      noise: of the draws, [T, B, ...].
+      state: the state before, [B, ...].
+    """
+    inputs = {
+      'keep': keep,
+      'drive': drive,
+      'evidence': self._from_embed(states.swap(embed)),
+      'noise': noise,
+    }
+
+    def step(carry: State, now: State) -> State:
+      deter = self._advance(
+        carry['stoch'] * now['keep'],
+        carry['deter'] * now['keep'],
+        now['drive'],
+      )
+      return self._posterior(deter, now['evidence'], now['noise'])
+
+    return states.scan(step, inputs, state)
 
   def _advance(self, stoch: Tensor, deter: Tensor, drive: Tensor) -> Tensor:
     """Steps the recurrence; `drive` is the projected action, [B, hidden]."""
