@@ -76,6 +76,15 @@ def test_what_contradicts_itself_in_a_learner_is_named(key, value, message):
   check(dreamer.get_config('debug'), key, value, message)
 
 
+def test_pixels_are_scaled_only_where_they_are_centered():
+  message = r'^encoder.nats is 47.0; .*encoder.center=True$'
+  check(dreamer.get_config('bodies'), 'encoder.center', False, message)
+  config = planet.get_config('cpu')
+  config.encoder.update(whiten=0.5, center=False)
+  with pytest.raises(build.ConfigError, match='^encoder.whiten is 0.5; '):
+    config_checks.check(config)
+
+
 def test_every_contradiction_is_found():
   tree = planet.get_config('debug').to_dict()
   assert list(contradictions.found(tree)) == []

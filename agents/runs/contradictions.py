@@ -114,6 +114,12 @@ def _image_problems(tree: Tree) -> Iterator[str]:
   """Yields what is wrong with networks for images of this size."""
   size = tree['environment']['size']
   encoder = tree['encoder']
+  for key in ('nats', 'whiten'):
+    if encoder.get(key) and not encoder.get('center'):
+      yield (
+        f'encoder.{key} is {encoder[key]}; it is of pixels without their mean '
+        'image: encoder.center=True'
+      )
   head = tree['heads']['image'] if 'heads' in tree else {'kind': 'none'}
   # What lacks one of these options is answered by those who make it.
   needed = {'padding', 'channels', 'kernel'}
