@@ -7,11 +7,15 @@ import re
 from typing import Any
 
 from worldmodels import kinds
+from worldmodels.spec import Spec
 
 AUTO = 'auto'
 _PLANNERS = 'worldmodels.agents.planners'
 # How a file says that its kind is for one-hot actions.
 _DISCRETE = re.compile(r'^DISCRETE = True\b', re.MULTILINE)
+
+# Of tasks with few moving parts: poles, a ball and its cup, a finger.
+FEW_ACTIONS, FEW_CHOICES = 2, 4
 
 # Of the heads of vectors where there is no image, which alone then say what a
 # state is: an error of a tenth costs half a nat.
@@ -66,6 +70,21 @@ def discount(kind: str, ends_early: bool) -> str:
   if kind != AUTO:
     return kind
   return 'bernoulli' if ends_early else 'none'
+
+
+def eyes(spec: Spec) -> tuple[str, str]:
+  """Returns what `auto` is of encoder.embeds and heads.image.draws.
+
+  Few moving parts are where they are; a body of joints on a floor that moves
+  under the camera has no place. Pixels of random actions do not tell them
+  apart: cheetah_run then moves as little as finger_spin. The number of actions
+  does, which is about that of joints.
+
+  Args:
+    spec: of the task.
+  """
+  few = FEW_CHOICES if spec.discrete else FEW_ACTIONS
+  return ('places', 'blobs') if spec.actions <= few else ('maps', 'both')
 
 
 def vector_head(reward: dict[str, Any]) -> dict[str, Any]:

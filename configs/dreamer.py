@@ -5,7 +5,6 @@
   --config=dreamer:v3      as DreamerV3 (2023, size S) does; a GPU
   --config=dreamer:v2_small, v3_small: the same, narrower
   --config=dreamer:cpu     learns on two cores in half an hour
-  --config=dreamer:bodies  the same for tasks of many actions (cheetah_run)
   --config=dreamer:small   learns the task `hill` in minutes
   --config=dreamer:debug   every part of the program in a minute
 
@@ -240,25 +239,15 @@ def cpu() -> config_dict.ConfigDict:
   # Of what its actor does alone a replay is too much alike to improve on [X].
   config.exploring = 'planner'
   config.planner.update(horizon=5, iterations=4, candidates=64, elites=8)
-  config.planner.value = True
+  config.planner.update(value=True, proposals=16)
+  config.acting = 'planner'
   config.exploration = 0.2
-  return config
-
-
-def bodies() -> config_dict.ConfigDict:
-  """Returns `cpu` for bodies of many joints, on a floor that moves [X]."""
-  config = cpu()
-  config.preset = 'bodies'
-  # Where all of the picture moves, places are not enough.
-  config['encoder'] = planet.paper().encoder
-  config.encoder.update(channels=(16, 32, 64, 64), padding='same', bits=8)
-  config.encoder.update(activation='elu', initializer='he_normal', center=True)
-  config.encoder.update(precision='mixed_bfloat16', nats=47.0)
-  config.heads.image.update(scale=1.0, canvas=(64, 32, 16, 16))
-  # The rewards of a body that cannot move yet are tiny.
+  # Convolutions and a canvas where there are bodies on a floor that moves [X].
+  config.encoder.update(further=(32, 64, 64), embeds='auto', nats=47.0)
+  config.heads.image.update(scale=1.0, canvas=(64, 32, 16, 16), draws='auto')
+  # The rewards of a body that cannot move yet are tiny [X].
   config.heads.reward.update(scale=30.0, relative=0.02)
   config.overshooting.reward = 15.0
-  config.acting, config.planner.proposals = 'planner', 16
   return config
 
 
@@ -292,7 +281,6 @@ PRESETS = {
   'v2_small': v2_small,
   'v3_small': v3_small,
   'cpu': cpu,
-  'bodies': bodies,
   'small': small,
   'debug': debug,
 }

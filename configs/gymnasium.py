@@ -62,11 +62,11 @@ def cartpole() -> config_dict.ConfigDict:
   config.evaluate.update(every=20, episodes=2, context=3, horizon=8)
   # Every reward is the same: only the end says what is good, and it is rare.
   config.heads.discount.update(kind='bernoulli', scale=10.0)
+  config.heads.reward.update(scale=10.0, relative=0.0)
   config.overshooting.update(steps=6, kl=0.5, reward=1.0)
   # A fall takes 10 to 25 actions. The value sees further than the planner.
   config.learner.update(horizon=15, gamma=0.98, starts=128)
   config.planner.update(horizon=8, iterations=3, candidates=64, elites=8)
-  config.acting = 'planner'
   return config
 
 

@@ -25,8 +25,7 @@ def paper() -> config_dict.ConfigDict:
   """Returns PlaNet as its code runs it; where the paper differs: [P]."""
   config = config_dict.ConfigDict()
   config.preset = 'paper'  # which of the functions here made it
-  # A task of dm_control.suite, a file of data/tasks, locomotion/NAME,
-  # manipulation/NAME, gymnasium:ID, or module:name of one's own.
+  # A name of dm_control or data/tasks, gymnasium:ID, or module:name of yours.
   config.task = 'cartpole_swingup'  # docs/running.md has all names
   config.seed = 0  # [0, 4294967295] of everything that is random
 
@@ -210,6 +209,7 @@ def cpu() -> config_dict.ConfigDict:
     presence=False,  # tell how strongly each feature is there
     standardize=True,  # take contrast out of the maps [X]
     further=(),  # [1, 4096] channels of convolutions beside the places
+    embeds='both',  # {auto, places, maps, both} maps: what `further` makes
     sharpness=2.0,  # (0, 1000] of the softmax, at the start [X]
     nats=0.0,
     whiten=0.0,  # [0, 1000] floor of what pixels are divided by; 0: do not
@@ -235,6 +235,7 @@ def cpu() -> config_dict.ConfigDict:
     width=0.06,  # (0, 10] of a blob, on a map from -1 to 1
     hidden=200,  # [0, 65536] units of the layer before them; 0: none
     canvas=(),  # [1, 4096] of maps beside the blobs, from 4 x 4 to `side`
+    draws='both',  # {auto, blobs, both} blobs, and the canvas
     channels=(),  # of transposed convolutions before the last
     activation='elu',
     initializer='he_normal',

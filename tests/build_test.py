@@ -142,6 +142,24 @@ def test_kinds_are_chosen_by_the_task(discrete, ends_early):
   assert build.chosen(found, Spec(3, not discrete), not ends_early) == found
 
 
+@pytest.mark.parametrize(
+  'spec,eyes',
+  [
+    (Spec(2), ('places', 'blobs')),
+    (Spec(3), ('maps', 'both')),
+    (Spec(4, discrete=True), ('places', 'blobs')),
+    (Spec(5, discrete=True), ('maps', 'both')),
+  ],
+)
+def test_bodies_of_many_joints_are_seen_by_convolutions(spec, eyes):
+  config = dreamer.get_config('cpu')
+  found = build.chosen(config, spec)
+  assert (found.encoder.embeds, found.heads.image.draws) == eyes
+  assert build.chosen(found, Spec(1)) == found
+  named = planet.get_config('cpu')
+  assert build.chosen(named, spec).encoder.embeds == 'both'
+
+
 def test_a_config_without_those_groups_has_nothing_to_choose():
   config = planet.get_config('debug')
   del config['planner']

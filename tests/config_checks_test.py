@@ -53,6 +53,11 @@ def check(made, key, value, message):
     ('planner.propagation', 'ts2', "propagation is 'ts2'; it is one of expec"),
     ('dynamics.members', 0, 'dynamics.members is 0; it is 1 to 100'),
     ('heads.image.kind', 'none', 'heads.image.kind is none'),
+    (
+      'encoder.embeds',
+      'maps',
+      r'^encoder.embeds .*encoder.further.* is empty$',
+    ),
     ('heads.image.canvas', (8, 4), r'make a map of 8 x 8; .*side is 16'),
     ('heads.reward.kind', 'none', 'heads.reward.kind is none'),
     ('seed', -1, 'seed is -1'),
@@ -78,7 +83,7 @@ def test_what_contradicts_itself_in_a_learner_is_named(key, value, message):
 
 def test_pixels_are_scaled_only_where_they_are_centered():
   message = r'^encoder.nats is 47.0; .*encoder.center=True$'
-  check(dreamer.get_config('bodies'), 'encoder.center', False, message)
+  check(dreamer.get_config('cpu'), 'encoder.center', False, message)
   config = planet.get_config('cpu')
   config.encoder.update(whiten=0.5, center=False)
   with pytest.raises(build.ConfigError, match='^encoder.whiten is 0.5; '):

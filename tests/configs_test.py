@@ -65,7 +65,7 @@ def leaves(config):
   'name,more',
   [
     ('planet', set()),
-    ('dreamer', {'v2', 'v3', 'v2_small', 'v3_small', 'bodies'}),
+    ('dreamer', {'v2', 'v3', 'v2_small', 'v3_small'}),
     ('model_free', set()),
   ],
 )

@@ -28,9 +28,9 @@ HEADS = {
 }
 
 
-def load(name, size=5):
+def load(name, size=5, **more):
   kind, options = HEADS[name]
-  return kind(size, **options)
+  return kind(size, **options, **more)
 
 
 def test_image_from_1_is_a_transposed_convolution_of_a_1x1_map():
@@ -166,6 +166,13 @@ def test_a_canvas_draws_where_no_blob_is():
     head_._places.bias.assign([9.0] * 9)  # Far out of sight.
   assert np.ptp(plain.mean(x), 0).max() < 1e-6
   assert np.ptp(made.mean(x), 0).min() > 1e-6  # At every pixel.
+
+
+def test_blobs_are_drawn_without_their_canvas():
+  made, plain = load('canvas', draws='blobs'), load('keypoints')
+  assert [x.shape for x in made.variables] == [x.shape for x in plain.variables]
+  with pytest.raises(errors.OptionError, match="^draws is 'maps'; it is one"):
+    load('canvas', draws='maps')
 
 
 @pytest.mark.parametrize('canvas,grown', [((3, 2), 8), ((3,) * 5, 64)])

@@ -1,10 +1,13 @@
 """Every file of worldmodels/encoders is under these tests."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from worldmodels import errors
 from worldmodels import kinds
 from worldmodels.encoders import convolutional
 from worldmodels.encoders import spatial_softmax
@@ -38,6 +41,11 @@ def make(kind, shape=(64, 64, 3), **options):
     dict(kind=kind.split()[0], **options),
     shape=shape,
   )
+
+
+def own_path(variable):
+  """Its path without the number that Keras gives the encoder."""
+  return re.sub(r'^image_encoder(_\d+)?/', '', variable.path)
 
 
 @pytest.mark.parametrize('kind', FORMS)
@@ -215,3 +223,27 @@ def test_further_convolutions_are_embedded_beside_the_places():
     embed[:, : plain.embed], weight * places, rtol=1e-5
   )
   assert np.ptp(embed[:, plain.embed :], 0).max() > 1e-3
+  # Each alone.
+  for embeds, part in (
+    ('places', places),
+    ('maps', embed[:, plain.embed :]),
+  ):
+    alone = make('spatial_softmax and more', embeds=embeds)
+    whole = {own_path(x): x for x in made.variables}
+    for variable in alone.variables:
+      variable.assign(whole[own_path(variable)])
+    assert alone.embed == part.shape[-1]
+    np.testing.assert_allclose(alone(x), part, rtol=1e-5)
+    assert len(alone.variables) < len(made.variables)
+
+
+@pytest.mark.parametrize(
+  'options,problem',
+  [
+    (dict(embeds='colors'), "is 'colors'; it is one of places, maps, both"),
+    (dict(embeds='maps', further=()), "is 'maps'; `further` is empty"),
+  ],
+)
+def test_a_part_that_is_not_there_is_not_embedded(options, problem):
+  with pytest.raises(errors.OptionError, match=f'^embeds {problem}'):
+    make('spatial_softmax and more', **options)

@@ -96,7 +96,9 @@ def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
     for name, value in added.items():
       assert stored[group].pop(name) == value
   assert stored['encoder'].pop('further') == []
+  assert stored['encoder'].pop('embeds') == 'both'
   assert stored['heads']['image'].pop('canvas') == []
+  assert stored['heads']['image'].pop('draws') == 'both'
   assert stored['heads']['reward'].pop('relative') == 0.0
   (tmp_path / 'config.json').write_text(json.dumps(stored))
   claim(tmp_path)

@@ -90,6 +90,13 @@ def chosen(
       for key in spec.vectors:
         if key not in config.heads:
           config.heads[key] = suited.vector_head(config.heads.reward.to_dict())
+  embeds, draws = suited.eyes(spec)
+  for group, key, value in (
+    (config.get('encoder', {}), 'embeds', embeds),
+    (config.get('heads', {}).get('image', {}), 'draws', draws),
+  ):
+    if group.get(key) == suited.AUTO:
+      group[key] = value
   discount = config.get('heads', {}).get('discount')
   if discount is not None:
     discount.kind = suited.discount(discount.kind, ends_early)

@@ -120,6 +120,10 @@ def _image_problems(tree: Tree) -> Iterator[str]:
         f'encoder.{key} is {encoder[key]}; it is of pixels without their mean '
         'image: encoder.center=True'
       )
+  if encoder.get('embeds') == 'maps' and not encoder.get('further', True):
+    yield (
+      "encoder.embeds is 'maps'; encoder.further, which makes them, is empty"
+    )
   head = tree['heads']['image'] if 'heads' in tree else {'kind': 'none'}
   # What lacks one of these options is answered by those who make it.
   needed = {'padding', 'channels', 'kernel'}

@@ -104,7 +104,7 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
       config[name] = added | config[name]
   encoder, heads = config.get('encoder'), config.get('heads')
   if isinstance(encoder, dict) and 'points' in encoder:
-    config['encoder'] = {'further': []} | encoder
+    config['encoder'] = {'further': [], 'embeds': 'both'} | encoder
   if isinstance(heads, dict):
     config['heads'] = {key: _completed_head(heads[key]) for key in heads}
   return config
@@ -116,7 +116,7 @@ def _completed_head(head: object) -> object:
     return head
   added = {}
   if 'points' in head:
-    added['canvas'] = []
+    added |= {'canvas': [], 'draws': 'both'}
   if 'std' in head:
     added['relative'] = 0.0
   return added | head

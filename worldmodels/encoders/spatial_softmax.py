@@ -13,7 +13,10 @@ import keras
 import tensorflow as tf
 
 from worldmodels import convolutions
+from worldmodels import errors
 from worldmodels.states import Tensor
+
+EMBEDS = ('places', 'maps', 'both')
 
 
 class ImageEncoder(keras.layers.Layer):
@@ -31,6 +34,8 @@ class ImageEncoder(keras.layers.Layer):
     kernel: of those.
     further: channels of more of them, after those; what they make is embedded
       beside the places. Empty for places alone.
+    embeds: `places` alone, what the `further` convolutions make alone (`maps`),
+      or `both`, where there are both.
     points: maps, and so places.
     activation, initializer, precision: of the convolutions.
     coordinates: the image gets two more channels, its coordinates.
@@ -48,6 +53,7 @@ class ImageEncoder(keras.layers.Layer):
     channels: Sequence[int] = (16, 32),
     kernel: int = 4,
     further: Sequence[int] = (),
+    embeds: str = 'both',
     points: int = 32,
     activation: str = 'elu',
     initializer: str = 'he_normal',
@@ -61,6 +67,11 @@ class ImageEncoder(keras.layers.Layer):
     super().__init__(**kwargs)
     height, width, depth = shape
     self._coordinates = _grid(height, width) if coordinates else None
+    errors.choose('embeds', embeds, EMBEDS)
+    if embeds == 'maps' and not further:
+      raise errors.OptionError(
+        'embeds', "is 'maps'; `further` is empty, so there are places alone"
+      )
     make = dict(
       activation=activation,
       kernel_initializer=initializer,
@@ -68,14 +79,38 @@ class ImageEncoder(keras.layers.Layer):
     )
     shape = (None, height, width, depth + (2 if coordinates else 0))
     self._convolutions, shape = _stack(channels, shape, kernel, 'conv', make)
-    self._further, (_, *made) = _stack(further, shape, kernel, 'further', make)
+    self.embed = self._embedded = 0
+    self._further = []
+    if embeds != 'places' and further:
+      self._further, (_, *made) = _stack(
+        further, shape, kernel, 'further', make
+      )
+      self._embedded = math.prod(made)
+    self._maps = None
+    if embeds != 'maps':
+      self._make_places(shape, points, sharpness, precision)
+      self._presence, self._standardize = presence, standardize
+      self.embed = points * (3 if presence else 2)
+      # As much of the first layer after this comes from the places, which are
+      # few, as from the rest.
+      self._weight = math.sqrt(max(self._embedded, 1) / self.embed)
+    self.embed += self._embedded
+    self.built = True
+
+  def _make_places(
+    self,
+    shape: tuple[int | None, ...],
+    points: int,
+    sharpness: float,
+    precision: str,
+  ) -> None:
+    """Builds what finds the places of `points` features on a map's shape."""
     self._maps = convolutions.Convolution(
       points, 3, 1, 'same', dtype=precision, name='maps'
     )
     self._maps.build(shape)
     _, height, width, _ = shape
     self._points = points
-    self._presence = presence
     self._pixels = height * width  # P
     ones = tf.ones([self._pixels, 1])
     places = tf.reshape(_grid(height, width), [-1, 2])
@@ -86,18 +121,9 @@ class ImageEncoder(keras.layers.Layer):
       initializer=keras.initializers.Constant(sharpness),
       name='sharpness',
     )
-    self._standardize = standardize
-    self.embed = points * (3 if presence else 2)
-    self._embedded = math.prod(made) if further else 0
-    # As much of the first layer after this comes from the places, which are
-    # few, as from the rest.
-    self._weight = math.sqrt(max(self._embedded, 1) / self.embed)
-    self.embed += self._embedded
-    self.built = True
 
   def call(self, image: Tensor) -> Tensor:
     """Maps float pixels [N, h, w, c] -> embed [N, E]."""
-    # Feature maps.
     x = image
     if self._coordinates is not None:
       grid = tf.broadcast_to(
@@ -106,6 +132,18 @@ class ImageEncoder(keras.layers.Layer):
       x = tf.concat([x, tf.cast(grid, x.dtype)], -1)
     for layer in self._convolutions:
       x = layer(x)
+    parts = []
+    if self._maps is not None:
+      parts = self._find_places(x)
+    if self._further:
+      parts = [self._weight * part for part in parts]
+      for layer in self._further:
+        x = layer(x)
+      parts.append(tf.cast(tf.reshape(x, [-1, self._embedded]), tf.float32))
+    return tf.concat(parts, -1)
+
+  def _find_places(self, x: Tensor) -> list[Tensor]:
+    """Returns places [N, 2 K], and presence [N, K], of features of maps."""
     maps = tf.cast(self._maps(x), tf.float32)
     logits = tf.reshape(maps, [-1, self._pixels, self._points])  # [N, P, K]
     # Contrast. Sums over places are matrix products: reductions over an axis
@@ -129,13 +167,7 @@ class ImageEncoder(keras.layers.Layer):
     ]
     if self._presence:
       parts.append(tf.tanh((peak - mean * scale)[:, 0] * 0.1))
-    if not self._further:
-      return tf.concat(parts, -1)
-    # What has no place.
-    for layer in self._further:
-      x = layer(x)
-    x = tf.cast(tf.reshape(x, [-1, self._embedded]), tf.float32)
-    return tf.concat([*(self._weight * part for part in parts), x], -1)
+    return parts
 
   def _mean(self, values: Tensor) -> Tensor:
     """Returns the mean of [N, P, K] over the places: [N, 1, K]."""

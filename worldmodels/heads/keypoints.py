@@ -17,6 +17,7 @@ from worldmodels import nets
 from worldmodels.states import Tensor
 
 SIDE = 4  # of the first map of the canvas
+DRAWS = ('blobs', 'both')
 
 
 class Head(decoders.ImageHead):
@@ -36,6 +37,7 @@ class Head(decoders.ImageHead):
     canvas: channels of the map that they are drawn beside: a dense layer makes
       it of the features, 4 x 4, and transposed convolutions double it up to
       `side`. Empty for blobs alone.
+    draws: `blobs` alone, or `both`, on a canvas where there is one.
     channels: of all transposed convolutions but the last.
     activation, initializer: of the layers.
     precision: of the transposed convolutions.
@@ -51,6 +53,7 @@ class Head(decoders.ImageHead):
     width: float = 0.12,
     hidden: int = 200,
     canvas: Sequence[int] = (),
+    draws: str = 'both',
     channels: Sequence[int] = (32,),
     activation: str = 'elu',
     initializer: str = 'he_normal',
@@ -78,7 +81,8 @@ class Head(decoders.ImageHead):
     self._places.bias.assign(tf.concat([places, tf.ones([points])], 0))
     self._line = tf.linspace(-1.0, 1.0, side)
     self._small, self._canvas = None, []
-    if canvas:
+    errors.choose('draws', draws, DRAWS)
+    if canvas and draws == 'both':
       self._check_canvas(canvas, side)
       self._small = nets.dense(
         SIDE**2 * canvas[0], features_size, dtype=precision, name='canvas'
