@@ -16,10 +16,17 @@ _DISCRETE = re.compile(r'^DISCRETE = True\b', re.MULTILINE)
 
 # Of tasks with few moving parts: poles, a ball and its cup, a finger.
 FEW_ACTIONS, FEW_CHOICES = 2, 4
+# What stands for a number that is chosen by the task, and that number.
+BY_ACTIONS, PROPOSALS = -1, 16
 
 # Of the heads of vectors where there is no image, which alone then say what a
 # state is: an error of a tenth costs half a nat.
 _VECTOR = {'kind': 'normal', 'scale': 1.0, 'std': 0.1}
+
+
+def by_task(key: str, value: object) -> bool:
+  """Returns whether the value of a key of the config is left to the task."""
+  return value == AUTO or (key, value) == ('planner.proposals', BY_ACTIONS)
 
 
 def planner(kind: str, discrete: bool) -> str:
@@ -83,8 +90,27 @@ def eyes(spec: Spec) -> tuple[str, str]:
   Args:
     spec: of the task.
   """
-  few = FEW_CHOICES if spec.discrete else FEW_ACTIONS
-  return ('places', 'blobs') if spec.actions <= few else ('maps', 'both')
+  return ('maps', 'both') if _many_actions(spec) else ('places', 'blobs')
+
+
+def proposals(count: int, spec: Spec) -> int:
+  """Returns how many sequences of the actor a planner tries beside its own.
+
+  Where actions are few the planner finds better ones by itself, and those of
+  the actor, which its own critic likes, keep it from them. Planners of choices
+  take none.
+
+  Args:
+    count: of the config; BY_ACTIONS for as many as suit the task.
+    spec: of the task.
+  """
+  if count != BY_ACTIONS:
+    return count
+  return PROPOSALS if _many_actions(spec) and not spec.discrete else 0
+
+
+def _many_actions(spec: Spec) -> bool:
+  return spec.actions > (FEW_CHOICES if spec.discrete else FEW_ACTIONS)
 
 
 def vector_head(reward: dict[str, Any]) -> dict[str, Any]:

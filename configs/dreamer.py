@@ -103,7 +103,7 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
     ),
   )
   config.planner.update(
-    proposals=0,  # [0, 1000000] sequences of the actor among the candidates
+    proposals=0,  # [-1, 1000000] sequences of the actor tried; -1: by the task
     value=False,  # the critic's value counts at the horizon (TD-MPC2)
   )
   return config
@@ -239,7 +239,7 @@ def cpu() -> config_dict.ConfigDict:
   # Of what its actor does alone a replay is too much alike to improve on [X].
   config.exploring = 'planner'
   config.planner.update(horizon=5, iterations=4, candidates=64, elites=8)
-  config.planner.update(value=True, proposals=16)
+  config.planner.update(value=True, proposals=-1)
   config.acting = 'planner'
   config.exploration = 0.2
   # Convolutions and a canvas where there are bodies on a floor that moves [X].

@@ -322,7 +322,7 @@ TABLE = [
   value('planet', 'planner.temperature', '0', 'above 0, at most'),
   value('planet', 'planner.decay', '0.5', '1 to 1000'),
   value('planet', 'planner.rate', '0', 'above 0, at most 10'),
-  value('dreamer', 'planner.proposals', '-1', '0 to 1000000'),
+  value('dreamer', 'planner.proposals', '-2', '-1 to 1000000'),
   value('dreamer', 'acting', 'both', 'one of policy, planner'),
   value('dreamer', 'exploring', 'actor', 'one of policy, planner'),
   value('dreamer', 'learner.kind', 'critic', 'one of actor_critic, or module'),

@@ -151,10 +151,11 @@ def test_kinds_are_chosen_by_the_task(discrete, ends_early):
     (Spec(5, discrete=True), ('maps', 'both')),
   ],
 )
-def test_bodies_of_many_joints_are_seen_by_convolutions(spec, eyes):
+def test_many_actions_are_of_bodies_with_joints(spec, eyes):
   config = dreamer.get_config('cpu')
   found = build.chosen(config, spec)
   assert (found.encoder.embeds, found.heads.image.draws) == eyes
+  assert found.planner.proposals == (16 if spec.actions == 3 else 0)
   assert build.chosen(found, Spec(1)) == found
   named = planet.get_config('cpu')
   assert build.chosen(named, spec).encoder.embeds == 'both'

@@ -16,6 +16,7 @@ from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import machine
 from worldmodels.agents.runs import run_directory
 from worldmodels.agents.runs import stored_config
+from worldmodels.configs import dreamer
 from worldmodels.configs import planet
 from worldmodels.spec import Spec
 
@@ -108,6 +109,24 @@ def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
   asked.environment.step_limit = 70
   with pytest.raises(run_directory.RunError, match='step_limit: 0 here, 70 as'):
     claim(tmp_path, asked)
+
+
+def test_a_number_that_was_chosen_is_asked_for_by_the_same_command(tmp_path):
+  spec = Spec(actions=3)
+
+  def asked(count):
+    made = dreamer.get_config('debug')
+    made.planner.proposals = count
+    return made
+
+  directory = run_directory.RunDirectory(tmp_path)
+  directory.claim(asked(-1))
+  directory.start(build.chosen(asked(-1), spec), spec)
+  del directory
+  claim(tmp_path, asked(-1))
+  claim(tmp_path, asked(16))
+  with pytest.raises(run_directory.RunError, match='proposals: 16 here, 3 ask'):
+    claim(tmp_path, asked(3))
 
 
 def test_kinds_that_were_chosen_are_not_chosen_again(tmp_path):

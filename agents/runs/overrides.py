@@ -110,6 +110,10 @@ def _resolved(
   config = config.copy_and_resolve_references()
   if config.get('planner') is not None:
     config.planner.kind = suited.planner(config.planner.kind, spec.discrete)
+    if 'proposals' in config.planner:
+      config.planner.proposals = suited.proposals(
+        config.planner.proposals, spec
+      )
   return config
 
 

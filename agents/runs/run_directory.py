@@ -203,7 +203,7 @@ class RunDirectory:
       {
         key: value
         for key, value in stored.items()
-        if asked.get(key) == suited.AUTO
+        if suited.by_task(key, asked.get(key))
       }
     )
     if stored.get('heads.image.kind') == 'none' and self._spec.exists():
