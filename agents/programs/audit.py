@@ -26,6 +26,7 @@ from absl import flags
 
 from worldmodels import errors
 from worldmodels import tabular
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.reports import audits
@@ -80,12 +81,7 @@ _GAMMA = flags.DEFINE_float(
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Of the draws.', lower_bound=0, upper_bound=2**20
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to audit; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('audit')
 _RECORDED = flags.DEFINE_bool(
   'recorded',
   False,

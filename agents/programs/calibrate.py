@@ -18,6 +18,7 @@ from typing import Any
 from absl import flags
 
 from worldmodels import errors
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
@@ -35,12 +36,7 @@ _UPDATES = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Of the first weights.', lower_bound=0, upper_bound=2**20
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to take; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('take')
 
 _TEST = 2  # episodes, of those that were never trained on
 _MOST_EPISODES, _MOST_SIZE = 200, 100_000

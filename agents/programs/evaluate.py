@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import objective_flags
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
@@ -42,12 +43,7 @@ _SEED = flags.DEFINE_integer(
   lower_bound=0,
   upper_bound=2**32 - 1,
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to evaluate; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('evaluate')
 _PARALLEL = flags.DEFINE_integer(
   'parallel',
   1,

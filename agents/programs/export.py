@@ -8,6 +8,7 @@ about a megabyte. It can be evaluated and filmed, not trained on.
 
 from absl import flags
 
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.runs import export
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -23,12 +24,7 @@ _EPISODES = flags.DEFINE_integer(
   lower_bound=1,
   upper_bound=1000,
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to take; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('take')
 
 
 def main(argv: list[str]) -> None:

@@ -9,6 +9,7 @@ on. The page is served to this machine alone; Ctrl-C ends it.
 
 from absl import flags
 
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import recordings
 from worldmodels.agents.runs import restore
@@ -46,12 +47,7 @@ _CONTEXT = flags.DEFINE_integer(
 _FPS = flags.DEFINE_float(
   'fps', 10, 'Agent_steps per second.', lower_bound=0.1, upper_bound=60
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to dream with; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('dream with')
 
 
 def main(argv: list[str]) -> None:

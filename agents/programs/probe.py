@@ -14,18 +14,14 @@ import sys
 
 from absl import flags
 
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 
 _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to probe; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('probe')
 
 
 def main(argv: list[str]) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from absl import flags
 
 from worldmodels import errors
+from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import objective_flags
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
@@ -58,12 +59,7 @@ _FPS = flags.DEFINE_float(
 _SCALE = flags.DEFINE_integer(
   'scale', 3, 'Enlarges the pixels.', lower_bound=1, upper_bound=16
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  'checkpoint',
-  None,
-  'Updates of the one to film; by default the newest.',
-  lower_bound=0,
-)
+_CHECKPOINT = checkpoint_flag.define('film')
 _REAL = flags.DEFINE_bool(
   'real', False, 'Films the agent acting in its task, without noise.'
 )
