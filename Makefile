@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 PIP = -m pip --disable-pip-version-check
 PYTEST = -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup train test faults kills lint wheel docs try-wheel \
+.PHONY: help setup train test faults kills cluster-kills lint wheel docs try-wheel \
   test-lowest test-newest clean check
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make test    every test, or those of ARGS="tests/house_test.py -x"'
 	@echo 'make faults  plant faults one by one: does a test find each of them?'
 	@echo 'make kills   kill trainings 50 times: do they come out the same?'
+	@echo 'make cluster-kills  the same of what trains on a cluster, 50 times'
 	@echo 'make lint    ruff: its rules, and its format'
 	@echo 'make wheel   dist/worldmodels_tf-*.whl'
 	@echo 'make docs    build/docs/html: all pages, and every docstring'
@@ -55,6 +56,9 @@ faults: setup
 
 kills: setup
 	.venv/bin/python tests/kills.py $(ARGS)
+
+cluster-kills: setup
+	.venv/bin/python tests/cluster_kills.py $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

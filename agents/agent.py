@@ -108,12 +108,10 @@ class WorldModelAgent(learning_agent.LearningAgent):
     """
     with tf.GradientTape() as tape:
       terms, posterior = self.model.loss(batch, seed)
-      loss = self.model.total(terms, batch['mask'])
+      means = losses.masked_means(terms, batch['mask'])
+      loss = self.model.weigh(means)
     norm = self.optimizer.minimize(loss, tape)
-    metrics = {
-      f'{name}_loss': losses.masked_mean(value, batch['mask'])
-      for name, value in terms.items()
-    }
+    metrics = {f'{name}_loss': value for name, value in means.items()}
     metrics['divergence'] = metrics.pop('divergence_loss')
     made = tf.equal(self.optimizer.skipped_run.value, 0)
     return dict(metrics, loss=loss, gradient_norm=norm), posterior, made

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import replicas
 from worldmodels.agents import learning_agent
 from worldmodels.agents import stacks
 from worldmodels.agents import transitions
@@ -135,7 +136,7 @@ class Agent(learning_agent.LearningAgent):
       )
       loss = self.learner.critic_loss(step, seeds[3])
       # Of a batch that is damaged anywhere nothing is learned.
-      loss = tf.where(_finite(batch), loss, float('nan'))
+      loss = tf.where(replicas.every(_finite(batch)), loss, float('nan'))
     norm = self._optimizer.minimize(loss, tape)
     made = tf.equal(self._optimizer.skipped_run.value, 0)
     # The actor, for what the critics now say.

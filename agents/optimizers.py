@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import replicas
 from worldmodels.states import Tensor
 
 
@@ -115,11 +116,13 @@ class Optimizer(keras.layers.Layer):
       enabled: bool scalar; where false nothing is changed and nothing counted.
     """
     gradients = tape.gradient(loss, [v.value for v in self._targets])
+    # Of the common batch: first the mean over replicas, then the norm.
+    loss, *gradients = replicas.mean([loss, *gradients])
     gradients, norm = tf.clip_by_global_norm(gradients, self._clip)
     finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
 
     def apply() -> int:
-      self._adam.apply(gradients, self._targets)
+      self._step(gradients)
       self._update_averages()
       self.skipped_run.assign(0)
       return 0
@@ -132,6 +135,17 @@ class Optimizer(keras.layers.Layer):
 
     tf.cond(finite & enabled, apply, skip)
     return norm
+
+  def _step(self, gradients: Sequence[Tensor | None]) -> None:
+    """Does a step of Adam."""
+    if replicas.count() == 1:
+      self._adam.apply(gradients, self._targets)
+      return
+    # `apply` would sum the gradients once more. Each replica has its copies.
+    for gradient, target in zip(gradients, self._targets):
+      if gradient is not None:
+        self._adam.update_step(gradient, target, self._adam.learning_rate)
+    replicas.own(self._adam.iterations).assign_add(1)
 
   def _update_averages(self) -> None:
     """Moves the averages towards the variables, fast at first."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from worldmodels import replicas
 from worldmodels.states import Tensor
 
 
@@ -82,7 +83,8 @@ class ReturnScale(keras.layers.Layer):
     """Updates the average by returns [...] of weight [...]: the new scale."""
     if not self._least:
       return tf.constant(1.0)
-    now = percentiles(tf.stop_gradient(returns), weight, [0.05, 0.95])
+    returns, weight = replicas.gather((tf.stop_gradient(returns), weight))
+    now = percentiles(returns, weight, [0.05, 0.95])
     before = self._range.value
     unset = tf.reduce_all(tf.equal(before, 0.0))
     moved = tf.where(

@@ -223,9 +223,10 @@ class SoftActorCritic(keras.layers.Layer):
     return {
       'actor_loss': loss,
       'actor_gradient_norm': norm,
-      'actor_entropy': losses.masked_mean(entropy, step.weight),
       'temperature': self._temperature.value,
-      'value': losses.masked_mean(value, step.weight),
+      **losses.masked_means(
+        {'actor_entropy': entropy, 'value': value}, step.weight
+      ),
     }
 
   def _distribution(self, embed: Tensor) -> ActionDistribution:

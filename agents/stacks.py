@@ -8,6 +8,7 @@ et al., 2020; DrQ: Kostrikov et al., 2021).
 
 import tensorflow as tf
 
+from worldmodels import replicas
 from worldmodels.spec import Spec
 from worldmodels.states import Tensor
 
@@ -82,7 +83,11 @@ def gather(
 
 def shifts(count: int | Tensor, pad: int, seed: Tensor) -> Tensor:
   """Draws shifts down and to the right, int32 [count, 2], at most `pad`."""
-  return tf.random.stateless_uniform([count, 2], seed, -pad, pad + 1, tf.int32)
+
+  def drawn(shape: list[int | Tensor], seed: Tensor) -> Tensor:
+    return tf.random.stateless_uniform(shape, seed, -pad, pad + 1, tf.int32)
+
+  return replicas.draw(drawn, [count, 2], seed)
 
 
 def images(image: Tensor, rows: Tensor, shift: Tensor | None) -> Tensor:

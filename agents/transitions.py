@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from worldmodels import replicas
 from worldmodels.states import Tensor
 
 
@@ -139,5 +140,5 @@ def stack_rows(is_first: Tensor, place: Tensor, frames: int) -> Tensor:
 
 def _choose(allowed: Tensor, seed: Tensor) -> Tensor:
   """Draws one of the rows that are allowed, bool [B, T] -> int32 [B]."""
-  draw = tf.random.stateless_uniform(tf.shape(allowed), seed)
+  draw = replicas.draw(tf.random.stateless_uniform, tf.shape(allowed), seed)
   return tf.argmax(tf.where(allowed, draw, -1.0), 1, tf.int32)

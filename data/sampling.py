@@ -19,6 +19,7 @@ def sample(
   seed: int | Sequence[int],
   short: str,
   lengths: np.ndarray | None = None,
+  part: slice = slice(None),
 ) -> dict[str, np.ndarray]:
   """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -32,6 +33,7 @@ def sample(
       one place, and is continued with its last image, vectors and discount,
       action and reward zero, flags false. `skip`: they are left out.
     lengths: rows of each of the files, int64, where that is known.
+    part: which of the chunks are read and returned.
 
   Returns:
     {key: [B, T, ...]} and `mask` float32 [B, T]: 1 for a row of an episode, 0
@@ -53,11 +55,13 @@ def sample(
   draws = random.integers(ends[-1], size=batch)
   picks = np.searchsorted(ends, draws, side='right')
   starts = draws - (ends - places)[picks]
+  picks, starts = picks[part], starts[part]
+  lead = len(picks), length
   result = {
-    key: np.empty((batch, length, *shape), rows.dtype_of(key))
+    key: np.empty((*lead, *shape), rows.dtype_of(key))
     for key, shape in shapes.items()
   }
-  result['mask'] = np.zeros((batch, length), np.float32)
+  result['mask'] = np.zeros(lead, np.float32)
   for row, (pick, start) in enumerate(zip(picks.tolist(), starts.tolist())):
     chunk = {key: value[row] for key, value in result.items()}
     _fill(chunk, files[pick], start, length)

@@ -120,6 +120,7 @@ class Store(Index):
     seed: int | Sequence[int],
     limit: int | None = None,
     short: str = 'pad',
+    part: slice = slice(None),
   ) -> dict[str, np.ndarray]:
     """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -133,6 +134,7 @@ class Store(Index):
       limit: episodes to draw from, the first ones in order; None for all.
       short: what becomes of episodes of less than T rows: `pad` continues them
         (see sampling.py), `skip` leaves them out.
+      part: which of the chunks are read: those of one of several learners.
 
     Returns:
       {key: [B, T, ...]} of each key that all episodes have, but env_steps, and
@@ -148,6 +150,7 @@ class Store(Index):
         return sampling.sample(
           *(files, self._shapes, batch, length, seed, short),
           lengths=self._row_counts()[:limit],
+          part=part,
         )
       except LookupError as error:
         raise StoreError(f'{self.directory}: {error}') from error
@@ -161,15 +164,16 @@ class Store(Index):
     limit: int | None = None,
     prefetch: int = 2,
     short: str = 'pad',
+    part: slice = slice(None),
   ) -> background.Prefetch[dict[str, np.ndarray]]:
     """Prepares batches number start, start + 1, ... in the background.
 
-    Batch i is sample(batch, length, (*seed, i), limit, short). Close the
+    Batch i is sample(batch, length, (*seed, i), limit, short, part). Close the
     iterator to end its thread.
     """
     seed = (seed,) if isinstance(seed, int) else tuple(seed)
     return background.Prefetch(
-      lambda i: self.sample(batch, length, (*seed, i), limit, short),
+      lambda i: self.sample(batch, length, (*seed, i), limit, short, part),
       start,
       prefetch,
     )

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from worldmodels.agents import uniform
 from worldmodels.agents.runs import collect
+from worldmodels.agents.runs import rollouts
 from worldmodels.data import workers
 from worldmodels.spec import Spec
 
@@ -65,7 +66,7 @@ class Actor:
 
 
 def test_row_t_is_what_action_t_led_to():
-  (episode,) = collect.rollouts(Actor(), [World(3)], [7])
+  (episode,) = rollouts.rollouts(Actor(), [World(3)], [7])
   # Image t counts t steps; the action that led there was chosen at t - 1.
   assert episode['image'][:, 0, 0, 0].tolist() == [0, 1, 2, 3]
   golden = [[0, 0], [0.1, -0.01], [0.2, -0.02], [0.3, -0.03]]
@@ -85,7 +86,7 @@ def test_row_t_is_what_action_t_led_to():
 
 @pytest.mark.parametrize('ends', [True, False])
 def test_the_task_ends_it_or_time_does(ends):
-  (episode,) = collect.rollouts(Actor(), [World(2, ends)], [0])
+  (episode,) = rollouts.rollouts(Actor(), [World(2, ends)], [0])
   assert episode['discount'].tolist() == [1, 1, 0 if ends else 1]
   assert episode['is_terminal'].tolist() == [False, False, ends]
   assert episode['is_last'].tolist() == [False, False, True]
@@ -93,7 +94,7 @@ def test_the_task_ends_it_or_time_does(ends):
 
 def test_side_by_side_episodes_of_unlike_length():
   worlds, actor = [World(2), World(5), World(3)], Actor()
-  together = collect.rollouts(actor, worlds, [3, 4, 5])
+  together = rollouts.rollouts(actor, worlds, [3, 4, 5])
   assert [len(episode['reward']) for episode in together] == [3, 6, 4]
   assert [world.seeds for world in worlds] == [[3], [4], [5]]
   assert len(actor.asked) == 5
@@ -102,7 +103,7 @@ def test_side_by_side_episodes_of_unlike_length():
     assert step == number
     assert is_first.tolist() == [number == 0] * 3
   for seed, length, episode in zip([3, 4, 5], [2, 5, 3], together):
-    (alone,) = collect.rollouts(Actor(), [World(length)], [seed])
+    (alone,) = rollouts.rollouts(Actor(), [World(length)], [seed])
     assert alone.keys() == episode.keys()
     for key in alone:
       np.testing.assert_array_equal(alone[key], episode[key], err_msg=key)
@@ -110,7 +111,7 @@ def test_side_by_side_episodes_of_unlike_length():
 
 def test_a_seed_for_each_environment():
   with pytest.raises(ValueError):
-    collect.rollouts(Actor(), [World(2), World(2)], [1])
+    rollouts.rollouts(Actor(), [World(2), World(2)], [1])
 
 
 def test_actions_are_kept_as_they_were_taken():
@@ -121,14 +122,14 @@ def test_actions_are_kept_as_they_were_taken():
     reused[:] = (step + 1) / 10
     return reused
 
-  (episode,) = collect.rollouts(act, [World(3)], [0])
+  (episode,) = rollouts.rollouts(act, [World(3)], [0])
   np.testing.assert_allclose(episode['action'][:, 0], [0, 0.1, 0.2, 0.3])
 
 
 def test_numbers_that_are_not_finite_are_refused():
   world = World(2)
   with pytest.raises(ValueError, match='not finite'):
-    collect.rollouts(lambda *_: np.full([1, A], np.nan), [world], [0])
+    rollouts.rollouts(lambda *_: np.full([1, A], np.nan), [world], [0])
 
 
 class Recorder:
@@ -148,7 +149,7 @@ class Recorder:
 def test_an_agents_state_and_seeds_go_from_step_to_step():
   agent = Recorder()
   act = collect.actions_of(agent, 2, True, 11)
-  collect.rollouts(act, [World(3), World(3)], [0, 1])
+  rollouts.rollouts(act, [World(3), World(3)], [0, 1])
   for step, (observation, state, explore, seed) in enumerate(agent.calls):
     np.testing.assert_array_equal(state, np.full([2, 1], step))
     assert seed.tolist() == [11, step] and seed.dtype == np.int32
@@ -162,7 +163,7 @@ def test_an_episode_is_a_function_of_its_seed():
   def play(seed):
     agent = uniform.Agent(spec=SPEC)
     act = collect.actions_of(agent, 1, True, seed)
-    return collect.rollouts(act, [World(6)], [seed])[0]['action']
+    return rollouts.rollouts(act, [World(6)], [seed])[0]['action']
 
   np.testing.assert_array_equal(play(1), play(1))
   assert np.abs(play(1) - play(2)).max() > 0.1
@@ -309,7 +310,7 @@ def test_a_worker_that_always_fails_is_an_error():
   lines = []
   with pytest.raises(workers.WorkerError, match='the worker died'):
     gather([Frail(99)], [5], log=lines.append)
-  assert len(lines) == collect.ATTEMPTS - 1
+  assert len(lines) == rollouts.ATTEMPTS - 1
 
 
 # --------------------------------------------------------------- stopping ----
@@ -332,6 +333,6 @@ def test_a_stopped_episode_ends_with_its_step_and_no_worker_is_restarted(
   collector = collect.Collector(uniform.Agent(spec=SPEC), [world], lines.append)
   world.collector = collector
   for _ in range(2):
-    with pytest.raises(collect.Stopped):
+    with pytest.raises(rollouts.Stopped):
       list(collector.collect([5, 6], seed, True))
   assert world.restarts == 0 and not lines

@@ -17,6 +17,7 @@ from absl import flags
 ROOT = pathlib.Path(__file__).parent.parent
 # Files that take half a minute or more, the longest first.
 SLOW = (
+  'cluster_collecting_test',
   'learns_test',
   'resume_test',
   'users_kinds_test',
@@ -35,6 +36,14 @@ SLOW = (
 HEAVY = (
   *('compare', 'evaluate', 'export', 'fit', 'play', 'report', 'train', 'video'),
 )
+# A Ray until standard input ends.
+CLUSTER = """
+import sys
+from worldmodels.agents.cluster import engine
+with engine.Engine(slots=8, store_mb=128) as ray:
+  print(ray.address, flush=True)
+  sys.stdin.read()
+"""
 
 
 def pytest_configure(config):
@@ -74,6 +83,19 @@ def pytest_collection_modifyitems(items):
       names.index(item.path.stem) if item.path.stem in names else len(names)
     )
   )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  """Gives the tests of clusters to one process: they share a Ray."""
+  from xdist import scheduler
+
+  class Files(scheduler.LoadFileScheduling):
+    def _split_scope(self, nodeid):
+      file = super()._split_scope(nodeid)
+      return 'cluster' if file.startswith('tests/cluster_') else file
+
+  return Files(config, log) if config.getoption('dist') == 'loadfile' else None
 
 
 def pytest_collectstart(collector):
@@ -174,6 +196,28 @@ def debug_run(tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
 
   return shared(tmp_path_factory, 'debug_run', train) / 'run'
+
+
+@pytest.fixture(scope='session')
+def cluster():
+  """The address of a Ray on loopback that all tests of clusters share.
+
+  It is a process's own, which has it for its tests: to start one takes seconds.
+  """
+  token = {'RAY_AUTH_TOKEN': '0' * 64, 'RAY_AUTH_MODE': 'token'}
+  os.environ.update(token)  # For who joins it.
+  with subprocess.Popen(
+    [sys.executable, '-c', CLUSTER],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+    cwd=ROOT,
+  ) as process:
+    yield process.stdout.readline().strip()
+    process.stdin.close()
+    process.wait()
+  for key in token:
+    os.environ.pop(key, None)
 
 
 @pytest.fixture(scope='session')

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from worldmodels.agents import uniform
-from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import experience
+from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
@@ -367,6 +367,6 @@ def test_a_stopped_episode_is_neither_waited_for_nor_stored(
       threading.Timer(0.1, slow.go.set).start()
     mine.stop(collected)
     assert slow.interrupted == hangs
-    assert isinstance(collected.exception(30), collect.Stopped)
+    assert isinstance(collected.exception(30), rollouts.Stopped)
   assert time.monotonic() - begin < 5
   assert mine.store.episodes == 0

@@ -69,15 +69,15 @@ LOSSES = (
   Fault(
     'padding pays for free nats of the mean',
     'worldmodels/losses.py',
-    'mean = tf.reduce_mean(kl) if mask is None else masked_mean(kl, mask)',
+    'mean = masked_mean(kl, tf.ones_like(kl) if mask is None else mask)',
     'mean = tf.reduce_mean(kl)',
     'losses_test.py::test_free_nats_of_the_mean_are_not_paid_by_padding',
   ),
   Fault(
     'a masked mean divides by all steps',
     'worldmodels/losses.py',
-    '/ tf.maximum(tf.reduce_sum(mask), 1.0)',
-    '/ tf.maximum(tf.cast(tf.size(mask), tf.float32), 1.0)',
+    'steps = tf.maximum(steps, 1.0)',
+    'steps = tf.cast(tf.size(mask), tf.float32)',
     'losses_test.py::test_masked_mean',
   ),
   Fault(
@@ -97,8 +97,8 @@ LOSSES = (
   Fault(
     'the loss counts padding',
     'worldmodels/world_model.py',
-    'self._scales[name] * losses.masked_mean(value, mask)',
-    'self._scales[name] * tf.reduce_mean(value)',
+    'return self.weigh(losses.masked_means(terms, mask))',
+    'return self.weigh(losses.masked_means(terms, tf.ones_like(mask)))',
     'world_model_test.py::test_total_is_the_scaled_sum_of_masked_means',
   ),
   Fault(
@@ -601,8 +601,8 @@ STORE = (
   Fault(
     'every batch is the first one',
     'data/store.py',
-    'lambda i: self.sample(batch, length, (*seed, i), limit, short),',
-    'lambda i: self.sample(batch, length, (*seed, start), limit, short),',
+    'lambda i: self.sample(batch, length, (*seed, i), limit, short, part),',
+    'lambda i: self.sample(batch, length, (*seed, 0), limit, short, part),',
     'store_test.py::test_batches_are_prepared_in_order',
   ),
   Fault(
@@ -1162,7 +1162,7 @@ SWEEPS = (
   Fault(
     'a program outlives the sweep that was killed',
     'agents/programs/bound.py',
-    'prctl(_PARENT_DEATH, signal.SIGTERM)',
+    'prctl(_PARENT_DEATH, number)',
     'prctl(_PARENT_DEATH, 0)',
     'sweep_test.py::test_a_program_ends_with_the_process_that_started_it',
   ),
@@ -1186,6 +1186,27 @@ SWEEPS = (
     'self._seed, seeds.EVALUATE, before, number',
     'self._seed, seeds.COLLECT, before, number',
     'probe_test.py::test_the_task_gives_the_states_of_every_episode',
+  ),
+  Fault(
+    'two runs on a node of a cluster have the same cores',
+    'agents/cluster/core_shares.py',
+    'taken.bind(_NAME.format(number))',
+    'taken.bind(_NAME.format(os.urandom(8)))',
+    'cluster_sweeping_test.py::test_cores_are_taken_by_one_at_a_time',
+  ),
+  Fault(
+    'a run on a cluster ends before its files are seen',
+    'agents/cluster/sweeping.py',
+    '.items() >= outcome.left.items()',
+    '.keys() >= outcome.left.keys()',
+    'cluster_sweeping_test.py::test_files_are_those_that_the_node_has_left',
+  ),
+  Fault(
+    'a node with other code gets runs',
+    'agents/cluster/node.py',
+    'if mine != code:',
+    'if not code:',
+    'cluster_sweeping_test.py::test_what_a_node_lacks',
   ),
 )
 
@@ -1252,4 +1273,48 @@ ENSEMBLE = (
 FAULTS = (
   *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
   *(*GYMNASIUM, *STEERING, *RECORDED, *TRUST, *MODEL_FREE, *SWEEPS, *ENSEMBLE),
+  Fault(
+    'the learner runs ahead of its collectors',
+    'agents/cluster/limiter.py',
+    'updates_before(stored + 1)',
+    'updates_before(stored + 2)',
+    'cluster_limiter_test.py::test_updates_wait_for_episodes',
+  ),
+  Fault(
+    'collectors run ahead of the learner',
+    'agents/cluster/limiter.py',
+    'episodes_at(updates) + lead',
+    'episodes_at(updates) + lead + 1',
+    'cluster_limiter_test.py::test_a_lead_of_none_is_the_schedule_of_one_process',
+  ),
+  Fault(
+    'an episode that comes twice is stored twice',
+    'agents/cluster/leases.py',
+    'self._open.pop(lease.job.key, None) is not None',
+    'self._open.pop(lease.job.key, True) is not None',
+    'cluster_leases_test.py::test_the_second_answer_is_told_from_the_first',
+  ),
+  Fault(
+    'the number of a collector that died is given to nobody',
+    'agents/cluster/leases.py',
+    'self._again.append((lease.job, lease.payload))',
+    'pass',
+    'cluster_leases_test.py::'
+    'test_what_is_lost_is_leased_again_with_what_it_was_done_with',
+  ),
+  Fault(
+    'a run waits for ever for an episode that was missed long ago',
+    'agents/cluster/numbers.py',
+    'number is None or number < due',
+    'number is None',
+    'cluster_numbers_test.py::'
+    'test_what_is_due_is_collected_whatever_the_limiter_says',
+  ),
+  Fault(
+    'random episodes depend on whether collectors made them',
+    'agents/cluster/random_actions.py',
+    '_ROUNDS = 10',
+    '_ROUNDS = 9',
+    'cluster_random_actions_test.py::test_numbers_are_those_of_tensorflow',
+  ),
 )

@@ -394,6 +394,20 @@ def test_a_sample_is_a_pure_function_of_seed_and_episodes(tmp_path):
     assert (other['position'] != one['position']).any()
 
 
+def test_parts_of_a_batch_are_those_of_the_whole(tmp_path):
+  store = filled(tmp_path, 5, 9, 3)
+  whole = store.sample(6, 4, (5, 1))
+  parts = [
+    store.sample(6, 4, (5, 1), part=slice(first, first + 2))
+    for first in (0, 2, 4)
+  ]
+  assert all(len(part['mask']) == 2 for part in parts)
+  joined = {key: np.concatenate([x[key] for x in parts]) for key in whole}
+  assert_same(whole, joined)
+  with store.chunks(6, 4, 5, start=1, part=slice(2, 4)) as batches:
+    assert_same(next(batches), parts[1])
+
+
 def test_short_episodes_are_padded_at_the_end(tmp_path):
   store, _ = opened(tmp_path)
   store.append(make(1, 3, discount=[1, 1, 0]))

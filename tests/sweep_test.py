@@ -462,7 +462,9 @@ def test_what_is_no_folder_of_a_sweep(tmp_path):
 def finished(root, capsys, tasks=('hill',), seeds=(0, 2), probes=True):
   made = live(root, tasks, seeds, probes)
   place = begin(root, made)
-  failed = outcome.of(place, made, 1, fake, 'worldmodels sweep', '1')
+  failed = outcome.of(
+    place, made, local.Local(1, fake), 'worldmodels sweep', '1'
+  )
   place.leave()
   return failed, capsys.readouterr().out
 

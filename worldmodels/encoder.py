@@ -12,6 +12,7 @@ import tensorflow as tf
 from worldmodels import cores
 from worldmodels import kinds
 from worldmodels import nets
+from worldmodels import replicas
 from worldmodels.spec import Spec
 from worldmodels.states import Tensor
 
@@ -34,7 +35,7 @@ def pixels(image: Tensor, bits: int = 8) -> Tensor:
 
 def dequantize(image: Tensor, seed: Tensor, bits: int) -> Tensor:
   """Adds uniform noise of one bin to `pixels(image, bits)` (PlaNet's code)."""
-  noise = tf.random.stateless_uniform(tf.shape(image), seed)
+  noise = replicas.draw(tf.random.stateless_uniform, tf.shape(image), seed)
   return image + noise / 2.0**bits
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from worldmodels import replicas
 from worldmodels import states
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -92,11 +93,13 @@ def starts(
   """
   state = states.stop(states.flatten(state))
   weight = tf.reshape(batch['mask'] * batch['discount'], [-1])
-  if count:
+  if count:  # Of the states of all replicas.
+    state, weight = replicas.gather((state, weight))
     idle = tf.cast(weight <= 0.0, tf.float32)
     order = tf.argsort(
       idle + tf.random.stateless_uniform(tf.shape(weight), seed)
     )[:count]
+    order = replicas.share(order)
     state = states.take(state, order)
     weight = tf.gather(weight, order)
   return state, weight

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from worldmodels import errors
 from worldmodels import losses
+from worldmodels import replicas
 from worldmodels import uncertainty
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -51,7 +52,7 @@ class Gaussian:
     self, seed: Tensor | None, lead: Sequence[int | Tensor], count: int
   ) -> list[Tensor]:
     """Returns `count` tensors [*lead, S] to draw with, zeros without a seed."""
-    return _draws(tf.random.stateless_normal, seed, [*lead, self.size], count)
+    return _draws(tf.random.stateless_normal, seed, lead, [self.size], count)
 
   def state(self, outputs: Tensor, noise: Tensor) -> State:
     """Maps outputs [..., 2 S] and noise [..., S] to the part of a state."""
@@ -126,7 +127,7 @@ class Categorical:
     self, seed: Tensor | None, lead: Sequence[int | Tensor], count: int
   ) -> list[Tensor]:
     """Returns `count` tensors [*lead, S, C] of Gumbel noise, or of zeros."""
-    return _draws(_gumbel, seed, [*lead, *self._shape], count)
+    return _draws(_gumbel, seed, lead, self._shape, count)
 
   def state(self, outputs: Tensor, noise: Tensor) -> State:
     """Maps outputs [..., S C] and noise [..., S, C] to the part of a state.
@@ -197,10 +198,13 @@ def _gumbel(shape: Sequence[int | Tensor], seed: Tensor) -> Tensor:
 def _draws(
   draw: Callable[..., Tensor],
   seed: Tensor | None,
-  shape: Sequence[int | Tensor],
+  lead: Sequence[int | Tensor],
+  size: Sequence[int],
   count: int,
 ) -> list[Tensor]:
+  """Returns `count` tensors [*lead, *size], of which lead ends with rows."""
+  shape, rows = [*lead, *size], len(lead) - 1
   if seed is None:
     return [tf.zeros(shape)] * count
   seeds = tf.random.split(seed, count)
-  return [draw(shape, seeds[index]) for index in range(count)]
+  return [replicas.draw(draw, shape, seeds[x], rows) for x in range(count)]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import replicas
 from worldmodels import states
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -82,7 +83,7 @@ def kl_loss(
     active = tf.cast(kl > free_nats, kl.dtype)
     value = max(prior_scale, posterior_scale) * tf.maximum(kl - free_nats, 0.0)
   else:
-    mean = tf.reduce_mean(kl) if mask is None else masked_mean(kl, mask)
+    mean = masked_mean(kl, tf.ones_like(kl) if mask is None else mask)
     active = tf.cast(mean > free_nats, kl.dtype)
     value = max(prior_scale, posterior_scale) * tf.broadcast_to(
       tf.maximum(mean, free_nats), tf.shape(kl)
@@ -94,7 +95,16 @@ def kl_loss(
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
   """Averages values [B, T] over the steps with mask 1: scalar."""
-  return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
+  (mean,) = masked_means({'': values}, mask).values()
+  return mean
+
+
+def masked_means(values: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
+  """Averages values {name: [B, T]} over the steps with mask 1: scalars."""
+  sums = [tf.reduce_sum(value * mask) for value in values.values()]
+  *sums, steps = replicas.total(*sums, tf.reduce_sum(mask))
+  steps = tf.maximum(steps, 1.0)
+  return {name: value / steps for name, value in zip(values, sums)}
 
 
 def mean_variance(values: Tensor, mask: Tensor) -> Tensor:
@@ -107,11 +117,14 @@ def mean_variance(values: Tensor, mask: Tensor) -> Tensor:
   Returns:
     scalar.
   """
+  values = tf.cast(values, tf.float32)
   values = tf.reshape(values, tf.concat([tf.shape(mask), [-1]], 0))
-  weight = tf.math.divide_no_nan(mask, tf.reduce_sum(mask))[..., None]
-  mean = tf.reduce_sum(weight * values, [0, 1])
+  (steps,) = replicas.total(tf.reduce_sum(mask))
+  weight = tf.math.divide_no_nan(mask, steps)[..., None]
+  (mean,) = replicas.total(tf.reduce_sum(weight * values, [0, 1]))
   variance = tf.reduce_sum(weight * tf.square(values - mean), [0, 1])
-  return tf.reduce_mean(variance)
+  (variance,) = replicas.total(tf.reduce_mean(variance))
+  return variance
 
 
 def of_some(
@@ -140,18 +153,21 @@ def of_some(
   lead = tf.shape(features)[:2]
   features, values = states.flatten(features), states.flatten(values)
   # How many: sizes that are known let a head work in blocks.
-  count = values.shape[0]
-  if count is not None:
+  number = values.shape[0]
+  if number is not None:
+    count = number * replicas.count()
     some = count_of(count, share)
   else:
-    count = tf.shape(values)[0]
+    number = tf.shape(values)[0]
+    count = number * replicas.count()
     some = tf.math.ceil(tf.cast(count, tf.float32) * share - 1e-4)
     some = tf.cast(some, tf.int32)
   # Which, and their loss.
   chosen = tf.argsort(tf.random.stateless_uniform([count], seed))[:some]
-  found = loss(tf.gather(features, chosen), tf.gather(values, chosen))
+  with replicas.of_chosen(chosen, number) as chosen:
+    found = loss(tf.gather(features, chosen), tf.gather(values, chosen))
   found *= tf.cast(count, tf.float32) / tf.cast(some, tf.float32)
-  return tf.reshape(tf.scatter_nd(chosen[:, None], found, [count]), lead)
+  return tf.reshape(tf.scatter_nd(chosen[:, None], found, [number]), lead)
 
 
 def count_of(count: int, share: float) -> int:

@@ -242,11 +242,12 @@ class WorldModel(keras.layers.Layer):
 
   def total(self, terms: Batch, mask: Tensor) -> Tensor:
     """Returns the scalar to minimize: the scaled sum of masked means."""
-    return sum(
-      self._scales[name] * losses.masked_mean(value, mask)
-      for name, value in terms.items()
-      if self._scales[name]
-    )
+    return self.weigh(losses.masked_means(terms, mask))
+
+  def weigh(self, means: Batch) -> Tensor:
+    """Returns the scaled sum of the means of the terms: `total`, scalar."""
+    used = {name: value for name, value in means.items() if self._scales[name]}
+    return sum(self._scales[name] * value for name, value in used.items())
 
   def overshoot(self, batch: Batch, posterior: State, seed: Tensor) -> Batch:
     """Holds predictions from every state to what came: latent_overshooting."""
@@ -278,9 +279,7 @@ class WorldModel(keras.layers.Layer):
     """Returns what the loss of a key is divided by, scalar."""
     if not self._relative[key]:
       return 1.0
-    values = tf.cast(batch[key], tf.float32)
-    variance = losses.mean_variance(values, batch['mask'])
-    return variance + self._relative[key]
+    return losses.mean_variance(batch[key], batch['mask']) + self._relative[key]
 
   def _head_loss(
     self,

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import replicas
 from worldmodels.agents import action_distribution
 from worldmodels.states import Tensor
 
@@ -27,7 +28,12 @@ class Distribution(action_distribution.ActionDistribution):
 
   def sample(self, seed: Tensor) -> Tensor:
     """Returns a draw, [..., A], clipped; the gradient is that of the draw."""
-    return action_distribution.clip(self._distribution.sample(seed=seed), 1.0)
+    draw = replicas.widely(
+      lambda mean, std: tfd.Normal(mean, std).sample(seed=seed),
+      self._distribution.loc,
+      self._distribution.scale,
+    )
+    return action_distribution.clip(draw, 1.0)
 
   def mode(self, seed: Tensor) -> Tensor:
     """Returns the mean; no draw."""

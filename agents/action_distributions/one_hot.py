@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import replicas
 from worldmodels.agents import action_distribution
 from worldmodels.states import Tensor
 
@@ -29,7 +30,13 @@ class Distribution(action_distribution.ActionDistribution):
 
   def sample(self, seed: Tensor) -> Tensor:
     """Returns a draw, [..., A]; its gradient is that of the probabilities."""
-    draw = tf.stop_gradient(self._distribution.sample(seed=seed))
+    draw = replicas.widely(
+      lambda probs: tfd.OneHotCategorical(probs=probs, dtype=tf.float32).sample(
+        seed=seed
+      ),
+      self._probs,
+    )
+    draw = tf.stop_gradient(draw)
     return draw + self._probs - tf.stop_gradient(self._probs)
 
   def mode(self, seed: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import replicas
 from worldmodels.agents import action_distribution
 from worldmodels.states import Tensor
 
@@ -85,7 +86,8 @@ class Distribution(action_distribution.ActionDistribution):
 
   def _draw(self, seed: Tensor, shape: Tensor) -> Tensor:
     """Returns draws from before the tanh."""
-    return self._mean + self._std * tf.random.stateless_normal(shape, seed)
+    noise = replicas.draw(tf.random.stateless_normal, shape, seed)
+    return self._mean + self._std * noise
 
   def _log_prob(self, before: Tensor) -> Tensor:
     """Returns the log density of the tanh of `before` [..., A]."""

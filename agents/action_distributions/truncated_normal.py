@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from worldmodels import replicas
 from worldmodels.agents import action_distribution
 from worldmodels.states import Tensor
 
@@ -33,7 +34,9 @@ class Distribution(action_distribution.ActionDistribution):
     By the inverse of the distribution function: TFP's own sampler rejects
     draws, and raises on a NaN, which is for the optimizer to skip.
     """
-    uniform = tf.random.stateless_uniform(tf.shape(self._whole.loc), seed)
+    uniform = replicas.draw(
+      tf.random.stateless_uniform, tf.shape(self._whole.loc), seed
+    )
     low, high = self._whole.cdf(-1.0), self._whole.cdf(1.0)
     # Nearer to 0 or 1 the inverse is infinite.
     share = tf.clip_by_value(low + uniform * (high - low), 1e-6, 1.0 - 1e-6)

@@ -6,6 +6,8 @@ from typing import Any
 
 import ml_collections
 
+from worldmodels.agents.benchmark.cost_model import Cluster
+
 # The published sizes. `tiny` runs every part of the program in seconds.
 SIZES = {
   'full': dict(
@@ -34,6 +36,14 @@ SIZES = {
       elites=10,
     ),
     preset=dict(episodes=9, seed_episodes=3),
+    cluster=dict(
+      collectors=(1, 8, 64, 250, 1000),
+      learners=(1, 8, 64),
+      counts=(1, 2, 4, 8),  # of collectors that are timed
+      episodes=3,  # of each of them
+      task='worldmodels.agents.benchmark.sleeping:load',
+      sleep=0.01,  # s, a step of it
+    ),
   ),
   'tiny': dict(
     least_seconds=0.0,
@@ -61,6 +71,14 @@ SIZES = {
       elites=2,
     ),
     preset=dict(episodes=4, seed_episodes=1, updates=1),
+    cluster=dict(
+      collectors=(1, 4),
+      learners=(1, 2),
+      counts=(1, 2),
+      episodes=1,
+      task='worldmodels.agents.benchmark.sleeping:load_short',
+      sleep=0.01,
+    ),
   ),
 }
 
@@ -79,6 +97,7 @@ class Options:
     preset: which figures, those at PlaNet's sizes (`paper`: W1 to W7) or those
       of the preset `cpu` (W8). Each has a process of its own.
     task: of the environments; None for the part's own.
+    cluster: figures and assumptions of the cost model.
   """
 
   sizes: dict[str, Any]
@@ -88,3 +107,4 @@ class Options:
   command: Callable[[str, str], list[str]]
   preset: str = 'paper'
   task: str | None = None
+  cluster: Cluster = dataclasses.field(default_factory=Cluster)

@@ -246,9 +246,6 @@ class Learner(learner.Learner):
     )
     return loss, {
       'actor_loss': loss,
-      **{
-        key: losses.masked_mean(value, dream.weight)
-        for key, value in metrics.items()
-      },
+      **losses.masked_means(metrics, dream.weight),
       'return_spread': scale,
     }

@@ -25,6 +25,7 @@ import ml_collections
 from absl import flags
 
 from worldmodels import errors
+from worldmodels.agents.benchmark import cost
 from worldmodels.agents.programs import config_flag
 from worldmodels.agents.runs import paths
 from worldmodels.agents.runs import run_directory
@@ -32,7 +33,7 @@ from worldmodels.agents.runs import run_directory
 Figure = dict[str, Any]
 
 # The parts, and which figures they have: those at PlaNet's sizes (W1 to W7)
-# and those of the preset cpu (W8).
+# or of none (W10), and those of the preset cpu (W8, W11).
 PARTS = {
   'model': ('paper', 'cpu'),
   'plan': ('paper', 'cpu'),
@@ -42,12 +43,18 @@ PARTS = {
   'replay': ('paper',),
   'loop': ('paper', 'cpu'),
   'start': ('cpu',),
+  'collectors': ('paper', 'cpu'),
+  'cost': ('cpu',),
 }
+# Parts that have to be asked for: one needs Ray, and one measures nothing.
+ASKED_FOR = ('collectors', 'cost')
 
 INTERNAL = ('child',)
 
 _WORK = flags.DEFINE_list(
-  'work', list(PARTS), f'Which parts, of {", ".join(PARTS)}.'
+  'work',
+  [name for name in PARTS if name not in ASKED_FOR],
+  f'Which parts, of {", ".join(PARTS)}.',
 )
 _PRESET = flags.DEFINE_enum(
   'preset',
@@ -83,9 +90,24 @@ _TASK = flags.DEFINE_string(
   'Task of the environment and of the loop; by default cartpole_swingup, and '
   'that of the preset.',
 )
+_MEASURED = flags.DEFINE_string(
+  'measured',
+  None,
+  'File of --json whose figures the part cost takes; by default those of '
+  'docs/cluster_figures.md.',
+)
+_ASSUME = flags.DEFINE_list(
+  'assume',
+  [],
+  'NAME=VALUE of the part cost, such as network_gbit=1,store_gb=2,ahead=2.',
+)
 _CHILD = flags.DEFINE_bool(
   'child', False, 'Measure here and print JSON lines (used by itself).'
 )
+
+# Further numbers of a figure that are shown.
+_SHOWN = ('gflop', 'gflops', 'ceiling')
+_SHOWN += ('linear', 'updates', 'age', 'stored_gb')
 
 _HEAD = f'{"":2}{"work":8}{"figure":>12} {"unit":15}{"goal":>9}  what'
 
@@ -111,6 +133,7 @@ def main(argv: list[str]) -> None:
     for preset in PARTS[name]
     if _PRESET.value in (None, preset)
   ]
+  cost.cluster_of(_MEASURED.value, _ASSUME.value)
   # Measure it.
   lines, failed = [], []
   _write(lines, failed)  # Before anything is measured in vain.
@@ -174,6 +197,7 @@ def _measure(names: Sequence[str]) -> Iterator[Figure]:
     command=_command,
     preset=_PRESET.value,
     task=_TASK.value,
+    cluster=cost.cluster_of(_MEASURED.value, _ASSUME.value),
   )
   for name in names:
     part = importlib.import_module(f'worldmodels.agents.benchmark.{name}')
@@ -197,7 +221,10 @@ def _command(name: str, preset: str) -> list[str]:
     f'--repeats={_REPEATS.value}',
     f'--sizes={_SIZES.value}',
   ]
-  return command + ([f'--task={_TASK.value}'] if _TASK.value else [])
+  command += [f'--assume={",".join(_ASSUME.value)}'] if _ASSUME.value else []
+  for name, value in (('task', _TASK.value), ('measured', _MEASURED.value)):
+    command += [f'--{name}={value}'] if value else []
+  return command
 
 
 def _run(command: Sequence[str], lines: list[Figure]) -> int:
@@ -226,11 +253,7 @@ def _text(line: Figure) -> str:
   mark = '~' if line.get('clean') is False else ' '
   met = {None: '', True: ' met', False: ' MISSED'}[line.get('met')]
   value = f'{line["value"]:.4g}'
-  more = ''.join(
-    f', {key} {line[key]:.4g}'
-    for key in ('gflop', 'gflops', 'ceiling')
-    if key in line
-  )
+  more = ''.join(f', {key} {line[key]:.4g}' for key in _SHOWN if key in line)
   if mark == '~':
     more += (
       f' (others {line["others"]:.2f} cores, spread '

@@ -3,6 +3,7 @@
   worldmodels sweep --config=dreamer:small --seeds=0,1 --jobs=2 --logdir=DIR
   worldmodels sweep --settings=FILE.toml --tasks=hill,juggle --logdir=DIR
   worldmodels sweep --settings=FILE.toml --episodes=RUN --updates=999 --logdir=D
+  worldmodels sweep --tasks=hill,juggle --cluster=HOST:PORT --logdir=DIR
 
 Each run is a folder DIR/SETTING/TASK/seed_N as `train` makes it, trained and
 then evaluated; with --episodes the model alone is fitted to recorded episodes.
@@ -10,6 +11,7 @@ The same command goes on after whatever has stopped it. DIR/table.csv,
 DIR/table.md and DIR/report.html say what came of it: docs/sweeps.md.
 """
 
+import contextlib
 import pathlib
 import shlex
 import sys
@@ -20,8 +22,8 @@ import ml_collections
 from absl import flags
 
 from worldmodels import errors
-from worldmodels.agents.programs import bound
 from worldmodels.agents.programs import config_flag
+from worldmodels.agents.programs import sweep_places
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.programs import usage
 from worldmodels.agents.runs import build
@@ -56,8 +58,9 @@ _SEEDS = flags.DEFINE_list(
 )
 _JOBS = flags.DEFINE_integer(
   'jobs',
-  1,
-  'Runs at a time, each on cores of its own.',
+  None,
+  'Runs at a time, each on cores of its own; by default 1, and with --cluster '
+  'as many as there is room for.',
   lower_bound=1,
   upper_bound=256,
 )
@@ -94,6 +97,7 @@ _PROBE = flags.DEFINE_bool(
   '--settings or --episodes.',
 )
 _LIMITS = time_limits.define()
+sweep_places.define()
 
 
 def main(argv: list[str]) -> None:
@@ -102,7 +106,8 @@ def main(argv: list[str]) -> None:
   What does not suit is found before anything is begun.
   """
   del argv
-  root = paths.expanded('--logdir', _LOGDIR.value)
+  sweep_places.check()
+  root = sweep_places.path(paths.expanded('--logdir', _LOGDIR.value))
   chosen = _settings()
   seeds = _seeds(_CONFIG.value)
   if _EPISODES.value is None:
@@ -113,17 +118,16 @@ def main(argv: list[str]) -> None:
   else:
     made, data = _stored(root, chosen, seeds)
   place = directory.SweepDirectory(root)
-  place.begin(chosen, made, {k: str(x.absolute()) for k, x in data.items()})
-  try:
+  left = sum(not standing.is_done(job) for job in made)
+  with contextlib.ExitStack() as stack:
+    where = stack.enter_context(sweep_places.entered(_JOBS.value, left))
+    place.begin(chosen, made, {k: str(x.absolute()) for k, x in data.items()})
+    stack.callback(place.leave)
     for task, path in data.items():
       if _PROBE.value is not False and episodes.can_have_states(path):
         out = root / directory.EPISODES / jobs.folder(task)
         episodes.add_states(path, out, print)
-    failed = outcome.of(
-      place, made, _JOBS.value, bound.arguments, _command(), usage.version()
-    )
-  finally:
-    place.leave()
+    failed = outcome.of(place, made, where(root), _command(), usage.version())
   if failed:
     raise errors.UserError(
       f'{len(failed)} of {len(made)} runs failed: {"; ".join(failed[:3])}'

@@ -1,29 +1,19 @@
 """Collects episodes of an agent in the real environment."""
 
-import itertools
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from worldmodels import states
+from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs import seeds
-from worldmodels.data import rows
 from worldmodels.data import workers
 
-Episode = dict[str, np.ndarray]
-# From (observation {key: [B, ...]}, is_first [B], step) to actions [B, A].
-Act = Callable[[Episode, np.ndarray, int], np.ndarray]
-
+Episode = rollouts.Episode
 seed_of = seeds.seed_of
-# How often the same episode is tried before the run gives up.
-ATTEMPTS = 3
-
-
-class Stopped(Exception):
-  """Raised in the middle of an episode that is not needed any more."""
 
 
 class Actor(Protocol):
@@ -42,11 +32,8 @@ class Actor(Protocol):
     """Returns (action [B, A], state)."""
 
 
-class Collector:
-  """Collects episodes by number, side by side in local workers.
-
-  A worker that died, hung or raised is started anew, and its episodes are
-  begun again from their seeds: they come out as they would have.
+class Collector(rollouts.Collector):
+  """Collects episodes of an agent by number, see the base class.
 
   Args:
     agent: who acts.
@@ -60,114 +47,13 @@ class Collector:
     environments: Sequence[workers.Worker],
     log: Callable[[str], Any],
   ):
-    self._agent = agent
-    self._environments = environments
-    self._log = log
-    self._stopped = threading.Event()
-
-  def stop(self) -> None:
-    """Ends the episodes that another thread collects, after their next step.
-
-    They are not stored; no worker is started anew from here on.
-    """
-    self._stopped.set()
-
-  def collect(
-    self, numbers: Iterable[int], seed: Callable[[int], int], explore: bool
-  ) -> Iterator[tuple[int, Episode]]:
-    """Collects episodes.
-
-    Args:
-      numbers: of the episodes.
-      seed: from the number of an episode to its seed, so that it does not
-        matter who collects it; the noise of a policy that has several at a time
-        comes from the first of them.
-      explore: whether the agent adds exploration.
-
-    Yields:
-      (number, episode {key: [L, ...]}), in the order of `numbers`.
-
-    Raises:
-      WorkerError: the same episode failed ATTEMPTS times.
-      Stopped: `stop` was called.
-    """
-    numbers = iter(numbers)
-    while some := list(itertools.islice(numbers, len(self._environments))):
-      seeds = [seed(number) for number in some]
-      yield from zip(some, self._try(seeds, explore), strict=True)
-
-  def _try(self, seeds: list[int], explore: bool) -> list[Episode]:
-    environments = self._environments[: len(seeds)]
-    for attempt in range(1, ATTEMPTS + 1):
-      try:
-        act = actions_of(self._agent, len(seeds), explore, seeds[0])
-        return rollouts(self._unless_stopped(act), environments, seeds)
-      except workers.WorkerError as error:
-        if self._stopped.is_set():
-          raise Stopped from error
-        if attempt == ATTEMPTS:
-          raise
-        self._log(
-          f'{error}; the episode starts over ({attempt} of {ATTEMPTS - 1})'
-        )
-        for environment in environments:
-          environment.restart()
-    raise AssertionError('unreachable')
-
-  def _unless_stopped(self, act: Act) -> Act:
-    """Returns the function `act` of `rollouts`, which may raise Stopped."""
-
-    def guarded(*arguments: Any) -> np.ndarray:
-      if self._stopped.is_set():
-        raise Stopped
-      return act(*arguments)
-
-    return guarded
+    acts = functools.partial(actions_of, agent)
+    super().__init__(acts, environments, log)
 
 
-def rollouts(
-  act: Act,
-  environments: Sequence[workers.Worker],
-  seeds: Sequence[int],
-) -> list[Episode]:
-  """Runs one episode in each environment, side by side.
-
-  Args:
-    act: function of (observation {key: [B, ...]}, is_first [B], step) that
-      returns actions [B, A]; it is not asked about the episodes' last rows.
-    environments: workers, B of them.
-    seeds: the seed of each episode.
-
-  Returns:
-    list of episodes {key: [L, ...]}.
-  """
-  timesteps = [
-    [environment.reset(seed)]
-    for environment, seed in zip(environments, seeds, strict=True)
-  ]
-  taken = [[] for _ in environments]
-  over = [False] * len(environments)
-  for step in itertools.count():
-    # Act on the newest observations.
-    observation = {
-      key: np.stack([past[-1].observation[key] for past in timesteps])
-      for key in timesteps[0][-1].observation
-    }
-    actions = act(observation, np.full(len(over), step == 0), step)
-    # Step those environments whose episodes go on.
-    going = [index for index, done in enumerate(over) if not done]
-    for index in going:
-      environments[index].send(actions[index])
-    for index in going:
-      timesteps[index].append(environments[index].receive())
-      taken[index].append(np.array(actions[index]))  # `act` may reuse its own.
-      over[index] = timesteps[index][-1].last()
-    if all(over):
-      break
-  return [rows.stack(*pair) for pair in zip(timesteps, taken, strict=True)]
-
-
-def actions_of(agent: Actor, count: int, explore: bool, seed: int) -> Act:
+def actions_of(
+  agent: Actor, count: int, explore: bool, seed: int
+) -> rollouts.Act:
   """Makes the function `act` of `rollouts` from an agent's policy.
 
   Args:

@@ -15,6 +15,7 @@ import numpy as np
 
 from worldmodels.agents import uniform
 from worldmodels.agents.runs import memory
+from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs import seeds
 from worldmodels.agents.runs.collect import Actor
 from worldmodels.agents.runs.collect import Collector
@@ -47,6 +48,8 @@ class Experience:
     actor: who acts, but for the random episodes.
     environment: a worker.
     log: called with a line of text.
+    collectors: who collects, at random and as the actor does; by default both
+      are here, with that worker.
   """
 
   def __init__(
@@ -57,14 +60,16 @@ class Experience:
     actor: Actor,
     environment: workers.Worker,
     log: Callable[[str], Any],
+    collectors: tuple[rollouts.Collector, rollouts.Collector] | None = None,
   ):
     self._config = config
     self._has_image = spec.image is not None
     self._environment = environment
     self._schedule = Schedule(config.train, config.evaluate)
-    self._collector = Collector(actor, [environment], log)
-    random = uniform.Agent(spec=spec)
-    self._random_collector = Collector(random, [environment], log)
+    self._random_collector, self._collector = collectors or (
+      Collector(who, [environment], log)
+      for who in (uniform.Agent(spec=spec), actor)
+    )
 
     def opened(path: pathlib.Path, capacity: int) -> Store:
       return Store(
@@ -171,13 +176,26 @@ class Experience:
       (their positions in the store `heldout`, their returns).
     """
     numbers = self._schedule.heldout(number)
-    missing = [index for index in numbers if index not in self.heldout]
+    missing = self.missing_heldout(number)
     for index, episode in self._collected(
       missing, self._seed(EVALUATE, number), explore=False
     ):
       self.heldout.append(episode, index=index)
     positions = [self.heldout.before(index) for index in numbers]
     return positions, [self.heldout.return_of(index) for index in numbers]
+
+  def missing_heldout(self, number: int) -> list[int]:
+    """Returns those of an evaluation's numbers that are not there yet."""
+    numbers = self._schedule.heldout(number)
+    return [index for index in numbers if index not in self.heldout]
+
+  def seed(self, number: int) -> int:
+    """Returns the seed of an episode that is trained on."""
+    return self._seed(COLLECT)(number)
+
+  def heldout_seed(self, number: int, index: int) -> int:
+    """Returns the seed of held-out episode `index`, before an episode."""
+    return self._seed(EVALUATE, number)(index)
 
   def last_returns(self, on_episode: Callable[[int], Any]) -> list[float]:
     """Runs the episodes of the evaluation at the end; returns their returns.

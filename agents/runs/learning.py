@@ -14,11 +14,11 @@ import ml_collections
 import numpy as np
 import tensorflow as tf
 
-from worldmodels import states
 from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import memory
+from worldmodels.agents.runs import team
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.experience import SAMPLE
 from worldmodels.agents.runs.experience import TRAIN
@@ -50,6 +50,8 @@ class Learning:
     on_update: called after each update with how many there are.
     advice: what is said to do where gradients are not finite.
     change: what is done to a batch before an update, told its number.
+    learners: who do the updates together; this process is one of them.
+    start: updates of the checkpoint that is restored; None for the newest.
   """
 
   def __init__(
@@ -61,6 +63,8 @@ class Learning:
     on_update: Callable[[int], Any],
     advice: str,
     change: Callable[[Batch, int], Batch] = lambda batch, update: batch,
+    learners: team.Alone | None = None,
+    start: int | None = None,
   ):
     self._config = config
     self._checkpoints = directory.checkpoints
@@ -68,9 +72,12 @@ class Learning:
     self._on_update = on_update
     self._advice = advice
     self._change = change
+    self._team = learners or team.Alone()
+    self._update = self._team.update_of(agent)
     counters = checkpoint.restore(
       *(self._checkpoints, agent.state_variables, log),
-      keep=config.train.checkpoints,
+      updates=start,
+      keep=config.train.checkpoints if self._team.leads else None,
     )
     self.begun = counters is not None
     self.updates = (counters or {}).get('updates', 0)
@@ -87,21 +94,26 @@ class Learning:
     train = self._config.train
     seed = seed_of(self._config.seed, TRAIN)
     start, first, sums = time.monotonic(), self.updates, {}
+    self._team.begin(
+      self.updates, until, store, limit, self._agent.state_variables
+    )
     batches = store.chunks(
       train.batch,
       train.length,
       seed_of(self._config.seed, SAMPLE),
       start=self.updates,
       limit=limit,
+      part=self._team.rows(train.batch),
     )
     with (
       contextlib.closing(batches),
       memory.during('an update', self._config, memory.LEARNING),
+      self._team.explained(),
     ):
       while self.updates < until:
         batch = self._change(next(batches), self.updates)
-        values = self._agent.train(
-          states.tensors(batch), tf.constant([seed, self.updates], tf.int32)
+        values = self._update(
+          batch, tf.constant([seed, self.updates], tf.int32)
         )
         self.updates += 1
         for key, value in values.items():

@@ -12,11 +12,12 @@ import time
 import keras
 import ml_collections
 import numpy as np
-import tensorflow as tf
 
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import rollouts
+from worldmodels.agents.runs import team
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.experience import Experience
 from worldmodels.agents.runs.learning import Batch
@@ -40,6 +41,7 @@ class Training:
     directory: of the run, claimed.
     environment: a worker.
     poison_from: update from which on all rewards are NaN, for tests.
+    learners: who do the updates.
   """
 
   def __init__(
@@ -48,6 +50,7 @@ class Training:
     directory: RunDirectory,
     environment: workers.Worker,
     poison_from: int | None = None,
+    learners: team.Alone | None = None,
   ):
     self.config = config
     self.directory = directory
@@ -55,23 +58,28 @@ class Training:
     self.schedule = Schedule(config.train, config.evaluate)
     self.terminal = terminal.Terminal()
     self._poison_from = poison_from
+    self.team = learners or team.Alone()
     self._check_end()
     # Who learns, and who acts: on parameters that stand still, or averages.
     keras.utils.set_random_seed(config.seed)  # Of the first parameters.
     spec = build.spec_of(environment)
-    self.agent = self.actor = build.learning_agent(config, spec)
-    if config.train.overlap or self.agent.acts_on_averages:
+    self.team.lead(config, spec)
+    with self.team.scope():
+      self.agent = self.actor = build.learning_agent(config, spec)
+    if self.acts_apart or self.agent.acts_on_averages:
       self.actor = build.agent(config, spec)
     # What there is already.
     directory.start(config, spec)  # From here on it is a run.
     self.experience = Experience(
-      config, directory, spec, self.actor, environment, self.terminal.line
+      *(config, directory, spec, self.actor, environment, self.terminal.line),
+      self.collectors(),
     )
     self.learning = Learning(
       *(config, directory, self.agent, self.terminal.line),
-      on_update=self.terminal.update,
+      on_update=self.updated,
       advice=f'look at the losses in {directory.metrics}, lower optimizer.rate',
       change=self._poison,
+      learners=self.team,
     )
     there = self.experience.store.own_episodes
     if not self.learning.begun and there > config.train.seed_episodes:
@@ -94,29 +102,47 @@ class Training:
 
   def run(self) -> None:
     """Trains to the end; evaluates; says where everything is."""
-    listed = map(tf.config.list_logical_devices, ('GPU', 'CPU'))
-    devices = next(filter(None, listed))
     self.terminal.start(
       self.config,
       self.environment,
       self.experience.store,
       self.agent,
-      [device.name for device in devices],
+      self.team.devices(),
       self.learning.updates,
     )
     try:
       self.begin()
       self.terminal.building()
-      with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        for episode in self.experience.ahead(self.learning.updates):
-          self.report(episode + 1, *self.learn_and_collect(episode, pool))
-          self.save()
-          self.episodes = episode + 1
+      self.train()
+      self.team.end()
       values = self.metrics.end or self.last_evaluation()
     finally:
       self.terminal.close()
       self.environment.close()
     self.terminal.end(self.directory.path, values, self.metrics.wall_seconds)
+
+  @property
+  def acts_apart(self) -> bool:
+    """Whether who acts has parameters of its own."""
+    return self.config.train.overlap
+
+  def collectors(
+    self,
+  ) -> tuple[rollouts.Collector, rollouts.Collector] | None:
+    """Returns who collects where that is not done here; see Experience."""
+    return None
+
+  def updated(self, updates: int) -> None:
+    """Is called after each update with how many there are."""
+    self.terminal.update(updates)
+
+  def train(self) -> None:
+    """Learns and collects in turn until the episodes or the budget end."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+      for episode in self.experience.ahead(self.learning.updates):
+        self.report(episode + 1, *self.learn_and_collect(episode, pool))
+        self.save()
+        self.episodes = episode + 1
 
   def learn_and_collect(
     self, episode: int, pool: concurrent.futures.Executor
@@ -202,7 +228,11 @@ class Training:
     return values
 
   def report(
-    self, episodes: int, values: Values, evaluated: Evaluated | None = None
+    self,
+    episodes: int,
+    values: Values,
+    evaluated: Evaluated | None = None,
+    updates: int | None = None,
   ) -> None:
     """Writes figures and films after so many episodes, and prints a line.
 
@@ -210,10 +240,12 @@ class Training:
       episodes: that there are now.
       values: of the newest one and of the updates.
       evaluated: counters and values of an evaluation before it.
+      updates: that there were then; by default those there are now.
     """
     if evaluated is not None:
       self.metrics.write(*evaluated)
-    counters = self._counters(episodes, self.learning.updates)
+    updates = self.learning.updates if updates is None else updates
+    counters = self._counters(episodes, updates)
     self.metrics.write(counters, values)
     shown = values if evaluated is None else values | evaluated[1]
     self.terminal.episode(counters, shown, self.metrics.wall_seconds)

@@ -54,7 +54,7 @@ _GROUPS = {
     'imagined_reward',
     'return_spread',
   ),
-  'time': ('wall_seconds', 'updates'),
+  'time': ('wall_seconds', 'updates', 'age'),
 }
 _REST = 'loss'
 # Which steps of a list by horizon TensorBoard has.

@@ -7,13 +7,19 @@ import tensorflow as tf
 from worldmodels import cores
 
 
-def share_cores(config: ml_collections.ConfigDict) -> None:
+def share_cores(
+  config: ml_collections.ConfigDict, collectors: bool = False
+) -> None:
   """Chooses the threads of an operation.
 
   When learning and acting overlap each of them gets half of the cores: with
   all of them for both, their operations wait for each other's threads.
+
+  Args:
+    config: of the run.
+    collectors: whether other processes of this machine act meanwhile.
   """
-  if config.train.overlap:
+  if config.train.overlap or collectors:
     cores.halve_threads()
 
 

@@ -5,6 +5,7 @@ spec.json       what its task shows and takes
 versions.json   packages, git commit, processor and cores of each start
 claim.json      while it is trained: by whom; see data/claim.py
 episodes/       what was collected; heldout/ what is never trained on
+collected.jsonl how old what acted was, where collectors did; cluster/ages.py
 checkpoints/    see checkpoint.py
 data.json       of one that `fit` made: what data; see recorded_data.py
 metrics.jsonl   one object a line; see metrics.py
@@ -64,7 +65,8 @@ class RunDirectory:
 
   Attributes:
     path: of the directory.
-    episodes, heldout, checkpoints, metrics, events: paths of its parts.
+    episodes, heldout, checkpoints, metrics, collected, events: paths of its
+      parts.
 
   Args:
     path: of the directory; a `~` is expanded. `example:NAME` is a run that
@@ -80,6 +82,7 @@ class RunDirectory:
     self.heldout = self.path / 'heldout'
     self.checkpoints = self.path / 'checkpoints'
     self.metrics = self.path / 'metrics.jsonl'
+    self.collected = self.path / 'collected.jsonl'
     self.events = self.path / 'events'
     self._config = self.path / 'config.json'
     self._spec = self.path / 'spec.json'

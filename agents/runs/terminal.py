@@ -40,6 +40,7 @@ _COLUMNS = (
   ('reward_loss', 'reward', 8, '.3f'),
   ('divergence', 'KL', 8, '.2f'),
   ('update_seconds', 's/update', 10, '.3f'),
+  ('age', 'age', 7, '.0f'),
 )
 _LEFT = f'{"time":>8}{"left":>9}{"episode":>8}{"env_steps":>10}'
 

@@ -2,7 +2,7 @@
 
 `Local` is what a sweep knows of where its commands run: `start` gives one to a
 place that is free, and says later how it has ended. Another class with the same
-methods runs them elsewhere.
+methods runs them elsewhere: agents/cluster/sweeping.py.
 """
 
 import contextlib
@@ -16,9 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from worldmodels import checkout
+from worldmodels.agents.runs import machine
 
 # What a program may take to end after Ctrl-C, by itself and by force.
 SECONDS = 6.5
+
+# Else the first of those that share a GPU takes all of its memory.
+GROWTH = 'TF_FORCE_GPU_ALLOW_GROWTH'
 
 _GPUS = 'CUDA_VISIBLE_DEVICES'
 
@@ -65,9 +69,20 @@ class Local:
     self._gpus = shares(gpus(), count)
 
   @property
+  def says(self) -> str:
+    """How many commands run at a time, and on what."""
+    cores, count = machine.cores(), len(self._cores)
+    shared = ' that they share' if count > cores else ''
+    return f'{count} at a time, on {cores} cores{shared}'
+
+  @property
   def free(self) -> bool:
     """Whether a command can be started."""
     return bool(self._free)
+
+  def news(self) -> list[str]:
+    """Returns what there is to say of the place since it was last asked."""
+    return []
 
   def start(
     self,
@@ -114,11 +129,10 @@ class Local:
 
   def _variables(self, place: int) -> Mapping[str, str]:
     """Returns variables of the environment of what runs at a place."""
-    found = {'PYTHONPATH': _search_path()}
+    found = {'PYTHONPATH': search_path()}
     if self._gpus[place]:
       found[_GPUS] = ','.join(self._gpus[place])
-      # Else the first of those that share one takes all of its memory.
-      found['TF_FORCE_GPU_ALLOW_GROWTH'] = 'true'
+      found[GROWTH] = 'true'
     return found
 
 
@@ -159,7 +173,7 @@ def gpus() -> list[str]:
   return []
 
 
-def _search_path() -> str:
+def search_path() -> str:
   """Returns where Python looks for modules: in a checkout, here first."""
   inherited = os.environ.get('PYTHONPATH')
   return os.pathsep.join(filter(None, [*checkout.roots(), inherited]))

@@ -2,14 +2,13 @@
 
 import datetime
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from worldmodels import errors
 from worldmodels.agents.reports import compare
 from worldmodels.agents.reports import page
 from worldmodels.agents.reports import records
 from worldmodels.agents.reports import scores
-from worldmodels.agents.runs import machine
 from worldmodels.agents.sweeps import directory
 from worldmodels.agents.sweeps import local
 from worldmodels.agents.sweeps import results
@@ -27,8 +26,7 @@ _EARLIER = 'of an earlier command'
 def of(
   place: SweepDirectory,
   made: Sequence[Job],
-  count: int,
-  start: Callable[[str, Sequence[str]], list[str]],
+  where: local.Local,
   command: str,
   version: str,
 ) -> list[str]:
@@ -37,8 +35,7 @@ def of(
   Args:
     place: the folder of the sweep, begun.
     made: the jobs.
-    count: of jobs at a time.
-    start: makes of (program, flags) the arguments of a process.
+    where: their commands run, such as Local.
     command: of the sweep.
     version: of the distribution.
 
@@ -46,19 +43,19 @@ def of(
     a text for each run that failed.
   """
   progress, written = Progress(), Written(place, command)
-  _introduce(made, place.path, count, progress)
+  _introduce(made, place.path, where.says, progress)
 
   def tell(entry: runner.Entry) -> None:
     progress.told(entry)
     if entry.state in (runner.DONE, runner.FAILED):
       written.update([entry])
 
-  sweep = runner.Runner(
-    made,
-    local.Local(count, start),
-    tell,
-    lambda: progress.look(sweep.entries),
-  )
+  def look() -> None:
+    for line in where.news():
+      progress.line(line)
+    progress.look(sweep.entries)
+
+  sweep = runner.Runner(made, where, tell, look)
   try:
     sweep.run()
   finally:
@@ -121,7 +118,7 @@ class Written:
 
 
 def _introduce(
-  made: Sequence[Job], path: pathlib.Path, count: int, progress: Progress
+  made: Sequence[Job], path: pathlib.Path, where: str, progress: Progress
 ) -> None:
   """Says what is going to be done."""
   counts = {
@@ -129,12 +126,8 @@ def _introduce(
     for key in ('setting', 'task', 'seed')
   }
   parts = [f'{count} {key}{"s" * (count > 1)}' for key, count in counts.items()]
-  cores = machine.cores()
   progress.line(f'sweep      {path}: {len(made)} runs: {", ".join(parts)}')
-  progress.line(
-    f'jobs       {count} at a time, on {cores} cores'
-    + (' that they share' if count > cores else '')
-  )
+  progress.line(f'jobs       {where}')
 
 
 def _report(place: SweepDirectory, version: str) -> list[str]:

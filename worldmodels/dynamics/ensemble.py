@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from worldmodels import members
 from worldmodels import nets
+from worldmodels import replicas
 from worldmodels import states
 from worldmodels import uncertainty
 from worldmodels.dynamics import rssm
@@ -270,9 +271,10 @@ class Dynamics(rssm.Dynamics):
     Each is as likely as the others. Of K states in a row each has another, so
     that the particles of one candidate are of all members.
     """
+    count *= replicas.count()
     hands = -(-count // self.members)
     order = tf.argsort(
       tf.random.stateless_uniform([steps, hands, self.members], seed)
     )
     dealt = tf.reshape(order, [steps, hands * self.members])[:, :count]
-    return tf.cast(dealt, tf.float32)
+    return replicas.share(tf.cast(dealt, tf.float32), 1)

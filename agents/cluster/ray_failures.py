@@ -1,0 +1,66 @@
+"""What Ray says when it cannot do something, made one line."""
+
+import os
+import re
+from types import ModuleType
+
+from worldmodels import errors
+
+
+class ClusterError(errors.UserError):
+  """Ray is not there, or a cluster cannot be joined; the text is one line."""
+
+
+def imported() -> ModuleType:
+  """Returns Ray; raises ClusterError if it cannot be imported."""
+  try:
+    import ray
+  except ImportError as error:
+    raise ClusterError(
+      f'Ray is installed but cannot be imported: {line(error)}; once more: '
+      "pip install --force-reinstall 'worldmodels-tf[cluster]'"
+    ) from error
+  return ray
+
+
+def hush(ray: ModuleType) -> None:
+  """Has Ray print no errors of its own, some of which are pages.
+
+  What is printed of workers is off by `log_to_driver`; for this there is no
+  option. What it means for us is said by who is concerned.
+  """
+  worker = ray._private.worker
+  if hasattr(worker, 'print_to_stdstream'):
+    worker.print_to_stdstream = lambda *_, **__: None
+
+
+def hint(error: Exception) -> str:
+  """Returns what is to be done where a cluster may want a token.
+
+  Ray then says that it does not reach the cluster, which it does.
+  """
+  if 'Failed to connect' not in str(error):
+    return ''
+  if os.environ.get('RAY_AUTH_MODE') == 'token':
+    return '; its token may be another one'
+  return '; one that asks for a token is joined with RAY_AUTH_MODE=token'
+
+
+def failures(ray: ModuleType) -> tuple[type[Exception], ...]:
+  """Returns what Ray raises when it cannot be started or joined."""
+  of_ray = ray.exceptions.RayError
+  return of_ray, OSError, RuntimeError, TimeoutError, ValueError, KeyError
+
+
+def line(error: Exception) -> str:
+  """Returns what an error of Ray says, in one line that is not too long."""
+  text = ' '.join(str(error).split()) or type(error).__name__
+  if 'ersion mismatch' in text:
+    found = re.findall(r'Ray: (\S+) Python: (\S+)', text)
+    if len(found) == 2:
+      (ray, python), (own_ray, own_python) = found
+      return (
+        f'its Ray is {ray} on Python {python}, this one {own_ray} on Python '
+        f'{own_python}; install the same in both places'
+      )
+  return text if len(text) <= 300 else f'{text[:300]}...'

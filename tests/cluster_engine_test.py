@@ -1,0 +1,185 @@
+"""Tests of how a Ray is started, joined and left."""
+
+import importlib.util
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from worldmodels import errors
+from worldmodels.agents.cluster import engine
+from worldmodels.agents.cluster import folders
+from worldmodels.agents.cluster import ray_failures
+from worldmodels.agents.cluster import start
+from worldmodels.agents.runs import memory
+
+ROOT = pathlib.Path(__file__).parent.parent
+JOINS = """
+import sys
+from worldmodels.agents.cluster import engine
+from worldmodels.agents.cluster import ray_failures
+from worldmodels.agents.cluster import start
+from worldmodels.agents.runs import memory
+with engine.Engine(sys.argv[1]) as joined:
+  ray = joined.ray
+
+  @ray.remote(num_cpus=1)
+  def where():
+    import worldmodels
+    return worldmodels.__file__
+
+  assert not joined.local
+  print(ray.get(where.remote()))
+assert not ray.is_initialized()
+"""
+ENDS = """
+import os, signal
+from worldmodels.agents.cluster import engine
+from worldmodels.agents.cluster import ray_failures
+from worldmodels.agents.cluster import start
+from worldmodels.agents.runs import memory
+with engine.Engine(slots=1, store_mb=80) as started:
+  print(started.ray._private.worker._global_node.get_session_dir_path())
+  print(started.address, flush=True)
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def run(text, *arguments):
+  return subprocess.run(
+    [sys.executable, '-c', text, *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+
+
+def test_missing_ray_names_the_extra(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  with pytest.raises(errors.UserError, match=r'worldmodels-tf\[cluster\]'):
+    engine.check()
+  with pytest.raises(engine.ClusterError, match='extra `cluster`'):
+    engine.Engine()
+
+
+def test_ray_that_cannot_be_found_or_imported(monkeypatch):
+  def hidden(name):
+    raise ModuleNotFoundError(f'No module named {name!r}')
+
+  monkeypatch.setitem(sys.modules, 'ray', None)
+  with pytest.raises(engine.ClusterError, match='cannot be imported'):
+    ray_failures.imported()
+  monkeypatch.setattr(importlib.util, 'find_spec', hidden)
+  with pytest.raises(engine.ClusterError, match='extra `cluster`'):
+    engine.check()
+
+
+@pytest.mark.parametrize(
+  'address',
+  [
+    'auto',
+    'host',
+    ':6379',
+    'host:',
+    'host:0',
+    'host:65536',
+    'ray://a:1',
+    'a b:1',
+  ],
+)
+def test_what_is_no_address(address):
+  with pytest.raises(errors.OptionError, match='--cluster is .*HOST:PORT'):
+    engine.check(address)
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:6379', 'head:1', '[::1]:6379'])
+def test_addresses(address):
+  engine.check(address)
+
+
+def test_to_check_imports_no_ray():
+  done = run(
+    'import sys; from worldmodels.agents.cluster import engine; '
+    'engine.check("a:1"); engine.Engine(); assert "ray" not in sys.modules'
+  )
+  assert done.returncode == 0, done.stderr
+
+
+def test_nobody_answers():
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    address = f'127.0.0.1:{free.getsockname()[1]}'
+    with pytest.raises(engine.ClusterError) as caught:
+      engine.Engine(address).__enter__()
+  text = str(caught.value)
+  assert text.startswith(f'--cluster={address}: nobody answers there')
+  assert '\n' not in text
+
+
+def test_versions_that_differ_are_one_line():
+  text = (
+    'Version mismatch: The cluster was started with:\n    Ray: 2.50.0\n    '
+    'Python: 3.12.1\nThis process on node 127.0.0.1 was started with:\n    '
+    'Ray: 2.60.0\n    Python: 3.11.7\n'
+  )
+  assert ray_failures.line(RuntimeError(text)) == (
+    'its Ray is 2.50.0 on Python 3.12.1, this one 2.60.0 on Python 3.11.7; '
+    'install the same in both places'
+  )
+
+
+def test_joining_leaves_it_running(cluster):
+  for _ in range(2):
+    done = run(JOINS, cluster)
+    assert done.returncode == 0, done.stderr
+    assert pathlib.Path(done.stdout.strip()).is_relative_to(ROOT)
+    assert not done.stderr
+
+
+def test_listens_on_loopback_alone(cluster):
+  host, port = cluster.split(':')
+  assert host == '127.0.0.1'
+  # 127.0.0.2 is this machine too, but not what was bound.
+  with pytest.raises(OSError):
+    socket.create_connection(('127.0.0.2', int(port)), 1)
+
+
+def test_asks_for_a_token(cluster, monkeypatch):
+  monkeypatch.setenv('RAY_AUTH_TOKEN', '1' * 64)
+  done = run(JOINS, cluster)
+  assert done.returncode
+  assert 'ClusterError' in done.stderr
+
+
+def test_ends_with_who_started_it():
+  done = run(ENDS)
+  assert done.returncode == -9
+  session, address = done.stdout.split()
+  host, port = address.split(':')
+  with pytest.raises(OSError):
+    while True:  # The test has a limit.
+      socket.create_connection((host, int(port)), 1).close()
+  folder = pathlib.Path(session).parent
+  assert folder.exists()
+  with folders.made():  # Of the next one.
+    assert not folder.exists()
+
+
+def test_environment_is_given_back(monkeypatch):
+  monkeypatch.setenv('A_KEY', 'a')
+  monkeypatch.delenv('B_KEY', raising=False)
+  with engine._environment({'A_KEY': 'b', 'B_KEY': 'c'}):
+    assert os.environ['A_KEY'] == 'b' and os.environ['B_KEY'] == 'c'
+  assert os.environ['A_KEY'] == 'a' and 'B_KEY' not in os.environ
+
+
+def test_more_collectors_than_a_machine_holds_are_refused(monkeypatch):
+  monkeypatch.setattr(memory, 'free_bytes', lambda: 3 * 2**30)
+  with pytest.raises(engine.ClusterError, match='has 3 left: at most 6, or'):
+    with start.collectors(None, None, None, 7, '', 1.0, {}):
+      pass

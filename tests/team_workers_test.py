@@ -1,0 +1,124 @@
+"""Tests of what several processes that learn as one check of one another.
+
+That they learn as one is seen by several_learners_test.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from worldmodels.agents.runs import team
+from worldmodels.agents.runs import team_member
+from worldmodels.agents.runs import team_place
+from worldmodels.agents.runs import team_workers
+from worldmodels.configs import planet
+from worldmodels.data.store import Store
+
+
+def episode(length):
+  return {
+    'action': np.zeros([length, 1], np.float32),
+    'reward': np.zeros(length, np.float32),
+    'image': np.zeros([length, 4, 4, 3], np.uint8),
+  }
+
+
+@pytest.fixture
+def store(tmp_path):
+  made = Store(tmp_path / 'episodes')
+  for length in (4, 6):
+    made.append(episode(length))
+  return made
+
+
+def order(store, limit, weights=0.0):
+  known = team_workers.fingerprint(store, limit)
+  return team_workers.Order(0, 5, limit, known, weights)
+
+
+def opened(store, told):
+  config = planet.get_config('debug')
+  return team_workers.open_store(told, config, store.directory)
+
+
+def test_a_store_with_the_same_episodes_is_opened(store):
+  told = order(store, 2)
+  store.append(episode(5))  # Beyond what is learned from.
+  assert opened(store, told).lengths[:2] == [4, 6]
+
+
+def test_another_store_is_one_line(store, tmp_path, monkeypatch):
+  monkeypatch.setattr(team_workers, '_FILE_SECONDS', 0)
+  other = Store(tmp_path / 'other')
+  other.append(episode(4))
+  with pytest.raises(team_workers.TeamError, match='the same folder'):
+    opened(other, order(store, 2))
+
+
+def test_episodes_that_show_late_are_waited_for(store, monkeypatch):
+  told = order(store, 2)
+  store.append(episode(5))
+  later = order(store, 3)
+  assert told.episodes != later.episodes
+  hidden = Store(store.directory, reading=True)
+  seen = [hidden, Store(store.directory, reading=True)]
+  hidden._files.pop()
+  monkeypatch.setattr(team_workers, 'Store', lambda *_, **__: seen.pop(0))
+  assert opened(store, later).episodes == 3
+
+
+def test_weights_that_differ_are_one_line():
+  one = [keras.Variable([1.0, -2.0]), keras.Variable(3)]
+  assert team_workers.measure(one) == 6.0
+  told = team_workers.Order(0, 5, 2, 0, 6.0)
+  team_workers.check_weights(told, one)
+  team_workers.check_weights(told, [keras.Variable([3.0, 3.0001])])
+  with pytest.raises(team_workers.TeamError, match='come apart'):
+    team_workers.check_weights(told, [keras.Variable([3.0, 3.1])])
+
+
+def test_one_learner_has_the_whole_batch():
+  alone = team.Alone()
+  assert alone.leads and alone.count == 1
+  assert alone.rows(6) == slice(0, 6)
+
+
+def test_more_learners_than_devices_are_one_line():
+  with pytest.raises(team_place.PlaceError, match='--learners=99'):
+    team.Mirrored(99)
+
+
+def test_who_follows_learns_until_there_is_no_more(monkeypatch, tmp_path):
+  done = []
+
+  class Learners:
+    leads = False
+
+    def __init__(self):
+      self.orders = [team_workers.Order(5, 7, 1, 0, 1.0), None]
+
+    def told(self):
+      return planet.get_config('debug'), None
+
+    def scope(self):
+      return team.Alone().scope()
+
+    def hear(self):
+      return self.orders.pop(0)
+
+  class Learning:
+    def __init__(self, *_, learners, start, **__):
+      done.append(start)
+
+    def learn(self, store, until, limit):
+      done.append((store, until, limit))
+
+  class Agent:
+    state_variables = [keras.Variable([1.0])]
+
+  monkeypatch.setattr(team_member.build, 'agent', lambda *_: Agent())
+  monkeypatch.setattr(team_member, 'Learning', Learning)
+  monkeypatch.setattr(team_workers, 'open_store', lambda *_: 'store')
+  directory = team_member.RunDirectory(tmp_path)
+  team_member.follow(Learners(), directory)
+  assert done == [5, ('store', 7, 1)]
