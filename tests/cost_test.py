@@ -140,7 +140,7 @@ def test_the_program_prints_the_table(program, tmp_path):
   written = tmp_path / 'figures.json'
   done = program(
     *('benchmark', '--work=cost', '--sizes=tiny', f'--json={written}'),
-    '--assume=append_ms=900,network_gbit=1',
+    '--assume=append_ms=9000,network_gbit=1',
   )
   assert done.returncode == 0, done.stderr
   assert '4 collectors, 2 learners' in done.stdout

@@ -132,8 +132,8 @@ def flags_of(name):
   Those of run_config.py are written --config.KEY=VALUE and not listed.
   """
   text = (FOLDER / f'{name}.py').read_text()
-  shared = re.findall(r'= (\w+)\.define\(\)', text)
-  for module in {*shared} - {'run_config'}:
+  shared = re.findall(r'\b(\w+)\.define\(', text)
+  for module in {*shared} - {'run_config', 'config_flag'}:
     text += (FOLDER / f'{module}.py').read_text()
   return re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", text)
 

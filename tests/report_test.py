@@ -55,7 +55,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 7 runs, ' in done.stdout
+  assert f'{out}: 9 runs, ' in done.stdout
   # The committed ones are of the same command, but that it plays.
   assert (tmp_path / 'scores.csv').read_bytes() == (
     (RESULTS / 'scores.csv').read_bytes()
@@ -86,7 +86,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert shown.errors == []
     loaded = [address.partition(':')[0] for address in shown.requests]
     assert {*loaded} == {'file', 'data'} and loaded.count('file') == 1
-    assert shown.run('document.querySelectorAll("svg").length') == 20
+    assert shown.run('document.querySelectorAll("svg").length') == 24
     text = shown.run('document.body.innerText')
     assert (
       '985.3 ± 2.3 (10)' in text and 'cartpole_balance_dreamer/seed_1' in text
@@ -94,7 +94,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert 'DreamerV3 (published)' in shown.run('document.body.textContent')
     # The films play, and nothing is wider than the page.
     sizes = shown.run('[...document.images].map(x => x.naturalWidth)')
-    assert len(sizes) == 3 and min(sizes) > 300
+    assert len(sizes) == 4 and min(sizes) > 200
     for width in (1240, 400):
       shown.open(out.as_uri(), width)
       assert shown.run('document.documentElement.scrollWidth') == width

@@ -110,7 +110,7 @@ def test_metadata(metadata, packed):
 def test_wheel_needs_what_pyproject_says(metadata):
   """Always, and with each extra."""
   extras = PROJECT['optional-dependencies']
-  assert {*extras} == {'dmc', 'gpu', 'gymnasium', 'lerobot'}
+  assert {*extras} == {'cluster', 'dmc', 'gpu', 'gymnasium', 'lerobot'}
   assert {*metadata.get_all('Provides-Extra')} == {*extras}
   always = needed(PROJECT['dependencies'])
   assert needed(metadata.get_all('Requires-Dist')) == always

@@ -37,6 +37,9 @@ _QUIET = {'RAY_USAGE_STATS_ENABLED': '0'}
 # Else what works is at a lower priority (15) than who waits for it, and on a
 # machine that both share it hardly works at all.
 _FAIR = {'RAY_worker_niceness': '0'}
+# Some of its processes try for so long to reach a head that has ended, a
+# minute if nobody says otherwise, and end then.
+_BRIEF = {'RAY_gcs_rpc_server_reconnect_timeout_s': '10'}
 
 
 def check(address: str = '', flag: str = '--cluster') -> None:
@@ -132,6 +135,7 @@ class Engine:
         _QUIET
         | _LOOPBACK
         | _FAIR
+        | _BRIEF
         | {'RAY_AUTH_TOKEN': os.environ.get('RAY_AUTH_TOKEN') or _token()}
         # What the processes of Ray are to find: this package, of a checkout.
         | {'PYTHONPATH': _with_package(os.environ.get('PYTHONPATH', ''))}
