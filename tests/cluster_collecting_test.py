@@ -298,8 +298,9 @@ def test_whoever_stops_it_nothing_is_left(tmp_path, number, status):
   if number == signal.SIGINT:
     assert 'stopped; the same command continues' in printed
     assert seconds < 8
+  # Agents of Ray, whose raylet is gone, may try for a minute to say so.
   while processes_with(mark):
-    assert time.monotonic() - begin < 60, processes_with(mark)
+    assert time.monotonic() - begin < 90, processes_with(mark)
     time.sleep(0.2)
 
 

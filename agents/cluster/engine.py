@@ -39,7 +39,10 @@ _QUIET = {'RAY_USAGE_STATS_ENABLED': '0'}
 _FAIR = {'RAY_worker_niceness': '0'}
 # Some of its processes try for so long to reach a head that has ended, a
 # minute if nobody says otherwise, and end then.
-_BRIEF = {'RAY_gcs_rpc_server_reconnect_timeout_s': '10'}
+_BRIEF = {
+  'RAY_gcs_rpc_server_reconnect_timeout_s': '10',
+  'RAY_py_gcs_connect_timeout_s': '5',
+}
 
 
 def check(address: str = '', flag: str = '--cluster') -> None:
