@@ -63,6 +63,7 @@ def descendants():
   before = set(processes.below())
   yield
   left = processes.settled(lambda pid, _: pid in before)
+  processes.keep_orphans(False)  # Other tests have orphans of their own.
   assert not left, left
 
 

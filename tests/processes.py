@@ -7,12 +7,12 @@ import time
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
-def keep_orphans():
-  """Makes this process the parent of descendants whose parents die.
+def keep_orphans(keep=True):
+  """Makes this process the parent of descendants whose parents die, or not.
 
   So they are found by `below`, however they were started.
   """
-  assert ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0) == 0
+  assert ctypes.CDLL(None).prctl(_SUBREAPER, int(keep), 0, 0, 0) == 0
 
 
 def below(pid=None):
