@@ -15,20 +15,27 @@ def keep_orphans(keep=True):
   assert ctypes.CDLL(None).prctl(_SUBREAPER, int(keep), 0, 0, 0) == 0
 
 
+def command(pid):
+  """Returns how a process was started; empty once it has ended."""
+  try:
+    with open(f'/proc/{pid}/cmdline') as file:
+      return file.read().replace('\0', ' ').strip()
+  except OSError:
+    return ''
+
+
 def below(pid=None):
   """Returns {pid: command} of the living descendants of a process."""
   parents, commands = {}, {}
   for name in filter(str.isdigit, os.listdir('/proc')):
     try:
       with open(f'/proc/{name}/stat') as file:
-        state, parent = file.read().rpartition(')')[2].split()[:2]
-      with open(f'/proc/{name}/cmdline') as file:
-        command = file.read().replace('\0', ' ').strip()
+        parents[int(name)] = int(file.read().rpartition(')')[2].split()[1])
     except OSError:
       continue  # It has ended meanwhile.
-    parents[int(name)] = int(parent)
-    if state != 'Z':
-      commands[int(name)] = command
+    text = command(name)
+    if text:  # Of one that nobody has waited for it is empty.
+      commands[int(name)] = text
   found, level = {}, {os.getpid() if pid is None else pid}
   while level:
     level = {child for child, parent in parents.items() if parent in level}

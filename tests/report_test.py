@@ -94,7 +94,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     assert 'DreamerV3 (published)' in shown.run('document.body.textContent')
     # The films play, and nothing is wider than the page.
     sizes = shown.run('[...document.images].map(x => x.naturalWidth)')
-    assert len(sizes) == 4 and min(sizes) > 200
+    assert len(sizes) == 2 and min(sizes) > 400
     for width in (1240, 400):
       shown.open(out.as_uri(), width)
       assert shown.run('document.documentElement.scrollWidth') == width

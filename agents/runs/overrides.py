@@ -17,6 +17,7 @@ import ml_collections
 from worldmodels import errors
 from worldmodels import kinds
 from worldmodels.agents import suited
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import config_keys
 from worldmodels.agents.runs import task_checks
@@ -65,7 +66,7 @@ def laid_over(
         group[option] = _value(option, value, group, defaults)
   changed = ml_collections.ConfigDict(tree)
   config_checks.check(changed, stored=True)
-  task_checks.check(_resolved(changed, spec), spec)
+  task_checks.check(build.chosen(changed, spec), spec)
   return changed
 
 
@@ -101,20 +102,6 @@ def _check_open(name: str, tree: dict[str, Any]) -> None:
     )
   if not isinstance(tree.get('planner'), dict):
     raise ConfigError(f'{name}: the config of this run has no planner')
-
-
-def _resolved(
-  config: ml_collections.ConfigDict, spec: Spec
-) -> ml_collections.ConfigDict:
-  """Returns a config with a planner for the task in the place of `auto`."""
-  config = config.copy_and_resolve_references()
-  if config.get('planner') is not None:
-    config.planner.kind = suited.planner(config.planner.kind, spec.discrete)
-    if 'proposals' in config.planner:
-      config.planner.proposals = suited.proposals(
-        config.planner.proposals, spec
-      )
-  return config
 
 
 def _defaults(kind: str, spec: Spec) -> dict[str, Any]:
