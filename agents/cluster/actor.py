@@ -20,6 +20,7 @@ import numpy as np
 
 from worldmodels import checkout
 from worldmodels import errors
+from worldmodels.agents.cluster import orphans
 from worldmodels.agents.cluster import random_actions
 from worldmodels.agents.cluster.leases import Job
 from worldmodels.agents.runs import build
@@ -73,6 +74,7 @@ class Actor:
   """
 
   def __init__(self, settings: Settings):
+    orphans.end_with_raylet()
     if os.path.isdir(settings.folder):
       os.chdir(settings.folder)
       sys.path.insert(0, settings.folder)

@@ -18,6 +18,7 @@ from typing import IO
 
 from worldmodels.agents.cluster import core_shares
 from worldmodels.agents.cluster import node
+from worldmodels.agents.cluster import orphans
 from worldmodels.agents.sweeps import local
 from worldmodels.data import claim
 from worldmodels.data import reading
@@ -89,6 +90,7 @@ class Holder:
   """Runs one command; two methods at a time, in threads."""
 
   def __init__(self):
+    orphans.end_with_raylet()
     self._process: subprocess.Popen | None = None
     self._lock = threading.Lock()
     self._stopped = threading.Event()
