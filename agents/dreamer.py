@@ -21,6 +21,7 @@ from worldmodels.agents.learner import figures
 from worldmodels.agents.learner import load_learner
 from worldmodels.agents.planner import Planner
 from worldmodels.problem import Plan
+from worldmodels.reweighted import Reweighted
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -28,6 +29,7 @@ from worldmodels.world_model import Batch
 from worldmodels.world_model import Options
 
 ACTING = ('policy', 'planner')
+DREAMING = ('trained', 'averaged')
 
 
 class Agent(agent.WorldModelAgent):
@@ -41,6 +43,8 @@ class Agent(agent.WorldModelAgent):
     acting: policy or planner: who acts. The planner does so with the learner's
       proposals and value, if its group says so.
     exploring: policy or planner: who acts where episodes are collected.
+    dreaming: trained or averaged: the weights of the model that behavior is
+      learned in. Where averages are kept it is they that act.
     planner: keyword values of `Planner`, without gamma.
     exploration: as `exploration.add_noise` has it.
     sample_states: states are drawn while acting; else the means.
@@ -58,6 +62,7 @@ class Agent(agent.WorldModelAgent):
     exploration: float,
     sample_states: bool,
     exploring: str = 'policy',
+    dreaming: str = 'trained',
   ):
     super().__init__(
       spec=spec,
@@ -68,6 +73,8 @@ class Agent(agent.WorldModelAgent):
     )
     self.acting = errors.choose('acting', acting, ACTING)
     self._exploring = errors.choose('exploring', exploring, ACTING)
+    errors.choose('dreaming', dreaming, DREAMING)
+    self._averages = dreaming == 'averaged' and self.optimizer.keeps_average
     with errors.group('learner'):
       self.learner = load_learner(learner, self.model.features_size, spec)
     if 'planner' in (acting, exploring):
@@ -103,13 +110,13 @@ class Agent(agent.WorldModelAgent):
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
     """Does one update on a batch [B, T, ...]: {name: scalar}."""
     # Dynamics: learn the world model from what was seen.
-    metrics, posterior, made = self.train_model(
-      batch, tf.random.split(seed, 3)[0]
-    )
+    model, model_seed = self.model, tf.random.split(seed, 3)[0]
+    metrics, posterior, made = self.train_model(batch, model_seed)
     # Behavior: imagine from states of the batch, and learn from that.
-    found = self.learner.update(
-      self.model, batch, posterior, seed, enabled=made
-    )
+    if self._averages:
+      model = Reweighted(model, self.optimizer.averages)
+      posterior, _ = model.observe(batch, seed=model_seed)
+    found = self.learner.update(model, batch, posterior, seed, enabled=made)
     return metrics | figures(found)
 
   @tf.function

@@ -32,6 +32,7 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   config.agent.kind = 'dreamer'
   config.acting = 'policy'  # {policy, planner} the latter may use the learner
   config.exploring = 'policy'  # {policy, planner} who collects episodes
+  config.dreaming = 'trained'  # {trained, averaged} weights of the model
   config.learner = config_dict.create(
     kind='actor_critic',  # {agents/learners/}
     horizon=15,  # [1, 10000] imagined agent_steps [P]
@@ -238,6 +239,8 @@ def cpu() -> config_dict.ConfigDict:
   )
   # Of what its actor does alone a replay is too much alike to improve on [X].
   config.exploring = 'planner'
+  # The newest weights are not those that act: behavior lags behind them [X].
+  config.dreaming = 'averaged'
   config.planner.update(horizon=5, iterations=4, candidates=64, elites=8)
   config.planner.update(value=True, proposals=-1)
   config.acting = 'planner'

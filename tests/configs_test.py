@@ -224,6 +224,7 @@ def test_choices_are_those_of_the_code():
     'planner.risk': trajectories.RISKS,
     'acting': dreamer.ACTING,
     'exploring': dreamer.ACTING,
+    'dreaming': dreamer.DREAMING,
     'learner.gradient': actor_critic.GRADIENTS,
     'learner.critic.slow': critic.SLOW,
     'dynamics.cell': tuple(nets._CELLS),

@@ -82,6 +82,36 @@ def test_behavior_does_not_train_the_model_nor_the_model_behavior():
     assert changed(layer, learner) == trained
 
 
+@pytest.mark.parametrize('dreaming', dreamer.DREAMING)
+def test_behavior_is_learned_in_the_weights_that_are_named(dreaming):
+  def change(config):
+    config.dreaming = dreaming
+    config.optimizer.average = 0.9
+
+  agent, batch, seen = make(change=change), make_batch(), {}
+
+  def update(model, batch, posterior, seed, enabled):
+    del batch, seed, enabled
+    seen.update(posterior=posterior, reward=model.reward(posterior))
+    return {}
+
+  agent.learner.update = update
+  agent.train(batch, SEED)
+  state = seen['posterior']
+  trained = agent.model.reward(state)
+  agent.use_averages()
+  averaged = agent.model.reward(state)
+  assert np.abs(trained - averaged).max() > 1e-3
+  if dreaming == 'trained':
+    np.testing.assert_allclose(seen['reward'], trained, atol=1e-5)
+    return
+  np.testing.assert_allclose(seen['reward'], averaged, atol=1e-5)
+  again, _ = agent.model.observe(batch, seed=tf.random.split(SEED, 3)[0])
+  np.testing.assert_allclose(
+    agent.model.features(state), agent.model.features(again), atol=1e-5
+  )
+
+
 def test_the_actor_loss_has_no_gradient_by_the_critic_that_is_applied():
   agent, batch = make(), make_batch()
   _, posterior, _ = agent.train_model(batch, SEED)

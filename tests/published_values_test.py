@@ -17,6 +17,7 @@ PAPER = {
   'agent.sample_states': True,
   'acting': 'policy',
   'exploring': 'policy',
+  'dreaming': 'trained',
   'environment.action_repeat': 2,
   'environment.size': 64,
   'train.episodes': 5000,  # 5e6 steps
