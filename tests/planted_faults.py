@@ -721,6 +721,20 @@ LOOP = (
     'planet_test.py::test_policy_filters_plans_and_explores',
   ),
   Fault(
+    'dreams in averaged weights start from states of the newest',
+    'agents/dreamer.py',
+    'posterior, _ = model.observe(batch, seed=model_seed)',
+    'model.observe(batch, seed=model_seed)',
+    'dreamer_test.py::test_behavior_is_learned_in_the_weights_that_are_named',
+  ),
+  Fault(
+    'a model with other weights has its own',
+    'worldmodels/reweighted.py',
+    'for weight in self._weights]',
+    'for weight in self._model.trainable_variables]',
+    'reweighted_test.py::test_it_is_a_copy_with_these_weights',
+  ),
+  Fault(
     'Dreamer explores wherever it acts',
     'agents/dreamer.py',
     'action, kept = tf.cond(explore, explored, done)',
@@ -1211,6 +1225,44 @@ SWEEPS = (
 )
 
 
+REPLICAS = (
+  Fault(
+    'each replica steps by the gradient of its own rows',
+    'agents/optimizers.py',
+    'loss, *gradients = replicas.mean([loss, *gradients])',
+    'loss, *gradients = [loss, *gradients]',
+    'replicas_test.py::test_their_weights_are_those_of_one',
+  ),
+  Fault(
+    'a sum over the batch is that of one share',
+    'worldmodels/replicas.py',
+    'return tf.unstack(summed(tf.stack(values)), len(values))',
+    'return list(values)',
+    'replicas_test.py::test_two_replicas_find_what_one_does',
+  ),
+  Fault(
+    'the gradient of a sum over the batch is that of one share',
+    'worldmodels/replicas.py',
+    'lambda upstream: size * upstream',
+    'lambda upstream: upstream',
+    'replicas_test.py::test_their_weights_are_those_of_one',
+  ),
+  Fault(
+    'replicas draw the same noise for different rows',
+    'worldmodels/replicas.py',
+    'return share(sampler(sizes, seed), axis)',
+    'return sampler(_sizes(shape), seed)',
+    'replicas_test.py::test_two_replicas_find_what_one_does',
+  ),
+  Fault(
+    'a share that is not finite is skipped by its replica alone',
+    'worldmodels/replicas.py',
+    '(wrong,) = total(tf.cast(~flag, tf.float32))',
+    'wrong = tf.cast(~flag, tf.float32)',
+    'replicas_test.py::test_two_replicas_find_what_one_does',
+  ),
+)
+
 ENSEMBLE = (
   Fault(
     'a particle that keeps its member is led by another one',
@@ -1270,9 +1322,7 @@ ENSEMBLE = (
   ),
 )
 
-FAULTS = (
-  *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
-  *(*GYMNASIUM, *STEERING, *RECORDED, *TRUST, *MODEL_FREE, *SWEEPS, *ENSEMBLE),
+CLUSTER = (
   Fault(
     'the learner runs ahead of its collectors',
     'agents/cluster/limiter.py',
@@ -1317,4 +1367,10 @@ FAULTS = (
     '_ROUNDS = 9',
     'cluster_random_actions_test.py::test_numbers_are_those_of_tensorflow',
   ),
+)
+
+FAULTS = (
+  *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
+  *(*GYMNASIUM, *STEERING, *RECORDED, *TRUST, *MODEL_FREE, *SWEEPS, *ENSEMBLE),
+  *(*REPLICAS, *CLUSTER),
 )
