@@ -145,6 +145,7 @@ CASES = {
       'learner.normalize': 1.0,
       'learner.gradient': 'mixed',
       'learner.critic.slow': 'target',
+      'dreaming': 'averaged',
     },
   ),
   'bounded': lambda: case(
