@@ -4,7 +4,7 @@
   --config=dreamer:v2      as DreamerV2 runs DMC vision; a GPU
   --config=dreamer:v3      as DreamerV3 (2023, size S) does; a GPU
   --config=dreamer:v2_small, v3_small: the same, narrower
-  --config=dreamer:cpu     learns on two cores in half an hour
+  --config=dreamer:cpu     learns on two cores in forty minutes
   --config=dreamer:small   learns the task `hill` in minutes
   --config=dreamer:debug   every part of the program in a minute
 
@@ -32,7 +32,7 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   config.agent.kind = 'dreamer'
   config.acting = 'policy'  # {policy, planner} the latter may use the learner
   config.exploring = 'policy'  # {policy, planner} who collects episodes
-  config.dreaming = 'trained'  # {trained, averaged} weights of the model
+  config.dreaming = 'trained'  # {trained, averaged} weights dreamt with
   config.learner = config_dict.create(
     kind='actor_critic',  # {agents/learners/}
     horizon=15,  # [1, 10000] imagined agent_steps [P]
