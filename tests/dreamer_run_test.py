@@ -19,6 +19,7 @@ FLAGS = (
   *('--config.planner.kind=categorical_cem',),
   *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
   *('--config.evaluate.last_episodes=1', '--noconfig.train.overlap'),
+  '--config.dreaming=averaged',
 )
 
 pytestmark = pytest.mark.timeout(1800)

@@ -4,7 +4,6 @@ Averaged weights act (agents/optimizers.py): behavior that is learned inside the
 model is to be learned inside that one, and not inside its newest step.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,9 @@ from worldmodels.world_model import WorldModel
 
 
 class Reweighted:
-  """All that a WorldModel offers, computed with other weights.
+  """The methods of a WorldModel, computed with other weights.
+
+  What is no method is the model's own.
 
   Args:
     model: whose layers compute.
@@ -34,7 +35,6 @@ class Reweighted:
   def _scoped(self, method: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a method of the model that finds the weights in its layers."""
 
-    @functools.wraps(method)
     def scoped(*arguments: Any, **options: Any) -> object:
       values = [tf.stop_gradient(weight.value) for weight in self._weights]
       pairs = zip(self._model.trainable_variables, values, strict=True)
