@@ -3,9 +3,11 @@
 import ast
 import functools
 import pathlib
+import re
 
 import pytest
 from planted_faults import FAULTS
+from planted_faults import GROUPS
 
 TESTS = pathlib.Path(__file__).parent
 # Those that no test of their file found when they were first planted.
@@ -33,6 +35,12 @@ def test_there_are_many_and_no_two_alike():
     found = [tuple(getattr(x, part) for part in key.split()) for x in FAULTS]
     assert len(set(found)) == len(found)
   assert {*UNSEEN} <= {fault.what for fault in FAULTS}
+
+
+def test_the_page_counts_them():
+  page = (TESTS.parent / 'docs' / 'faults.md').read_text()
+  rows = re.findall(r'^\| (.*) \| (\d+) \|$', page, re.MULTILINE)
+  assert rows == [(name, str(len(group))) for name, group in GROUPS.items()]
 
 
 @pytest.mark.parametrize('fault', FAULTS, ids=lambda fault: fault.what)

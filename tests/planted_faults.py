@@ -1369,8 +1369,23 @@ CLUSTER = (
   ),
 )
 
-FAULTS = (
-  *(*LOSSES, *RSSM, *PLANNER, *ACTOR_CRITIC, *STORE, *LOOP, *RESUME),
-  *(*GYMNASIUM, *STEERING, *RECORDED, *TRUST, *MODEL_FREE, *SWEEPS, *ENSEMBLE),
-  *(*REPLICAS, *CLUSTER),
-)
+# As docs/faults.md has them.
+GROUPS = {
+  'losses, heads, overshooting, open-loop errors': LOSSES,
+  'RSSM': RSSM,
+  'planners': PLANNER,
+  'actor, critic, dreams, optimizer': ACTOR_CRITIC,
+  'store': STORE,
+  'loop, evaluation, exploration': LOOP,
+  'resume': RESUME,
+  'tasks of Gymnasium, frames, budgets': GYMNASIUM,
+  'objectives, goals, steering a dream': STEERING,
+  'recorded data': RECORDED,
+  'audits, exploration by disagreement': TRUST,
+  'the agent without a model': MODEL_FREE,
+  'sweeps': SWEEPS,
+  'ensembles': ENSEMBLE,
+  'replicas of learners': REPLICAS,
+  'clusters': CLUSTER,
+}
+FAULTS = tuple(fault for group in GROUPS.values() for fault in group)
