@@ -21,7 +21,7 @@ BY_ACTIONS, PROPOSALS = -1, 16
 
 # Of the heads of vectors where there is no image, which alone then say what a
 # state is: an error of a tenth costs half a nat.
-_VECTOR = {'kind': 'normal', 'scale': 1.0, 'std': 0.1}
+_VECTOR = {'kind': 'normal', 'scale': 1.0, 'std': 0.1, 'relative': 0.0}
 
 
 def by_task(key: str, value: object) -> bool:

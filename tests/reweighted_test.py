@@ -1,10 +1,12 @@
 """A model with other weights is what a copy with these weights is."""
 
 import batches
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from worldmodels import disagreement
 from worldmodels import reweighted
 from worldmodels import states
 from worldmodels.agents.runs import build
@@ -51,6 +53,48 @@ def test_it_is_a_copy_with_these_weights(agents):
   # The model itself is as before.
   for name, value in figures(first.model).items():
     np.testing.assert_array_equal(value, before[name])
+
+
+def test_its_layers_have_these_weights_too(agents):
+  first, second = agents
+  mixed = reweighted.Reweighted(first.model, second.model.trainable_variables)
+  state = second.model.initial(B)
+  features = tf.random.stateless_normal([B, first.model.features_size], SEED)
+
+  def found(model):
+    batch = batches.chunks(SPEC, B, T)
+    after = model.dynamics.step(state, tf.fill([B, A], 0.5), SEED)
+    return [
+      model.encoder(batch),
+      model.dynamics.features(after),
+      model.head('reward').mean(features),
+      model.reward_head.mean(features),
+    ]
+
+  for value, expected, before in zip(
+    *map(found, (mixed, second.model, first.model)), strict=True
+  ):
+    np.testing.assert_allclose(value, expected, atol=1e-5)
+    assert np.abs(value - before).max() > 1e-3
+  assert mixed.dynamics.features_size == first.model.features_size
+
+
+def test_of_an_ensemble_its_members_are_told_apart():
+  config = get_config('debug')
+  config.dynamics.update(kind='ensemble', members=3)
+  model = build.agent(config, SPEC).model
+  random = np.random.default_rng(0)
+  for variable in model.trainable_variables:
+    variable.assign(random.normal(scale=0.3, size=variable.shape))
+  weights = [keras.Variable(x) for x in model.trainable_variables]
+  state, action = model.initial(B), tf.zeros([B, A])
+  expected = disagreement.of_rewards(model, state, action)
+  for variable in model.trainable_variables:
+    variable.assign(tf.zeros_like(variable))
+  mixed = reweighted.Reweighted(model, weights)
+  found = disagreement.of_rewards(mixed, state, action)
+  assert np.abs(found).min() > 0
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_gradients_reach_actions_and_no_weights(agents):

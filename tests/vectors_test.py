@@ -28,12 +28,13 @@ FLAGS = (
 @pytest.mark.parametrize('configs', [planet, dreamer])
 def test_each_vector_gets_a_head_and_the_image_none(configs):
   config = configs.get_config('debug')
-  config.overshooting.image = 2.0
+  config.overshooting.image, config.heads.reward.relative = 2.0, 0.5
   chosen = build.chosen(config, SPEC)
   assert chosen.heads.image.kind == 'none' and chosen.overshooting.image == 0
   for key in SPEC.vectors:
     assert chosen.heads[key].kind == 'normal'
     assert chosen.heads[key].units == config.heads.reward.units
+    assert chosen.heads[key].relative == 0.0  # Its unit is said by `std`.
   assert config.heads.image.kind == 'keypoints'  # It stays as it is.
   config_checks.check(chosen, stored=True)
   task_checks.check(chosen, SPEC)
