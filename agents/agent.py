@@ -106,6 +106,7 @@ class WorldModelAgent(learning_agent.LearningAgent):
       (metrics {name: scalar}, posterior states [B, T, ...], whether the step
       was finite and so was made).
     """
+    self.model.update_statistics(batch)
     with tf.GradientTape() as tape:
       terms, posterior = self.model.loss(batch, seed)
       means = losses.masked_means(terms, batch['mask'])

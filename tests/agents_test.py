@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from worldmodels import configs
 from worldmodels import kinds
+from worldmodels import losses
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint
 from worldmodels.spec import Spec
@@ -266,3 +267,18 @@ def test_the_checkpoint_of_another_size_is_refused_by_name(
     checkpoint.restore(tmp_path, other)
   for key, value in values_of(agent).items():
     np.testing.assert_array_equal(value, before[key])
+
+
+def test_a_relative_loss_knows_its_first_batch(eagerly):
+  del eagerly
+  config = importlib.import_module(f'{configs.__name__}.planet')
+  config = config.get_config('debug')
+  config.heads.reward.relative = 0.02
+  agent, batch = build.agent(config, SPEC), make_batch()
+  terms, _ = agent.model.loss(batch, SEED)
+  plain = losses.masked_mean(terms['reward'] * 0.02, batch['mask'])
+  real = np.asarray(batch['reward'])[np.asarray(batch['mask']) > 0]
+  metrics, _, _ = agent.train_model(batch, SEED)
+  np.testing.assert_allclose(
+    metrics['reward_loss'], plain / (real.var() + 0.02), rtol=1e-4
+  )

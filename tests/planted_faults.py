@@ -32,6 +32,20 @@ class Fault(NamedTuple):
 
 LOSSES = (
   Fault(
+    'a loss is held to the variance of what is yet to come',
+    'agents/agent.py',
+    '    self.model.update_statistics(batch)',
+    '    pass',
+    'agents_test.py::test_a_relative_loss_knows_its_first_batch',
+  ),
+  Fault(
+    'the start of a running variance counts as data',
+    'worldmodels/running_variance.py',
+    'tf.math.divide_no_nan(average.value, self._one.value)',
+    'tf.math.divide_no_nan(average.value, 1.0)',
+    'running_variance_test.py::test_of_one_batch_it_is_its_own',
+  ),
+  Fault(
     'the KL has its deviations the wrong way round',
     'worldmodels/losses.py',
     'ratio = tf.square(std_a / std_b)',

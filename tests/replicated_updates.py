@@ -32,6 +32,7 @@ from worldmodels.configs import model_free
 from worldmodels.configs import pets
 from worldmodels.configs import plan2explore
 from worldmodels.configs import planet
+from worldmodels.running_variance import RunningVariance
 from worldmodels.spec import Spec
 
 UPDATES, BATCH, TIME = 3, 4, 8
@@ -86,8 +87,10 @@ class Parts:
       **dict(rate=0.1, epsilon=1e-8, clip=0.5, average=0.9, warmup=3),
     )
     self.scale = returns.ReturnScale(0.1, 0.9)
+    self.variance = RunningVariance((6,), 'variance')
     self.state_variables = [
-      *(self.kernel, *self.optimizer.slots, *self.scale.variables)
+      *(self.kernel, *self.optimizer.slots, *self.scale.variables),
+      *self.variance.variables,
     ]
 
   @tf.function
@@ -117,7 +120,8 @@ class Parts:
         'kl': kl,
       }
       found |= losses.masked_means(terms, mask)
-      found['variance'] = losses.mean_variance(values, mask)
+      self.variance.update(values, mask)
+      found['variance'] = self.variance.value()
       loss = tf.add_n([found['all'], found['some'], found['kl']])
       # Of what all have in common, and of rows that all count.
       loss = loss / found['variance'] + tf.reduce_sum(self.kernel.value**2)

@@ -107,26 +107,6 @@ def masked_means(values: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
   return {name: value / steps for name, value in zip(values, sums)}
 
 
-def mean_variance(values: Tensor, mask: Tensor) -> Tensor:
-  """Returns the variance of the numbers of a batch, on average over them.
-
-  Args:
-    values: [B, T, ...].
-    mask: float32 [B, T], 0 for the steps that are left out.
-
-  Returns:
-    scalar.
-  """
-  values = tf.cast(values, tf.float32)
-  values = tf.reshape(values, tf.concat([tf.shape(mask), [-1]], 0))
-  (steps,) = replicas.total(tf.reduce_sum(mask))
-  weight = tf.math.divide_no_nan(mask, steps)[..., None]
-  (mean,) = replicas.total(tf.reduce_sum(weight * values, [0, 1]))
-  variance = tf.reduce_sum(weight * tf.square(values - mean), [0, 1])
-  (variance,) = replicas.total(tf.reduce_mean(variance))
-  return variance
-
-
 def of_some(
   loss: Callable[[Tensor, Tensor], Tensor],
   features: Tensor,

@@ -23,6 +23,7 @@ from worldmodels import states
 from worldmodels.encoder import Encoder
 from worldmodels.encoder import drawing
 from worldmodels.encoder import pixels
+from worldmodels.running_variance import RunningVariance
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -47,7 +48,7 @@ class WorldModel(keras.layers.Layer):
     heads: {key of the batch: {kind, scale, and keyword values of the head}};
       the kind `none` leaves a head out; `share` of the image head is that of
       the frames reconstructed at each update (a quarter teaches as much); with
-      `relative` not 0 a term is per variance of its key in the batch plus that.
+      `relative` not 0 a term is per variance of its key plus that.
     kl: keyword values of `losses.kl_loss`, and `scale`.
     overshooting: {steps, kl, reward, image}: distance, and the weights; 0
       steps leave it out.
@@ -91,6 +92,9 @@ class WorldModel(keras.layers.Layer):
         # An attribute each: Keras follows those, not the values of a dict.
         made = head.load(heads[key], self.features_size, spec.shape(key), key)
         setattr(self, f'{key}_head', made)
+        if self._relative[key]:
+          shape = spec.shape(key)
+          setattr(self, f'{key}_variance', RunningVariance(shape, 'variance'))
     self.built = True
 
   def head(self, key: str) -> head.Head:
@@ -202,6 +206,12 @@ class WorldModel(keras.layers.Layer):
     """Sets statistics from images of the seed episodes, uint8 [N, h, w, c]."""
     self.encoder.fit_statistics(image)
 
+  def update_statistics(self, batch: Batch) -> None:
+    """Takes a batch [B, T, ...] into what is known of all: the variances."""
+    for key in self.keys:
+      if self._relative[key]:
+        self._variance(key).update(batch[key], batch['mask'])
+
   def target(
     self, batch: Batch, key: str, seed: Tensor | None = None
   ) -> Tensor:
@@ -228,7 +238,7 @@ class WorldModel(keras.layers.Layer):
     for key in self.keys:
       terms[key] = self._head_loss(
         key, features, batch[key], self.share[key], seeds[2], seeds[1]
-      ) / self._unit(key, batch)
+      ) / self._unit(key)
     terms['kl'], terms['divergence'] = losses.kl_loss(
       self.dynamics.divergence,
       posterior,
@@ -263,7 +273,7 @@ class WorldModel(keras.layers.Layer):
     terms = {
       'overshoot_kl': self.dynamics.divergence(truth, imagined),
       'overshoot_reward': self.head('reward').loss(features, reward)
-      / self._unit('reward', batch),
+      / self._unit('reward'),
     }
     if self._overshooting['image']:
       terms['overshoot_image'] = self._head_loss(
@@ -275,11 +285,14 @@ class WorldModel(keras.layers.Layer):
       )
     return latent_overshooting.by_start(terms, batch['mask'], batch['is_first'])
 
-  def _unit(self, key: str, batch: Batch) -> Tensor | float:
+  def _variance(self, key: str) -> RunningVariance:
+    return getattr(self, f'{key}_variance')
+
+  def _unit(self, key: str) -> Tensor | float:
     """Returns what the loss of a key is divided by, scalar."""
     if not self._relative[key]:
       return 1.0
-    return losses.mean_variance(batch[key], batch['mask']) + self._relative[key]
+    return self._variance(key).value() + self._relative[key]
 
   def _head_loss(
     self,
