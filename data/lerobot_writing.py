@@ -80,17 +80,24 @@ def _table(
   def moved_up(value: np.ndarray) -> np.ndarray:
     return np.concatenate([value[1:], np.zeros_like(value[:1])])
 
+  def parts(value: np.ndarray) -> 'pyarrow.Array':
+    size = value.shape[1]
+    if size == 1:  # LeRobot takes no list where the shape is [1].
+      return pyarrow.array(value[:, 0])
+    return pyarrow.array(list(value), pyarrow.list_(pyarrow.float32(), size))
+
   length = len(episode['reward'])
   row = np.arange(length)
   action = moved_up(episode['action'])
   columns = {
-    _named(key): pyarrow.array(list(episode[key]))
+    _named(key): parts(episode[key])
     for key in episode
     if key not in rows.RESERVED
   }
   if action.size:
-    taken = action.argmax(1) if discrete else list(action)
-    columns['action'] = pyarrow.array(taken)
+    columns['action'] = (
+      pyarrow.array(action.argmax(1)) if discrete else parts(action)
+    )
   images = [
     {'bytes': pictures.png(image), 'path': None} for image in episode['image']
   ]
@@ -149,7 +156,10 @@ def _tasks() -> 'pyarrow.Table':
   import pyarrow
 
   table = pyarrow.table({'task_index': [0], 'task': [_TASK]})
-  described = {'index_columns': ['task'], 'columns': [], 'column_indexes': []}
+  index = {'name': 'task', 'field_name': 'task', 'metadata': None}
+  index |= {'pandas_type': 'unicode', 'numpy_type': 'object'}
+  described = {'index_columns': ['task'], 'columns': [index]}
+  described['column_indexes'] = []
   return table.replace_schema_metadata({'pandas': json.dumps(described)})
 
 

@@ -49,15 +49,17 @@ FLAGS = ('is_first', 'is_last', 'is_terminal')
 HAS_PYARROW = importlib.util.find_spec('pyarrow') is not None
 # LeRobot's needs pyarrow, which is not installed everywhere.
 INSTALLED = [x for x in WRITTEN if x != 'lerobot' or HAS_PYARROW]
-PRESENT = [
-  pytest.param(
-    kind,
-    marks=pytest.mark.skipif(kind not in INSTALLED, reason='no pyarrow'),
-  )
-  for kind in WRITTEN
-]
 # JPEG and films lose a little.
 LOSSY = {'minari': 1}
+
+
+def present(names):
+  """Formats as parameters of a test, which skips what is not installed."""
+  lacks = pytest.mark.skipif(not HAS_PYARROW, reason='no pyarrow')
+  return [
+    pytest.param(name, marks=lacks if name == 'lerobot' else ())
+    for name in names
+  ]
 
 
 def whole(number, actions=2):
@@ -107,7 +109,7 @@ def check_same(found, number, keys=None, atol=0):
 
 
 @pytest.mark.parametrize(
-  'name', json.loads((SAMPLES / 'versions.json').read_text())
+  'name', present(json.loads((SAMPLES / 'versions.json').read_text()))
 )
 def test_each_row_of_a_sample_is_in_its_place(name):
   """Written by the library of the format, read without it."""
@@ -148,7 +150,7 @@ def test_each_row_of_vd4rl_is_in_its_place(tmp_path):
     check_same(episode, number, [k for k in one if k != 'position'])
 
 
-@pytest.mark.parametrize('kind', PRESENT)
+@pytest.mark.parametrize('kind', present(WRITTEN))
 def test_what_is_written_is_read_again(kind, tmp_path):
   out = tmp_path / 'out'
   size = conversion.write(out, kind, Ready(whole(0), whole(1)))
@@ -162,7 +164,7 @@ def test_what_is_written_is_read_again(kind, tmp_path):
   assert os.listdir(tmp_path) == ['out']
 
 
-@pytest.mark.parametrize('kind', PRESENT)
+@pytest.mark.parametrize('kind', present(WRITTEN))
 def test_choices_are_read_again(kind, tmp_path):
   chosen = np.eye(3, dtype=np.float32)[[0, 2, 1, 1, 0, 2]]
   chosen[0] = 0
@@ -770,50 +772,77 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch, tmp_path):
   assert os.listdir(tmp_path) == ['meta']
 
 
-def test_each_frame_of_lerobots_films_is_in_its_place(tmp_path):
-  """Two episodes in one film, in the codec that LeRobot takes."""
-  av = pytest.importorskip('av')
+def test_each_frame_of_lerobots_films_is_in_its_place():
+  """Two episodes in one film, as the library of LeRobot wrote it."""
+  pytest.importorskip('av')
   pytest.importorskip('pyarrow')
-  import pyarrow
-
-  data = tmp_path / 'data'
-  conversion.write(data, 'lerobot', Ready(whole(0), whole(1)))
-  camera = 'observation.image'
-  info = json.loads((data / 'meta' / 'info.json').read_text())
-  info['features'][camera]['dtype'] = 'video'
-  in_info(features=info['features'])(data)
-  rewritten('data', lambda x: x.drop([camera]))(data)
-  starts = [0.0, len(whole(0)['reward']) / info['fps']]
-  columns = {'chunk_index': [0, 0], 'file_index': [0, 0]}
-  columns['from_timestamp'] = starts
-
-  def with_films(table):
-    for key, value in columns.items():
-      table = table.append_column(
-        f'videos/{camera}/{key}', pyarrow.array(value)
-      )
-    return table
-
-  rewritten('meta/episodes', with_films)(data)
-  path = data / 'videos' / camera / 'chunk-000' / 'file-000.mp4'
-  path.parent.mkdir(parents=True)
-  with av.open(str(path), 'w') as film:
-    stream = film.add_stream('libsvtav1', rate=info['fps'], options={'g': '2'})
-    stream.width = stream.height = 64
-    stream.pix_fmt = 'yuv420p'
-    for number in range(2):
-      for image in whole(number)['image']:
-        image = image.repeat(2, 0).repeat(2, 1)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image))
-        film.mux(stream.encode(frame))
-    film.mux(stream.encode())
-  found = opened(data, size=32)
+  found = opened(SAMPLES / 'lerobot', image='images.film', size=make.SIZE)
   for number in (1, 0):
     episode = found.episode(number)
     wrong = episode['image'].astype(float) - whole(number)['image']
     assert len(wrong) == len(whole(number)['reward'])
-    assert np.abs(wrong).mean((1, 2, 3)).max() < 8
-    check_same(episode, number, ['action', 'reward', 'position'])
+    assert np.abs(wrong).mean((1, 2, 3)).max() < 2
+    keys = ['action', 'reward', 'discount', 'position']
+    check_same(episode, number, keys)
+
+
+def test_tables_are_those_of_lerobot(tmp_path):
+  """Its library reads no others."""
+  parquet = pytest.importorskip('pyarrow.parquet')
+  row = np.arange(6, dtype=np.float32)[:, None]
+  conversion.write(tmp_path / 'out', 'lerobot', Ready({**whole(0), 'row': row}))
+
+  def tables(path):
+    found = [
+      parquet.read_schema(next(path.glob(f'{part}/*/*.parquet')))
+      for part in ('data', 'meta/episodes')
+    ]
+    return {x.name: x.type for schema in found for x in schema}
+
+  def features(path):
+    return json.loads((path / 'meta' / 'info.json').read_text())['features']
+
+  for part in (tables, features):
+    mine, theirs = part(tmp_path / 'out'), part(SAMPLES / 'lerobot')
+    assert mine and mine == {key: theirs[key] for key in mine}
+  # Pandas takes an index from columns that are described alone.
+  schema = parquet.read_schema(tmp_path / 'out' / 'meta' / 'tasks.parquet')
+  described = schema.pandas_metadata
+  names = [x['field_name'] for x in described['columns']]
+  assert described['index_columns'] == names == ['task']
+
+
+def test_numbers_of_lerobot_may_be_alone(tmp_path):
+  """A shape of [1] is no list there."""
+  pytest.importorskip('pyarrow')
+  given = whole(1)
+  given = {**given, 'action': given['action'][:, :1], 'row': np.ones((4, 1))}
+  conversion.write(tmp_path / 'out', 'lerobot', Ready(given))
+  found = opened(tmp_path / 'out')
+  assert found.actions == 1 and not found.discrete
+  for key in ('action', 'row', 'reward', 'discount'):
+    np.testing.assert_allclose(found.episode(0)[key], given[key])
+
+
+def test_texts_of_lerobot_are_left_out(tmp_path):
+  """Some are lists of structures, so they are of shape [1]."""
+  pyarrow = pytest.importorskip('pyarrow')
+  data = tmp_path / 'data'
+  conversion.write(data, 'lerobot', Ready(whole(0)))
+  features = json.loads((data / 'meta' / 'info.json').read_text())['features']
+  said = {
+    'language_events': [[{'role': 'user', 'content': 'left'}], *[[]] * 5],
+    'subtask': ['go'] * 6,
+  }
+  for key, value in said.items():
+    dtype = 'string' if key == 'subtask' else 'language'
+    features[key] = {'dtype': dtype, 'shape': [1], 'names': None}
+    column = pyarrow.array(value)
+    rewritten('data', lambda x: x.append_column(key, column))(data)  # noqa: B023
+  in_info(features=features)(data)
+  episode = opened(data).episode(0)
+  assert not said.keys() & episode.keys()
+  check_same(episode, 0)
 
 
 def test_minari_reads_what_is_written(tmp_path):
@@ -827,6 +856,29 @@ def test_minari_reads_what_is_written(tmp_path):
     np.testing.assert_allclose(episode.actions, expected['action'][1:])
     np.testing.assert_allclose(episode.rewards, expected['reward'][1:])
     assert episode.terminations[-1] == bool(number) != episode.truncations[-1]
+
+
+def test_lerobot_reads_what_is_written(tmp_path):
+  library = pytest.importorskip('lerobot.datasets.lerobot_dataset')
+  given = [whole(number) for number in range(2)]
+  for episode in given:
+    episode['row'] = np.arange(len(episode['reward']))[:, None]
+  conversion.write(tmp_path / 'out', 'lerobot', Ready(*given))
+  dataset = library.LeRobotDataset('of/two', root=tmp_path / 'out')
+  assert len(dataset) == sum(make.LENGTHS)
+  frame = 0
+  for number, episode in enumerate(given):
+    for row in range(make.LENGTHS[number]):
+      found = dataset[frame]
+      frame += 1
+      assert found['episode_index'] == number and found['frame_index'] == row
+      assert found['observation.row'] == row
+      image = found['observation.image'].numpy().transpose(1, 2, 0)
+      np.testing.assert_array_equal(255 * image, episode['image'][row])
+      if row < make.LENGTHS[number] - 1:
+        np.testing.assert_allclose(found['action'], episode['action'][row + 1])
+        assert found['next.reward'] == episode['reward'][row + 1]
+        assert found['next.terminated'] == episode['is_terminal'][row + 1]
 
 
 def test_a_format_of_the_users_is_read(tmp_path, monkeypatch):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _INFO = 'meta/info.json'
 _KEY = re.compile(r'[\w-][\w.-]*')  # Of a feature: it is part of a path.
 _CAMERAS = ('image', 'video')
+_NUMBERS = ('bool', 'float', 'int', 'uint')  # Other types are texts.
 _OWN = ('timestamp', 'frame_index', 'episode_index', 'index', 'task_index')
 
 
@@ -56,7 +57,7 @@ def read(path: pathlib.Path, image: str | None = None) -> Recordings:
     for key, feature in features.items()
     if key not in ('action', *_OWN)
     and not key.startswith('next.')
-    and feature.get('dtype') not in (*_CAMERAS, 'string')
+    and str(feature.get('dtype')).startswith(_NUMBERS)
     and len(feature.get('shape', [])) == 1
   ]
 

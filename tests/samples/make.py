@@ -129,6 +129,62 @@ def _steps(number):
   ]
 
 
+def lerobot(folder):
+  """LeRobot v3.0: a camera of PNGs, and one of films in AV1, twice as large."""
+  from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+  def of(dtype, *shape):
+    names = ['height', 'width', 'channels'] if len(shape) == 3 else None
+    return {'dtype': dtype, 'shape': shape, 'names': names}
+
+  folder.rmdir()  # The library makes it.
+  dataset = LeRobotDataset.create(
+    repo_id='samples/two',
+    root=folder,
+    fps=30,
+    features={
+      'observation.image': of('image', SIZE, SIZE, 3),
+      'observation.images.film': of('video', 2 * SIZE, 2 * SIZE, 3),
+      'observation.position': of('float32', 2),
+      'observation.row': of('float32', 1),
+      'action': of('float32', 2),
+      'next.reward': of('float32', 1),
+      'next.done': of('bool', 1),
+      'next.terminated': of('bool', 1),
+    },
+  )
+  for number in range(2):
+    for frame in _frames(number):
+      dataset.add_frame(frame)
+    dataset.save_episode()
+  dataset.finalize()
+  shutil.rmtree(folder / 'images')  # What became films and tables.
+
+
+def _frames(number):
+  whole = episode(number)
+  last = len(whole['reward']) - 1
+  # The last frame says what no frame shows, so nobody may believe it.
+  action, reward = (
+    np.append(whole[key][1:], whole[key][:1] - 1, 0)
+    for key in ('action', 'reward')
+  )
+  return [
+    {
+      'observation.image': image,
+      'observation.images.film': image.repeat(2, 0).repeat(2, 1),
+      'observation.position': whole['position'][row],
+      'observation.row': np.array([row], np.float32),
+      'action': action[row],
+      'next.reward': reward[row : row + 1],
+      'next.done': np.array([row == last]),
+      'next.terminated': np.array([whole['terminal'] and row == last - 1]),
+      'task': f'the {("first", "second")[number]} of two',
+    }
+    for row, image in enumerate(whole['image'])
+  ]
+
+
 def version(package):
   from importlib import metadata
 
@@ -136,6 +192,7 @@ def version(package):
 
 
 LIBRARIES = {
+  'lerobot': ('lerobot', 'datasets', 'pyarrow', 'av'),
   'minari': ('minari', 'gymnasium', 'h5py'),
   'rlds': ('tensorflow-datasets', 'tensorflow'),
 }
