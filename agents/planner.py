@@ -55,6 +55,7 @@ class Planner:
       every plan to its end (open loop).
     particles: P, dreams that each sequence is judged by; trajectories.py.
     propagation: how they move through the members of an ensemble.
+    common: draws are the same for all candidates.
     risk: what they are worth together.
     risk_weight: of that.
     **options: of planners; each is given those that its `plan` names.
@@ -74,6 +75,7 @@ class Planner:
     replan: int = 1,
     particles: int = 1,
     propagation: str = 'expectation',
+    common: bool = False,
     risk: str = 'mean',
     risk_weight: float = 1.0,
     **options: Any,
@@ -99,7 +101,9 @@ class Planner:
       )
     self.replan = replan
     self._sample, self._gamma = sample, gamma
-    self._sampling = Sampling(particles, propagation, risk, risk_weight)
+    self._sampling = Sampling(
+      particles, propagation, risk, risk_weight, common=common
+    )
     self._shape = [horizon, spec.actions]
     # The problem and the seed, whatever a user's planner calls them.
     given = list(inspect.signature(plan).parameters)[:2]

@@ -30,9 +30,8 @@ def paper() -> config_dict.ConfigDict:
   config.seed = 0  # [0, 4294967295] of everything that is random
 
   # The comment beside a key begins with its range, which is stated once: an
-  # interval of numbers, (0, 1] without the 0, or {choices}. A folder there
-  # stands for the kinds that are its files, and for module:name of one's own.
-  # `auto` is chosen by what the task shows and takes.
+  # interval of numbers, (0, 1] without the 0, or {choices}. A folder there is
+  # for its files and for module:name of one's own; `auto` is left to the task.
   config.agent = config_dict.create(
     kind='planet',  # {agents/}
     sample_states=True,  # states are drawn while acting; else the means [C]
@@ -174,6 +173,7 @@ def paper() -> config_dict.ConfigDict:
     replan=1,  # [1, 10000] agent_steps that a plan is followed [P]
     particles=1,  # [1, 10000] dreams that each sequence is judged by
     propagation='expectation',  # {expectation, ts1, tsinf} of them (PETS)
+    common=False,  # all candidates meet the same draws
     risk='mean',  # {mean, optimism, pessimism, disagreement} of all of them
     risk_weight=1.0,  # [0, 1e6] of deviation or disagreement
     # Of some kinds alone, with what their papers have: docs/planners.md.

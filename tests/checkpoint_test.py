@@ -382,3 +382,25 @@ def test_a_full_disk_leaves_the_one_before(tmp_path):
   assert caught.value.filename == str(tmp_path / '00000010')
   assert os.listdir(tmp_path) == ['00000005']
   assert restored(tmp_path) == (5, [])
+
+
+def test_what_came_later_starts_from_nothing(tmp_path):
+  checkpoint.save(tmp_path, variables(7), {'updates': 7})
+  later = [
+    Variable(f'units/reward/{name}', np.float32(0))
+    for name in ('one', 'mean', 'square')
+  ]
+  found = variables() + later
+  assert checkpoint.restore(tmp_path, found) == {'updates': 7}
+  for variable, expected in zip(found, variables(7), strict=False):
+    np.testing.assert_array_equal(variable.numpy(), expected.numpy())
+  assert [float(x.numpy()) for x in later] == [0, 0, 0]
+  # Once they are there they are restored.
+  later[1].assign(np.float32(3))
+  checkpoint.save(tmp_path, found, {'updates': 8})
+  later[1].assign(np.float32(0))
+  checkpoint.restore(tmp_path, found)
+  assert float(later[1].numpy()) == 3
+  other = [*variables(), Variable('other/reward/mean', np.float32(0))]
+  with pytest.raises(checkpoint.CheckpointError, match='other.reward.mean'):
+    checkpoint.restore(tmp_path, other)

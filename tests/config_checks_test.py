@@ -47,6 +47,7 @@ def check(made, key, value, message):
     ('planner.elites', 0, 'elites is 0'),
     ('planner.replan', 5, r'replan is 5; a plan has planner.horizon \(4\)'),
     ('planner.particles', 4, 'particles is 4, all alike: give them'),
+    ('planner.common', True, 'common is True, and nothing is drawn: give it'),
     ('planner.risk', 'optimism', 'particles is 1; planner.risk .* at least 2'),
     ('planner.risk', 'disagreement', "kind 'rssm' has one member"),
     ('planner.risk', 'bold', "risk is 'bold'; it is one of mean, optimism"),

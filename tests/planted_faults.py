@@ -293,6 +293,21 @@ RSSM = (
 
 PLANNER = (
   Fault(
+    'candidates that share their draws have one particle',
+    'worldmodels/common_draws.py',
+    '* particles + number % particles',
+    '* particles',
+    'common_draws_test.py'
+    '::test_a_particle_is_the_same_in_each_candidate_and_no_other',
+  ),
+  Fault(
+    'candidates of two chains do not share their draws',
+    'worldmodels/problem.py',
+    'seeds = [seed] * len(parts)',
+    'seeds = list(seeds)',
+    'problem_test.py::test_candidates_may_share_their_draws',
+  ),
+  Fault(
     'the score of a plan ignores gamma',
     'worldmodels/problem.py',
     'after = tf.math.cumprod(self._gamma * self._model.discount(found), 1)',

@@ -9,6 +9,7 @@ from worldmodels import states
 from worldmodels.problem import Plan
 from worldmodels.problem import Problem
 from worldmodels.spec import Spec
+from worldmodels.trajectories import Sampling
 from worldmodels.world_model import WorldModel
 
 
@@ -327,6 +328,33 @@ def test_chains_of_candidates_are_scored_as_they_are_alone(
     scores = score(model, state, same, seed=seed).numpy()
     first, second = scores[:, :least], scores[:, least : 2 * least]
     assert np.abs(first - second).max() > 1e-4
+
+
+@pytest.mark.parametrize('particles', [1, 2])
+def test_candidates_may_share_their_draws(model, state, monkeypatch, particles):
+  monkeypatch.setattr('os.sched_getaffinity', lambda pid: range(3))
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
+  count = 2 * problem.LEAST_CHAIN  # Of two chains.
+  random = np.random.default_rng(0)
+  actions = random.uniform(-1, 1, [3, 1, 6, 2])
+  actions = tf.constant(np.repeat(actions, count, 1), tf.float32)
+  shared, others = (
+    score(
+      *(model, state, actions),
+      seed=tf.constant([1, 2]),
+      sampling=Sampling(particles, common=common),
+    ).numpy()
+    for common in (True, False)
+  )
+  assert np.ptp(shared, 1).max() < 1e-4 < 1e-2 < np.ptp(others, 1).min()
+  # It is a draw all the same, another for each state and refit.
+  problems = Problem(
+    *(model, state),
+    **dict(horizon=6, seed=tf.constant([1, 2])),
+    sampling=Sampling(particles, common=True),
+  )
+  again = problems.score(actions, tf.constant(1)).numpy()
+  assert np.abs(again - shared).min() > 1e-4
 
 
 def test_a_score_works_in_a_graph_of_unknown_numbers(model, state, actions):

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from worldmodels import common_draws
 from worldmodels import errors
 from worldmodels import losses
-from worldmodels import replicas
 from worldmodels import uncertainty
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -207,4 +207,6 @@ def _draws(
   if seed is None:
     return [tf.zeros(shape)] * count
   seeds = tf.random.split(seed, count)
-  return [replicas.draw(draw, shape, seeds[x], rows) for x in range(count)]
+  return [
+    common_draws.draw(draw, shape, x, rows) for x in tf.unstack(seeds, count)
+  ]

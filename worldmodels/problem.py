@@ -4,12 +4,14 @@ A problem is a model at states, with an objective. Planners either score whole
 sequences of actions (CEM, gradient descent) or take single steps (tree search).
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from worldmodels import common_draws
 from worldmodels import cores
 from worldmodels import known_model
 from worldmodels import states
@@ -165,6 +167,8 @@ class Problem:
     seeds = [None] * len(parts)
     if seed is not None:
       seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
+      if sampling.common:
+        seeds = [seed] * len(parts)
     samplings = [sampling.drawn(number) for number in range(len(parts))]
     chains = zip(tf.split(actions, parts, 1), seeds, samplings)
     return tf.concat([self._score_chain(*chain) for chain in chains], 1)
@@ -232,13 +236,17 @@ class Problem:
   ) -> Tensor:
     batch, count = tf.shape(actions)[0], tf.shape(actions)[1]
     horizon, size = actions.shape[2], actions.shape[3]
+    alike = contextlib.nullcontext()
+    if sampling.common:
+      alike = common_draws.among(count, sampling.particles)
     # Every candidate gets a state of its own.
-    found = sampling.imagine(
-      self._model,
-      states.repeat(self._origin, count),
-      tf.reshape(actions, [batch * count, horizon, size]),
-      seed,
-    )
+    with alike:
+      found = sampling.imagine(
+        self._model,
+        states.repeat(self._origin, count),
+        tf.reshape(actions, [batch * count, horizon, size]),
+        seed,
+      )
     # Rewards while the episode goes on, then the value of where it is.
     reward = sampling.reward(self._model, found, self._objective(found))
     after = tf.math.cumprod(self._gamma * self._model.discount(found), 1)

@@ -1,4 +1,4 @@
-"""The variance of what a head predicts, over the batches of late.
+"""What losses are divided by: the variance of what a head predicts.
 
 A loss that is divided by the variance of its own batch weighs each batch
 otherwise: one without a reward weighs most, and the mean that is learned is too
@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from worldmodels import replicas
+from worldmodels.spec import Spec
 from worldmodels.states import Tensor
 
 DECAY = 0.99  # of what was known, with each batch
@@ -70,3 +71,32 @@ class RunningVariance(keras.layers.Layer):
       for average in (self._mean, self._square)
     )
     return tf.reduce_mean(tf.maximum(square - tf.square(mean), 0.0))
+
+
+class Units(keras.layers.Layer):
+  """What the losses of all heads are divided by.
+
+  Args:
+    relative: {key of a head: what is added to its variance; 0 for no division}.
+    spec: of the task.
+  """
+
+  def __init__(self, relative: dict[str, float], spec: Spec):
+    super().__init__(name='units')
+    self._relative = {key: least for key, least in relative.items() if least}
+    # An attribute each: Keras follows those, not the values of a dict.
+    with keras.name_scope('units'):
+      for key in self._relative:
+        setattr(self, f'{key}_variance', RunningVariance(spec.shape(key), key))
+    self.built = True
+
+  def update(self, batch: dict[str, Tensor]) -> None:
+    """Takes a batch [B, T, ...] in."""
+    for key in self._relative:
+      getattr(self, f'{key}_variance').update(batch[key], batch['mask'])
+
+  def of(self, key: str) -> Tensor | float:
+    """Returns what the loss of a key is divided by, scalar."""
+    if key not in self._relative:
+      return 1.0
+    return getattr(self, f'{key}_variance').value() + self._relative[key]

@@ -49,6 +49,7 @@ class Sampling:
     risk: one of RISKS.
     weight: of deviation or disagreement, 0 or more.
     seed: int32 [2] of the members; None for one after the other.
+    common: whether all sequences meet the same draws.
   """
 
   particles: int = 1
@@ -56,6 +57,7 @@ class Sampling:
   risk: str = 'mean'
   weight: float = 1.0
   seed: Tensor | None = None
+  common: bool = False
 
   def __post_init__(self) -> None:
     errors.choose('propagation', self.propagation, PROPAGATIONS)

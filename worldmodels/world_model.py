@@ -23,7 +23,7 @@ from worldmodels import states
 from worldmodels.encoder import Encoder
 from worldmodels.encoder import drawing
 from worldmodels.encoder import pixels
-from worldmodels.running_variance import RunningVariance
+from worldmodels.running_variance import Units
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -85,16 +85,14 @@ class WorldModel(keras.layers.Layer):
       key for key, options in heads.items() if options['kind'] != 'none'
     )
     self.share = {key: heads[key].get('share', 1.0) for key in self.keys}
-    self._relative = {key: heads[key].get('relative', 0.0) for key in heads}
+    relative = {key: heads[key].get('relative', 0.0) for key in self.keys}
+    self._units = Units(relative, spec)
     for key in self.keys:
       self._scales[key] = heads[key]['scale']
       with keras.name_scope(key), errors.group(f'heads.{key}'):
         # An attribute each: Keras follows those, not the values of a dict.
         made = head.load(heads[key], self.features_size, spec.shape(key), key)
         setattr(self, f'{key}_head', made)
-        if self._relative[key]:
-          shape = spec.shape(key)
-          setattr(self, f'{key}_variance', RunningVariance(shape, 'variance'))
     self.built = True
 
   def head(self, key: str) -> head.Head:
@@ -208,9 +206,7 @@ class WorldModel(keras.layers.Layer):
 
   def update_statistics(self, batch: Batch) -> None:
     """Takes a batch [B, T, ...] into what is known of all: the variances."""
-    for key in self.keys:
-      if self._relative[key]:
-        self._variance(key).update(batch[key], batch['mask'])
+    self._units.update(batch)
 
   def target(
     self, batch: Batch, key: str, seed: Tensor | None = None
@@ -238,7 +234,7 @@ class WorldModel(keras.layers.Layer):
     for key in self.keys:
       terms[key] = self._head_loss(
         key, features, batch[key], self.share[key], seeds[2], seeds[1]
-      ) / self._unit(key)
+      ) / self._units.of(key)
     terms['kl'], terms['divergence'] = losses.kl_loss(
       self.dynamics.divergence,
       posterior,
@@ -273,7 +269,7 @@ class WorldModel(keras.layers.Layer):
     terms = {
       'overshoot_kl': self.dynamics.divergence(truth, imagined),
       'overshoot_reward': self.head('reward').loss(features, reward)
-      / self._unit('reward'),
+      / self._units.of('reward'),
     }
     if self._overshooting['image']:
       terms['overshoot_image'] = self._head_loss(
@@ -284,15 +280,6 @@ class WorldModel(keras.layers.Layer):
         share_seed,
       )
     return latent_overshooting.by_start(terms, batch['mask'], batch['is_first'])
-
-  def _variance(self, key: str) -> RunningVariance:
-    return getattr(self, f'{key}_variance')
-
-  def _unit(self, key: str) -> Tensor | float:
-    """Returns what the loss of a key is divided by, scalar."""
-    if not self._relative[key]:
-      return 1.0
-    return self._variance(key).value() + self._relative[key]
 
   def _head_loss(
     self,

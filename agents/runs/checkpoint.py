@@ -8,6 +8,7 @@ become a checkpoint.
 """
 
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,9 @@ from worldmodels.agents.runs.checkpoint_files import Counters
 from worldmodels.agents.runs.checkpoint_files import Values
 from worldmodels.agents.runs.checkpoint_list import CheckpointError
 from worldmodels.data import atomic
+
+# Variables that came later, which an older checkpoint lacks.
+_LATER = re.compile(r'units\.[^.]+\.(one|mean|square)')
 
 
 class Variable(Protocol):
@@ -168,10 +172,16 @@ def _check_finite(values: Values, directory: pathlib.Path) -> None:
 def _assign(
   variables: Sequence[Variable], values: Values, path: pathlib.Path
 ) -> None:
-  """Sets all variables, after every name and shape was found to match."""
+  """Sets all variables, after every name and shape was found to match.
+
+  Those that are of a later version stay as they are, as at the start.
+  """
   wanted = {key: value.shape for key, value in by_path(variables).items()}
   stored = {key: value.shape for key, value in values.items()}
-  for key in sorted(wanted.keys() | stored.keys()):
+  later = {
+    key for key in wanted.keys() - stored.keys() if _LATER.fullmatch(key)
+  }
+  for key in sorted((wanted.keys() | stored.keys()) - later):
     if wanted.get(key) != stored.get(key):
       raise CheckpointError(
         f'checkpoint {path} does not match this agent: {key} is '
@@ -179,4 +189,6 @@ def _assign(
         f'{wanted.get(key, "absent")} in the agent'
       )
   for variable in variables:
-    variable.assign(values[variable.path.replace('/', '.')])
+    key = variable.path.replace('/', '.')
+    if key not in later:
+      variable.assign(values[key])

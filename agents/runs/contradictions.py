@@ -95,6 +95,11 @@ def _planner_problems(tree: Tree) -> Iterator[str]:
       'planner.sample=True, or dynamics.kind=ensemble and '
       'planner.propagation=tsinf'
     )
+  if planner.get('common') and not planner.get('sample', True):
+    yield (
+      'planner.common is True, and nothing is drawn: give it '
+      'planner.sample=True'
+    )
   if risk == 'disagreement' and dynamics == 'rssm':
     yield (
       "planner.risk is 'disagreement'; dynamics.kind 'rssm' has one member, "

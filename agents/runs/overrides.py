@@ -32,7 +32,7 @@ _GROUP = 'planner.'
 # Options of every planner; see agents/planner.py.
 _SHARED = (
   *('kind', 'horizon', 'sample', 'proposals', 'value', 'warm_start', 'replan'),
-  *('particles', 'propagation', 'risk', 'risk_weight'),
+  *('particles', 'propagation', 'common', 'risk', 'risk_weight'),
 )
 
 Values = Mapping[str, Any]

@@ -36,6 +36,7 @@ ADDED = {
     'replan': 1,
     'particles': 1,
     'propagation': 'expectation',
+    'common': False,
     'risk': 'mean',
     'risk_weight': 1.0,
     'temperature': 2.0,
