@@ -165,10 +165,10 @@ class Problem:
     if len(parts) < 2:
       return self._score_chain(actions, seed, sampling)
     seeds = [None] * len(parts)
-    if seed is not None:
+    if sampling.common:
+      seeds = [seed] * len(parts)
+    elif seed is not None:
       seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
-      if sampling.common:
-        seeds = [seed] * len(parts)
     samplings = [sampling.drawn(number) for number in range(len(parts))]
     chains = zip(tf.split(actions, parts, 1), seeds, samplings)
     return tf.concat([self._score_chain(*chain) for chain in chains], 1)
