@@ -59,6 +59,8 @@ def cartpole() -> config_dict.ConfigDict:
   config.train.update(
     episodes=140, seed_episodes=20, updates=32, batch=16, length=16
   )
+  # What matters most is the last row of an episode.
+  config.train.margin = 0.5
   config.evaluate.update(every=20, episodes=2, context=3, horizon=8)
   # Every reward is the same: only the end says what is good, and it is rare.
   config.heads.discount.update(kind='bernoulli', scale=10.0)

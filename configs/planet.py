@@ -25,8 +25,7 @@ def paper() -> config_dict.ConfigDict:
   """Returns PlaNet as its code runs it; where the paper differs: [P]."""
   config = config_dict.ConfigDict()
   config.preset = 'paper'  # which of the functions here made it
-  # A name of dm_control or data/tasks, gymnasium:ID, or module:name of yours.
-  config.task = 'cartpole_swingup'  # docs/running.md has all names
+  config.task = 'cartpole_swingup'  # docs/running.md: all names, and your own
   config.seed = 0  # [0, 4294967295] of everything that is random
 
   # The comment beside a key begins with its range, which is stated once: an
@@ -59,6 +58,7 @@ def paper() -> config_dict.ConfigDict:
     first_updates=0,  # [0, 1000000] further ones before the first episode
     batch=50,  # [1, 65536] chunks [P]
     length=50,  # [2, 10000] agent_steps per chunk [P]
+    margin=0.0,  # [0, 1] of a chunk: so far chunks are drawn beyond both ends
     overlap=False,  # collect an episode while learning from those before it
     checkpoints=3,  # [1, 1000] kept
     deterministic_ops=False,  # the same bits on a GPU as well, but slower

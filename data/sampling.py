@@ -20,8 +20,13 @@ def sample(
   short: str,
   lengths: np.ndarray | None = None,
   part: slice = slice(None),
+  margin: float = 0.0,
 ) -> dict[str, np.ndarray]:
   """Draws chunks uniformly over all places where one fits in an episode.
+
+  So one chunk alone has the first row of a long episode, and T of them have
+  each row in the middle; `margin` gives the ends a share, as `prioritize_ends`
+  of DreamerV2's code does to the last one.
 
   Args:
     files: episodes to draw from.
@@ -34,6 +39,8 @@ def sample(
       action and reward zero, flags false. `skip`: they are left out.
     lengths: rows of each of the files, int64, where that is known.
     part: which of the chunks are read and returned.
+    margin: share of T, from 0 to 1, by which places go on beyond both ends of
+      an episode; a chunk drawn there is moved to the nearest where it fits.
 
   Returns:
     {key: [B, T, ...]} and `mask` float32 [B, T]: 1 for a row of an episode, 0
@@ -48,13 +55,16 @@ def sample(
     lengths = np.array([file.length for file in files], np.int64)
   places = lengths - length + 1
   places = np.maximum(places, 1 if short == 'pad' else 0)
-  ends = np.cumsum(places)
+  beyond = round(margin * length)
+  drawable = np.where(places, places + 2 * beyond, 0)
+  ends = np.cumsum(drawable)
   if not len(ends) or not ends[-1]:
     raise LookupError(f'no episode of {length} rows')
   random = np.random.default_rng(np.random.SeedSequence(seed))
   draws = random.integers(ends[-1], size=batch)
   picks = np.searchsorted(ends, draws, side='right')
-  starts = draws - (ends - places)[picks]
+  starts = draws - (ends - drawable)[picks] - beyond
+  starts = np.clip(starts, 0, places[picks] - 1)
   picks, starts = picks[part], starts[part]
   lead = len(picks), length
   result = {

@@ -121,6 +121,7 @@ class Store(Index):
     limit: int | None = None,
     short: str = 'pad',
     part: slice = slice(None),
+    margin: float = 0.0,
   ) -> dict[str, np.ndarray]:
     """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -135,6 +136,8 @@ class Store(Index):
       short: what becomes of episodes of less than T rows: `pad` continues them
         (see sampling.py), `skip` leaves them out.
       part: which of the chunks are read: those of one of several learners.
+      margin: share of T, from 0 to 1, by which places go on beyond both ends
+        of an episode, so that these are drawn as often as its middle.
 
     Returns:
       {key: [B, T, ...]} of each key that all episodes have, but env_steps, and
@@ -151,6 +154,7 @@ class Store(Index):
           *(files, self._shapes, batch, length, seed, short),
           lengths=self._row_counts()[:limit],
           part=part,
+          margin=margin,
         )
       except LookupError as error:
         raise StoreError(f'{self.directory}: {error}') from error
@@ -163,17 +167,16 @@ class Store(Index):
     start: int = 0,
     limit: int | None = None,
     prefetch: int = 2,
-    short: str = 'pad',
-    part: slice = slice(None),
+    **options: Any,
   ) -> background.Prefetch[dict[str, np.ndarray]]:
     """Prepares batches number start, start + 1, ... in the background.
 
-    Batch i is sample(batch, length, (*seed, i), limit, short, part). Close the
+    Batch i is sample(batch, length, (*seed, i), limit, **options). Close the
     iterator to end its thread.
     """
     seed = (seed,) if isinstance(seed, int) else tuple(seed)
     return background.Prefetch(
-      lambda i: self.sample(batch, length, (*seed, i), limit, short, part),
+      lambda i: self.sample(batch, length, (*seed, i), limit, **options),
       start,
       prefetch,
     )

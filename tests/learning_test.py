@@ -38,8 +38,8 @@ class Agent:
 class Batches:
   """Batches whose reward is the number of their update."""
 
-  def chunks(self, *_, start, limit, part):
-    del limit, part
+  def chunks(self, *_, start, limit, part, margin):
+    del limit, part, margin
     self.number = start - 1
     return self
 

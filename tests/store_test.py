@@ -383,6 +383,26 @@ def test_every_place_is_drawn_as_often(tmp_path):
   assert (abs(counts - 2000) < 250).all()  # Six standard deviations.
 
 
+@pytest.mark.parametrize(
+  ('margin', 'wanted'),
+  [
+    # Rows of 9, of chunks of 4 at six places; and how often a shorter episode
+    # comes, which is one place.
+    (0.0, (1, 2, 3, 4, 4, 4, 3, 2, 1, 1)),
+    (0.5, (3, 4, 5, 6, 4, 6, 5, 4, 3, 5)),
+    (1.0, (5, 6, 7, 8, 4, 8, 7, 6, 5, 9)),
+  ],
+)
+def test_a_margin_gives_the_ends_their_share(tmp_path, margin, wanted):
+  store = filled(tmp_path, 9, 2)
+  batch = store.sample(12_000, 4, 1, margin=margin)
+  row, number = np.moveaxis(batch['position'], -1, 0).astype(int)
+  counts = np.bincount(row[number == 0], minlength=9)
+  counts = np.append(counts, (number[:, 0] == 1).sum())
+  places = 12_000 / (7 + 4 * 4 * margin)
+  np.testing.assert_allclose(counts / places, wanted, rtol=0.15)
+
+
 def test_a_sample_is_a_pure_function_of_seed_and_episodes(tmp_path):
   store = filled(tmp_path, 9, 12)
   one = store.sample(4, 3, (5, 1))

@@ -104,6 +104,7 @@ class Learning:
       start=self.updates,
       limit=limit,
       part=self._team.rows(train.batch),
+      margin=train.margin,
     )
     with (
       contextlib.closing(batches),

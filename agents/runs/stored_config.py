@@ -30,6 +30,7 @@ ADDED = {
     'env_steps': 0,
     'updates_total': 0,
     'heldout_share': 0.1,
+    'margin': 0.0,
   },
   'planner': {
     'warm_start': False,
