@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import fcntl
+import functools
 import os
 import pathlib
 import shutil
@@ -48,9 +49,20 @@ with engine.Engine(slots=8, store_mb=128) as ray:
 
 def pytest_configure(config):
   """Sets up a process of tests."""
-  del config
   _hear_ctrl_c()
   _take_cores()
+  if not config.getoption('numprocesses', None):  # Else others do the tests.
+    _build_graphs_quickly()
+
+
+def _build_graphs_quickly():
+  """Has no function be translated by AutoGraph, as in warm.py.
+
+  It is a fifth of what the tests of this process take.
+  """
+  import tensorflow as tf
+
+  tf.function = functools.partial(tf.function, autograph=False)
 
 
 def _take_cores():

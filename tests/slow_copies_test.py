@@ -7,6 +7,7 @@ from worldmodels.agents import slow_copies
 
 
 def layers():
+  keras.utils.set_random_seed(0)
   pair = [keras.layers.Dense(2, name=name) for name in ('layer', 'copy')]
   for layer in pair:
     layer.build([None, 3])

@@ -47,17 +47,22 @@ class Nodes:
   """
 
   def __init__(self, slots=2):
+    told = tempfile.TemporaryFile('w+')
     self._process = subprocess.Popen(
       [sys.executable, __file__, str(slots)],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
-      stderr=subprocess.DEVNULL,
+      stderr=told,
       text=True,
       env={**os.environ, **JOIN},
     )
     self.pid = self._process.pid
     self.address = self._process.stdout.readline().strip()
-    assert self.address, 'the nodes did not start'
+    if not self.address:
+      self._process.wait()
+      told.seek(0)
+      raise RuntimeError(f'the nodes did not start: {told.read()[-2000:]}')
+    told.close()
 
   def lose_one(self):
     """Kills the raylet of the second node; another node takes its place."""
@@ -89,6 +94,9 @@ def main(slots=2):
     tempfile.TemporaryDirectory(prefix='ray-', dir='/tmp') as folder,
     contextlib.ExitStack() as stack,
   ):
+    # A cluster notes its address there, and does not make the folder.
+    os.environ['RAY_TMPDIR'] = folder
+    os.mkdir(os.path.join(folder, 'ray'))
     options = dict(_OPTIONS, num_cpus=int(slots), temp_dir=folder)
     cluster = ray.cluster_utils.Cluster(
       initialize_head=True, head_node_args=options
