@@ -100,6 +100,63 @@ def assert_equal(found, expected):
       assert mine.tobytes() == value.tobytes(), (number, key)
 
 
+# ---------------------------------------------------------- what is left ----
+# First: another minute goes by with the other tests.
+
+
+def processes_with(variable):
+  """Process ids of all that have a variable in their environment."""
+  found = []
+  for path in pathlib.Path('/proc').glob('[0-9]*/environ'):
+    try:
+      if variable.encode() in path.read_bytes():
+        found.append(int(path.parent.name))
+    except OSError:
+      continue
+  return found
+
+
+@pytest.fixture(scope='module')
+def ended():
+  """When the programs of which marks ended; at last nothing is left of them."""
+  found = {}
+  yield found
+  for mark, begin in found.items():
+    while left := processes_with(mark):
+      # Two agents of Ray try for a minute to say that their raylet is gone.
+      agents = all('Agent' in processes.command(pid) for pid in left)
+      assert time.monotonic() - begin < (90 if agents else 60), left
+      time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+  'number,status', [(signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_whoever_stops_it_nothing_is_left(tmp_path, ended, number, status):
+  shutil.copy(ROOT / 'tests/slow_task.py', tmp_path)
+  (tmp_path / 'step_10').write_text('sleeps')
+  mark = f'CLUSTER_TEST={tmp_path}'
+  command = dict(
+    args=['worldmodels', 'train', *QUICK, TASK, '--collectors=2']
+    + [f'--logdir={tmp_path / "run"}'],
+    cwd=tmp_path,
+    env={**os.environ, 'CLUSTER_TEST': str(tmp_path)},
+  )
+  with warm.start(**command) as process:
+    while (tmp_path / 'step_10').exists():  # It is in an episode then.
+      assert process.poll() is None, process.communicate()
+      time.sleep(0.1)
+    assert len(processes_with(mark)) > 5
+    ended[mark] = begin = time.monotonic()
+    process.send_signal(number)
+    printed = ''.join(process.communicate(timeout=60))
+    seconds = time.monotonic() - begin
+  assert process.returncode == status, printed
+  if number == signal.SIGINT:
+    assert 'stopped; the same command continues' in printed
+    assert seconds < 8
+
+
 # ------------------------------------------------------------- collectors ----
 
 
@@ -259,51 +316,6 @@ def test_a_run_goes_on_without_collectors_and_with_others(
   assert 'collector 1 died' in printed and 'is leased again' in printed
   assert_whole(copy, 8, [2, 4, 6])
   assert 'age' in metrics_of(copy)[-2]
-
-
-def processes_with(variable):
-  """Process ids of all that have a variable in their environment."""
-  found = []
-  for path in pathlib.Path('/proc').glob('[0-9]*/environ'):
-    try:
-      if variable.encode() in path.read_bytes():
-        found.append(int(path.parent.name))
-    except OSError:
-      continue
-  return found
-
-
-@pytest.mark.parametrize(
-  'number,status', [(signal.SIGINT, 130), (signal.SIGKILL, -9)]
-)
-def test_whoever_stops_it_nothing_is_left(tmp_path, number, status):
-  shutil.copy(ROOT / 'tests/slow_task.py', tmp_path)
-  (tmp_path / 'step_10').write_text('sleeps')
-  mark = f'CLUSTER_TEST={tmp_path}'
-  command = dict(
-    args=['worldmodels', 'train', *QUICK, TASK, '--collectors=2']
-    + [f'--logdir={tmp_path / "run"}'],
-    cwd=tmp_path,
-    env={**os.environ, 'CLUSTER_TEST': str(tmp_path)},
-  )
-  with warm.start(**command) as process:
-    while (tmp_path / 'step_10').exists():  # It is in an episode then.
-      assert process.poll() is None, process.communicate()
-      time.sleep(0.1)
-    assert len(processes_with(mark)) > 5
-    begin = time.monotonic()
-    process.send_signal(number)
-    printed = ''.join(process.communicate(timeout=60))
-    seconds = time.monotonic() - begin
-  assert process.returncode == status, printed
-  if number == signal.SIGINT:
-    assert 'stopped; the same command continues' in printed
-    assert seconds < 8
-  while left := processes_with(mark):
-    # Two agents of Ray try for a minute to say that their raylet is gone.
-    agents = all('Agent' in processes.command(pid) for pid in left)
-    assert time.monotonic() - begin < (90 if agents else 60), left
-    time.sleep(0.2)
 
 
 # ---------------------------------------------------------- what is wrong ----

@@ -630,8 +630,8 @@ STORE = (
   Fault(
     'every batch is the first one',
     'data/store.py',
-    'lambda i: self.sample(batch, length, (*seed, i), limit, short, part),',
-    'lambda i: self.sample(batch, length, (*seed, 0), limit, short, part),',
+    'lambda i: self.sample(batch, length, (*seed, i), limit, **options),',
+    'lambda i: self.sample(batch, length, (*seed, 0), limit, **options),',
     'store_test.py::test_batches_are_prepared_in_order',
   ),
   Fault(

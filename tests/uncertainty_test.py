@@ -137,7 +137,7 @@ def measured():
   @tf.function
   def update(x, y):
     with tf.GradientTape() as tape:
-      prior = made.step(made.initial(len(x)), x)
+      prior = made.step(made.initial(x.shape[0]), x)
       # A posterior that has seen y: the KL is the likelihood of y.
       mean = tf.repeat(y[:, None], 5, 1)
       seen = dict(prior, mean=mean, std=0.01 * tf.ones_like(mean))
