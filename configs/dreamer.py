@@ -243,6 +243,9 @@ def cpu() -> config_dict.ConfigDict:
   config.dreaming = 'averaged'
   config.planner.update(horizon=5, iterations=4, candidates=64, elites=8)
   config.planner.update(value=True, proposals=-1)
+  # Heads and critic have learned from draws: in dreams from mean to mean a
+  # planner finds what is not there. The same draws for all candidates [X].
+  config.planner.update(sample=True, common=True, particles=4)
   config.acting = 'planner'
   config.exploration = 0.2
   # Convolutions and a canvas where there are bodies on a floor that moves [X].
