@@ -55,6 +55,30 @@ def test_candidates_are_as_many_as_the_time_allows(target, count):
   assert candidates == 12
 
 
+@pytest.mark.parametrize(
+  'time',
+  [
+    lambda n: max(13.0, n - 1.0),  # At first some more take no longer.
+    lambda n: 13.0 if n < 200 else 80.0 + n,  # A step, which is too high.
+    lambda n: 39.0 + n / 1000,
+    lambda n: 90.0,
+    lambda n: n * (1.1 if n % 2 else 0.9),  # Times are never exact.
+  ],
+)
+def test_what_takes_no_even_time_for_each_is_looked_for(time):
+  tried = []
+
+  def timed(count):
+    tried.append(count)
+    return str(count), time(count)
+
+  made, found, taken = planners._sized(timed, 40.0)
+  assert made == str(found) and taken == time(found)
+  nearest = min(abs(time(n) - 40.0) for n in range(4, 2000))
+  assert abs(taken - 40.0) <= max(2.5, nearest), found
+  assert len(tried) <= 8
+
+
 def still(problem, seed, *, depth=3):
   """A planner of the user's that has no candidates."""
   del seed, depth

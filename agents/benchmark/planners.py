@@ -6,6 +6,7 @@ beside that, horizon, draws of states, proposals and value, is the run's.
 """
 
 import inspect
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,9 @@ from worldmodels.spec import Spec
 
 # Of a planner of the run's that stays as it is.
 OWN = 'own'
-_LEAST, _MOST = 4, 1_000_000  # candidates
+_LEAST, _FIRST, _MOST = 4, 64, 1_000_000  # candidates
+_TRIALS = 7  # counts that are timed until one is near enough
+_NEAR = 0.05  # of the time that is asked for
 _CALLS = 12  # that a time per action is the median of
 
 
@@ -118,17 +121,7 @@ class Comparison:
       agent = self._made(config)
       return agent, self._time(agent)
 
-    # The time is what it takes anyway, and some for each candidate.
-    first, second = 64, 256
-    (_, low), (_, high) = timed(first), timed(second)
-    each = max((high - low) / (second - first), 1e-4)
-    count = _within(first + (target - low) / each)
-    agent, taken = timed(count)
-    fixed = min(low - first * each, 0.5 * taken)
-    if abs(taken - target) > 0.05 * target and _LEAST < count < _MOST:
-      count = _within(count * (target - fixed) / (taken - fixed))
-      agent, taken = timed(count)
-    return agent, count, taken
+    return _sized(timed, target)
 
   def _made(self, config: ml_collections.ConfigDict) -> WorldModelAgent:
     agent = build.agent(config, self._spec)
@@ -186,6 +179,52 @@ def planned(
   return config
 
 
+def _sized(
+  timed: Callable[[int], tuple[Any, float]], target: float
+) -> tuple[Any, int, float]:
+  """Looks for the count of candidates that takes so long.
+
+  Args:
+    timed: makes something of a count; returns it and its milliseconds.
+    target: milliseconds.
+
+  Returns:
+    what comes nearest to it, its count and its milliseconds.
+  """
+  made, times, count = {}, {}, _FIRST
+  while len(times) < _TRIALS and count not in times:
+    made[count], times[count] = timed(count)
+    if _apart(times[count], target) < _NEAR:
+      break
+    count = _guess(times, target)
+  best = min(times, key=lambda tried: _apart(times[tried], target))
+  return made[best], best, times[best]
+
+
+def _guess(times: dict[int, float], target: float) -> int:
+  """Returns the count to try next, given the milliseconds of those before."""
+  below = max((n for n in times if times[n] < target), default=0)
+  above = min((n for n in times if times[n] >= target and n > below), default=0)
+  # On the line through the two that are nearest, and not too far from them.
+  nearest = sorted(times, key=lambda tried: _apart(times[tried], target))
+  last = nearest[0]
+  guess = last * target / times[last]
+  if len(times) > 1:
+    slope = (times[last] - times[nearest[1]]) / (last - nearest[1])
+    if slope > 0:
+      guess = last + (target - times[last]) / slope
+    elif below:
+      last, guess = below, below * target / times[below]
+  if below and above and not below < round(guess) < above:
+    guess = math.sqrt(below * above)
+  guess = min(max(guess, last / 16, _LEAST), 16 * last, _MOST)
+  return round(guess)
+
+
+def _apart(one: float, two: float) -> float:
+  return abs(math.log(one / two))
+
+
 def table(rows: Sequence[Row]) -> str:
   """Returns a table of Markdown, as docs/planners.md has it."""
   lines = [
@@ -206,7 +245,3 @@ def _keywords(kind: str) -> dict[str, inspect.Parameter]:
   plan = kinds.find('worldmodels.agents.planners', kind, 'plan')
   parameters = inspect.signature(plan).parameters.items()
   return {name: x for name, x in parameters if x.kind == x.KEYWORD_ONLY}
-
-
-def _within(count: float) -> int:
-  return int(min(max(count, _LEAST), _MOST))
