@@ -55,7 +55,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 10 runs, ' in done.stdout
+  assert f'{out}: 12 runs, ' in done.stdout
   # The committed ones are of the same command, but that it plays.
   assert (tmp_path / 'scores.csv').read_bytes() == (
     (RESULTS / 'scores.csv').read_bytes()
