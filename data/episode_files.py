@@ -74,7 +74,7 @@ def write(
   """
 
   def fill(file: BinaryIO) -> None:
-    (np.savez_compressed if compressed else np.savez)(file, **episode)
+    archive.write(file, episode, compressed)
     file.flush()
     # To the nanosecond, which the clock of a file system is not: whoever
     # changes the file a moment later leaves another time.

@@ -213,6 +213,7 @@ def _become(path, args, cwd, env, limit):
   os.environ.update(env)
   tempfile.tempdir = None
   if limit is not None:
+    sys.dont_write_bytecode = True  # Python would keep what is cut off.
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
   sys.argv = list(args)
   places = filter(None, env.get('PYTHONPATH', '').split(os.pathsep))

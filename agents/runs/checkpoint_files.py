@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from worldmodels.data import archive
 from worldmodels.data import reading
 
 VARIABLES, COUNTERS = 'variables.npz', 'counters.json'
@@ -49,7 +50,7 @@ def write(directory: pathlib.Path, values: Values, counters: Counters) -> None:
     counters: JSON values, `updates` among them.
   """
   with open(directory / VARIABLES, 'wb') as file:
-    np.savez(file, **values)
+    archive.write(file, values)
   with open(directory / VARIABLES, 'rb') as file:
     checksum = _checksum(file, counters)
   text = json.dumps(dict(counters, checksum=checksum))

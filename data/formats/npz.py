@@ -12,6 +12,7 @@ actions, and says nothing here. A store of our own, or a run, is one of these.
 
 import pathlib
 import uuid
+from typing import BinaryIO
 
 import numpy as np
 
@@ -63,8 +64,8 @@ def write(folder: pathlib.Path, recorded: Recorded) -> None:
     # By time in theirs; here by number, which keeps the order.
     name = f'{number:06d}-{uuid.uuid4().hex}-{len(episode["reward"])}.npz'
 
-    def fill(file: object, episode: Episode = episode) -> None:
-      np.savez_compressed(file, **episode)
+    def fill(file: BinaryIO, episode: Episode = episode) -> None:
+      archive.write(file, episode, compressed=True)
 
     atomic.write(folder / name, fill, sweep=False)
 
