@@ -39,7 +39,8 @@ class Batches:
   """Batches whose reward is the number of their update."""
 
   def chunks(self, *_, start, limit, part, margin):
-    del limit, part, margin
+    del limit, part
+    self.margin = margin
     self.number = start - 1
     return self
 
@@ -75,6 +76,13 @@ def test_a_batch_is_changed_before_its_update(tmp_path):
   assert (
     make(tmp_path, Agent(), change=change).learn(Batches(), 3)['loss'] == 11
   )
+
+
+def test_chunks_have_the_margin_of_the_config(tmp_path):
+  made, drawn = make(tmp_path, Agent()), Batches()
+  made._config.train.margin = 0.5
+  made.learn(drawn, 1)
+  assert drawn.margin == 0.5
 
 
 def test_it_goes_on_from_its_checkpoint(tmp_path):

@@ -191,14 +191,14 @@ def _sized(
   Returns:
     what comes nearest to it, its count and its milliseconds.
   """
-  made, times, count = {}, {}, _FIRST
-  while len(times) < _TRIALS and count not in times:
-    made[count], times[count] = timed(count)
-    if _apart(times[count], target) < _NEAR:
-      break
+  times, count, best, nearest = {}, _FIRST, None, math.inf
+  while len(times) < _TRIALS and count not in times and nearest >= _NEAR:
+    made, taken = timed(count)
+    times[count] = taken
+    if _apart(taken, target) < nearest:
+      best, nearest = (made, count, taken), _apart(taken, target)
     count = _guess(times, target)
-  best = min(times, key=lambda tried: _apart(times[tried], target))
-  return made[best], best, times[best]
+  return best
 
 
 def _guess(times: dict[int, float], target: float) -> int:
