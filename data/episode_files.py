@@ -195,7 +195,7 @@ class EpisodeFile:
     """Fills contiguous arrays {key: [N, ...]} with N rows from `start` on."""
     columns = self.facts.columns
     offsets = dict(zip(columns, self.facts.offsets))
-    descriptor = reading.descriptor_of(self.path)
+    descriptor = reading.reopened(self.path)
     try:
       for key, out in arrays.items():
         span = slice(start, start + len(out))

@@ -23,9 +23,14 @@ Path = tuple[str | int, ...]  # of a part of an observation
 
 def parts(space: Space) -> dict[str, tuple[Path, Space]]:
   """Returns {name: (path, space)} of all parts that have no parts."""
-  found = {_name(path): (path, part) for path, part in _parts(space)}
-  if 'image' in found and not is_picture(found['image'][1]):
-    found[_MAP] = found.pop('image')  # That name is for what is looked at.
+  found = {}
+  for path, part in _parts(space):
+    name = _name(path)
+    if name == 'image' and not is_picture(part):
+      name = _MAP  # That name is for what is looked at.
+    while name in found:  # `joint-1` and `joint1`.
+      name += '_'
+    found[name] = path, part
   return found
 
 

@@ -17,6 +17,8 @@ LARGEST = 1 << 24
 # Objects and lists within each other; Python counts its own calls as well.
 DEEPEST = 20
 
+# Not to wait for who writes into a FIFO.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = (
   (stat.S_ISDIR, 'a directory'),
   (stat.S_ISFIFO, 'a FIFO'),
@@ -51,8 +53,16 @@ def open_regular(
 def descriptor_of(path: str | os.PathLike, within: int | None = None) -> int:
   """Returns the descriptor of a file that is opened, see `open_regular`."""
   check_regular(path, os.stat(path, dir_fd=within))  # To open one may hang.
-  flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
-  descriptor = os.open(path, flags, dir_fd=within)
+  return reopened(path, within)
+
+
+def reopened(path: str | os.PathLike, within: int | None = None) -> int:
+  """Returns the descriptor of what was a regular file when it was looked at.
+
+  That saves one look. What has come in its place is refused all the same; only
+  a device might do something when it is opened.
+  """
+  descriptor = os.open(path, _FLAGS, dir_fd=within)
   try:
     check_regular(path, os.fstat(descriptor))
   except IrregularError:

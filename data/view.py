@@ -16,7 +16,6 @@ from worldmodels.data import graphics
 from worldmodels.data import gymnasium_tasks
 from worldmodels.data import observations
 from worldmodels.data import rendering
-from worldmodels.data import rows
 
 AUTO = 'auto'  # the camera, or the image, that the task stands for
 
@@ -121,5 +120,5 @@ class View:
 
 
 def _all(available: Mapping[str, object]) -> tuple[str, ...]:
-  """Returns the names of all vectors that episodes can have."""
-  return tuple(name for name in available if name not in rows.RESERVED)
+  """Returns the names of all vectors; one that is reserved is refused later."""
+  return tuple(name for name in available if name != 'image')

@@ -129,6 +129,16 @@ def test_a_header_that_does_not_fit_its_array(shape, directory):
   assert 'and a header that says float32 [' in damage(directory)
 
 
+@pytest.mark.parametrize(
+  'header', ['(' * 9000, "{1: 2, 'a': 3}", "{'descr': '(1,', 'shape': (), }"]
+)
+def test_a_header_that_is_no_text_of_one(header, directory):
+  """NumPy says so by errors of other kinds than ValueError."""
+  head = b'\x93NUMPY\1\0' + len(header).to_bytes(2, 'little')
+  archive(directory, [('a.npy', head + header.encode())])
+  assert damage(directory).count('\n') == 0
+
+
 def test_archives_that_are_no_checkpoint(directory):
   zeros = array(np.zeros(1_000_000, np.float32))
   archive(directory, [('a.npy', zeros)], compression=zipfile.ZIP_DEFLATED)

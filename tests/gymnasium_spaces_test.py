@@ -21,6 +21,18 @@ def test_parts_are_named_by_their_way():
   assert list(gymnasium_spaces.parts(spaces.Discrete(2))) == ['observation']
 
 
+def test_parts_of_one_name_stay_two():
+  alike = {'joint-1': spaces.Discrete(2), 'joint1': spaces.Discrete(3)}
+  found = gymnasium_spaces.parts(spaces.Dict(alike))
+  assert {k: path for k, (path, _) in found.items()} == {
+    'joint1': ('joint-1',),
+    'joint1_': ('joint1',),
+  }
+  maps = {'image': spaces.Box(0, 9, (7, 7)), 'map': spaces.Discrete(3)}
+  found = gymnasium_spaces.parts(spaces.Dict(maps))
+  assert sorted(path for path, _ in found.values()) == [('image',), ('map',)]
+
+
 @pytest.mark.parametrize(
   'space, value, expected',
   [

@@ -10,6 +10,7 @@ from worldmodels.agents.runs import events
 from worldmodels.agents.runs import metrics
 from worldmodels.agents.runs import run_directory
 from worldmodels.configs import planet
+from worldmodels.data import tfrecord
 
 COUNTERS = dict(env_steps=800, episodes=3, updates=10)
 
@@ -276,6 +277,20 @@ def test_without_events_a_run_goes_on(tmp_path):
     written.video('dream', np.zeros([3, 8, 8, 3], np.uint8), updates)
   assert [x['updates'] for x in lines_in(tmp_path)] == [10, 11]
   assert len(lines) == 1 and 'no TensorBoard events' in lines[0]
+
+
+def test_events_that_are_none_are_left_as_they_are(tmp_path):
+  path = tmp_path / 'events' / 'events.out.tfevents.1'
+  path.parent.mkdir()
+  with open(path, 'wb') as file:
+    tfrecord.write(file, b'no event')
+  before, lines = path.read_bytes(), []
+  written = open_in(tmp_path, log=lines.append)
+  written.write(COUNTERS, {'loss': 0.5})
+  assert len(lines_in(tmp_path)) == 1
+  (line,) = lines
+  assert line.startswith(f'no TensorBoard events from here on: {path} is dam')
+  assert path.read_bytes() == before
 
 
 def test_a_line_that_cannot_be_written_names_its_file(tmp_path):

@@ -44,6 +44,13 @@ def test_a_head_needs_its_vector():
   task_checks.check(config, ONE)
 
 
+@pytest.mark.parametrize('name', ['kl', 'divergence', 'overshoot_reward'])
+def test_a_head_has_not_the_name_of_another_term(name):
+  spec = Spec(actions=1, image=None, vectors={name: 2})
+  config = build.chosen(planet.get_config('debug'), spec)
+  refused(config, spec, f'^heads.{name} has the name of another term .* rename')
+
+
 def test_a_planner_is_for_the_actions():
   config = planet.get_config('debug')
   config.planner.kind = 'cem'

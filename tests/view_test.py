@@ -16,6 +16,14 @@ def test_a_task_that_draws_itself_may_be_seen_without_its_image():
   assert list(env.observation_spec()) == ['image']
 
 
+def test_a_vector_with_a_name_of_episodes_is_not_left_out_in_silence():
+  task = 'tests.strange_tasks:Named'
+  with pytest.raises(environments.TaskError, match="'action' has a name that"):
+    environments.make(task, 0, image='none')
+  env = environments.make(task, 0, image='none', vectors=['a/b'])
+  assert list(env.observation_spec()) == ['a/b']
+
+
 def test_a_task_without_anything_to_draw_says_what_can_be_done():
   task = 'tests.strange_tasks:blind'
   with pytest.raises(environments.TaskError, match='environment.image=none'):

@@ -755,27 +755,29 @@ def test_the_mean_image_is_that_of_what_it_was_shown():
 
 def test_a_task_without_an_image():
   model = WorldModel(
-    spec=Spec(A, image=None, vectors={'speed': 3}),
+    spec=Spec(A, image=None, vectors={'arm/speed': 3}),
     encoder=dict(vector_units=4, kind='spatial_softmax', center=True),
     dynamics=dict(kind='rssm', deter=4, stoch=2, hidden=5, activation='elu'),
     heads={
       'image': IMAGE | dict(kind='none'),
       'reward': REWARD,
-      'speed': REWARD,
+      'arm/speed': REWARD,  # As dm_control.composer calls them.
     },
     kl=dict(scale=1.0, free_nats=0.0),
     overshooting=dict(steps=2, kl=1.0, reward=1.0, image=0.0),
   )
-  assert model.keys == ('reward', 'speed')
+  assert model.keys == ('reward', 'arm/speed')
   batch = tensors(make_batch())
   del batch['image']
+  batch['arm/speed'] = batch.pop('speed')
   with tf.GradientTape() as tape:
     terms, posterior = model.loss(batch, SEED)
     value = model.total(terms, batch['mask'])
   variables = [variable.value for variable in model.trainable_variables]
   for by in tape.gradient(value, variables):
     assert by is not None
-  assert model.head('speed').mean(model.features(posterior)).shape == [B, T, 3]
+  speed = model.head('arm/speed').mean(model.features(posterior))
+  assert speed.shape == [B, T, 3]
 
 
 # ----------------------------------------------- what the user reads of it ----

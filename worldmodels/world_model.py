@@ -89,9 +89,10 @@ class WorldModel(keras.layers.Layer):
     self._units = Units(relative, spec)
     for key in self.keys:
       self._scales[key] = heads[key]['scale']
-      with keras.name_scope(key), errors.group(f'heads.{key}'):
+      name = key.replace('/', '.')  # As dm_control.composer has them.
+      with keras.name_scope(name), errors.group(f'heads.{key}'):
         # An attribute each: Keras follows those, not the values of a dict.
-        made = head.load(heads[key], self.features_size, spec.shape(key), key)
+        made = head.load(heads[key], self.features_size, spec.shape(key), name)
         setattr(self, f'{key}_head', made)
     self.built = True
 

@@ -27,7 +27,7 @@ from absl import flags
 from worldmodels import errors
 from worldmodels.agents.benchmark import cost
 from worldmodels.agents.programs import config_flag
-from worldmodels.agents.runs import paths
+from worldmodels.agents.runs import out_file
 from worldmodels.agents.runs import run_directory
 
 Figure = dict[str, Any]
@@ -136,7 +136,8 @@ def main(argv: list[str]) -> None:
   cost.cluster_of(_MEASURED.value, _ASSUME.value)
   # Measure it.
   lines, failed = [], []
-  _write(lines, failed)  # Before anything is measured in vain.
+  if _JSON.value is not None:
+    out_file.check('--json', _JSON.value)
   print(_machine())
   print(_HEAD)
   for name, preset in chosen:
@@ -167,8 +168,6 @@ def _end(lines: Sequence[Figure], failed: Sequence[str]) -> None:
 
 def _write(lines: Sequence[Figure], failed: Sequence[str]) -> None:
   """Writes the figures so far to --json."""
-  if _JSON.value is None:
-    return
   timed = [line['clean'] for line in lines if 'clean' in line]
   values = dict(
     machine=_machine(),
@@ -179,9 +178,7 @@ def _write(lines: Sequence[Figure], failed: Sequence[str]) -> None:
     failed=failed,
     figures=lines,
   )
-  with open(paths.expanded('--json', _JSON.value), 'w') as file:
-    json.dump(values, file, indent=1)
-    file.write('\n')
+  out_file.write_json('--json', _JSON.value, values)
 
 
 def _measure(names: Sequence[str]) -> Iterator[Figure]:

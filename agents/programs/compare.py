@@ -8,7 +8,6 @@ into that time here; `own` is the run's planner as it is. Prints a table of
 Markdown; everything else goes to stderr. docs/planners.md has such a table.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from worldmodels import errors
 from worldmodels.agents import suited
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
-from worldmodels.agents.runs import paths
+from worldmodels.agents.runs import out_file
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import workers
@@ -79,7 +78,8 @@ def main(argv: list[str]) -> None:
   restore.check(directory)
   spec = directory.spec()
   names = names_of(_PLANNERS.value, spec.discrete)
-  _write([], config)  # Before anything is measured in vain.
+  if _JSON.value is not None:
+    out_file.check('--json', _JSON.value)
   _say(f'starting {config.task}, then TensorFlow, which takes some seconds')
   environment = build.environment(config, **_LIMITS())
   try:
@@ -160,16 +160,12 @@ def names_of(asked: Sequence[str] | None, discrete: bool) -> list[str]:
 
 def _write(rows: Sequence['Row'], config: ml_collections.ConfigDict) -> None:
   """Writes the rows so far to --json."""
-  if _JSON.value is None:
-    return
   values = dict(
     task=config.task,
     milliseconds=_MILLISECONDS.value,
     rows=[row._asdict() | dict(mean=row.mean, std=row.std) for row in rows],
   )
-  with open(paths.expanded('--json', _JSON.value), 'w') as file:
-    json.dump(values, file, indent=1)
-    file.write('\n')
+  out_file.write_json('--json', _JSON.value, values)
 
 
 def _say(line: str) -> None:

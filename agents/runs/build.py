@@ -88,6 +88,11 @@ def chosen(
     config.overshooting.image, config.heads.image.kind = 0.0, 'none'
     with config.unlocked():
       for key in spec.vectors:
+        if '.' in key:
+          raise ConfigError(
+            f'a head cannot be called {key!r}, which has a dot: rename that '
+            'vector of the task, or name in environment.vectors those to have'
+          )
         if key not in config.heads:
           config.heads[key] = suited.vector_head(config.heads.reward.to_dict())
   embeds, draws = suited.eyes(spec)

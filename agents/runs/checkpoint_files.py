@@ -21,18 +21,8 @@ from worldmodels.data import archive
 from worldmodels.data import reading
 
 VARIABLES, COUNTERS = 'variables.npz', 'counters.json'
-# What reading a damaged checkpoint may raise. (RuntimeError: it is encrypted.)
-DAMAGE = (
-  zipfile.BadZipFile,
-  zlib.error,
-  ValueError,
-  KeyError,
-  EOFError,
-  NotImplementedError,
-  RuntimeError,
-  MemoryError,
-  OSError,
-)
+# What reading a damaged checkpoint may raise.
+DAMAGE = archive.DAMAGE
 # Bytes that an archive may have beside its arrays, for each and in all.
 _ENTRY, _END = 2048, 1 << 16
 _BLOCK = 1 << 20
@@ -79,12 +69,12 @@ def read(directory: pathlib.Path, updates: int) -> tuple[Values, Counters]:
     ):
       text = reading.content(small, COUNTERS, reading.LARGEST)
       counters = _counters(reading.parsed(text, COUNTERS), updates)
-      with zipfile.ZipFile(large) as archive:
-        _check_sizes(archive, reading.size(large))
+      with zipfile.ZipFile(large) as zipped:
+        _check_sizes(zipped, reading.size(large))
         checksum = counters.pop('checksum', None)  # The first ones had none.
         if checksum not in (None, _checksum(large, counters)):
           raise ValueError('its checksum is wrong')
-        values = dict(_arrays(archive))
+        values = dict(_arrays(zipped))
   finally:
     os.close(within)
   wrong = not_finite(values)
@@ -124,9 +114,9 @@ def _counters(value: object, updates: int) -> Counters:
   return value
 
 
-def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+def _check_sizes(zipped: zipfile.ZipFile, size: int) -> None:
   """Compares what an archive says of its parts with the size that it has."""
-  parts = archive.infolist()
+  parts = zipped.infolist()
   if len({part.filename for part in parts}) != len(parts):
     raise ValueError(f'{VARIABLES} has two arrays of one name')
   for part in parts:
@@ -144,14 +134,14 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
     )
 
 
-def _arrays(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(zipped: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
   """Yields the name and value of each array."""
-  for part in archive.infolist():
+  for part in zipped.infolist():
     if not part.filename.endswith('.npy'):
       raise ValueError(f'{part.filename} is no array')
-    with archive.open(part) as file:
+    with zipped.open(part) as file:
       _check_header(file, part)
-    with archive.open(part) as file:
+    with zipped.open(part) as file:
       yield (
         part.filename.removesuffix('.npy'),
         np.lib.format.read_array(file, allow_pickle=False),

@@ -14,10 +14,12 @@ import ml_collections
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from google.protobuf import message
 
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs.config_checks import flatten
 from worldmodels.data import atomic
+from worldmodels.data import reading
 from worldmodels.data import tfrecord
 
 FILMS = 'video/'  # How the tags of films begin.
@@ -80,7 +82,7 @@ class Events:
     """Gives up the events, and not the run, where they cannot be written."""
     try:
       yield
-    except (tf.errors.OpError, OSError) as error:
+    except (tf.errors.OpError, OSError, reading.FileError) as error:
       self._log(f'no TensorBoard events from here on: {error}')
       self._writer = None
 
@@ -93,7 +95,7 @@ def _forget(directory: pathlib.Path, keeps: Keeps) -> str | None:
       continue  # To open a FIFO would wait for whoever writes into it.
     stays = []
     for record in _records(path):
-      values = tf.compat.v1.Event.FromString(record)
+      values = _event(record, path)
       tags = [value.tag for value in values.summary.value]
       stays.append(all(x == _CONFIG or keeps(x, values.step) for x in tags))
       if tags == [_CONFIG]:
@@ -102,6 +104,18 @@ def _forget(directory: pathlib.Path, keeps: Keeps) -> str | None:
     if not all(stays):
       _rewrite(path, stays)
   return shown
+
+
+def _event(record: bytes, path: pathlib.Path) -> tf.compat.v1.Event:
+  """Returns the event of a record.
+
+  Raises:
+    FileError: it is none.
+  """
+  try:
+    return tf.compat.v1.Event.FromString(record)
+  except message.DecodeError as error:
+    raise reading.FileError(f'{path} is damaged: {error}') from error
 
 
 def _records(path: pathlib.Path) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Checks the file that a program is to write before its work, not after."""
 
+import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -9,20 +10,20 @@ from worldmodels.agents.runs.paths import expanded
 from worldmodels.data import atomic
 
 
-def check(option: str, name: str, endings: Sequence[str]) -> pathlib.Path:
+def check(option: str, name: str, endings: Sequence[str] = ()) -> pathlib.Path:
   """Returns the path of a file that can be written.
 
   Args:
     option: the flag that names it, for messages.
     name: as the user gave it.
-    endings: one of which it has to have.
+    endings: one of which it has to have, if there are any.
 
   Raises:
     OptionError: it has another ending, or cannot be written.
   """
   path = expanded(option, name)
   ending = path.suffix.lower()
-  if ending not in endings:
+  if endings and ending not in endings:
     raise errors.OptionError(
       option,
       f'is {name!r}, which ends in {ending or "nothing"!r}; it ends in '
@@ -46,3 +47,19 @@ def check(option: str, name: str, endings: Sequence[str]) -> pathlib.Path:
       option, f'is {name!r}: {error.strerror}'
     ) from error
   return path
+
+
+def write_json(option: str, name: str | None, values: object) -> None:
+  """Writes values as JSON, the file whole at any time; without a name nothing.
+
+  Args:
+    option: the flag that names the file, for messages.
+    name: as the user gave it.
+    values: that JSON has.
+
+  Raises:
+    OptionError: it cannot be written.
+  """
+  if name is not None:
+    text = json.dumps(values, indent=1) + '\n'
+    atomic.write_bytes(check(option, name), text.encode())

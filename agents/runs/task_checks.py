@@ -11,6 +11,8 @@ from worldmodels.spec import Spec
 
 # What a batch has of every task.
 _NUMBERS = ('reward', 'discount')
+# Terms of the loss that are of no head: worldmodels/world_model.py.
+_TERMS = re.compile('kl|divergence|overshoot_(kl|reward|image)')
 # How a file says that its kind is for one-hot actions.
 _DISCRETE = re.compile(r'^ *discrete = True\b', re.IGNORECASE | re.MULTILINE)
 _PLANNERS = 'worldmodels.agents.planners'
@@ -46,6 +48,11 @@ def _check_heads(heads: ml_collections.ConfigDict, spec: Spec) -> None:
       'head: to learn from vectors alone set environment.image=none'
     )
   for name, head in heads.items():
+    if _TERMS.fullmatch(name):
+      raise ConfigError(
+        f'heads.{name} has the name of another term of the loss: rename the '
+        'vector of the task'
+      )
     known = name in ('image', *_NUMBERS) or name in spec.vectors
     if not known and head.kind != 'none':
       raise ConfigError(
