@@ -3,7 +3,8 @@
 
 TASK ?= cartpole_balance
 CONFIG ?= planet:cpu
-LOGDIR ?= runs/$(subst :,_,$(TASK))
+# A task by another config is another run.
+LOGDIR ?= runs/$(subst /,_,$(subst :,_,$(TASK)_$(CONFIG)))
 ARGS ?=
 GRAPHICS ?= yes
 

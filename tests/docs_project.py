@@ -7,17 +7,29 @@ An example is a block of Python after a line that names its file, as in
 import pathlib
 import re
 
-DOCS = pathlib.Path(__file__).parent.parent / 'docs'
+ROOT = pathlib.Path(__file__).parent.parent
+DOCS = ROOT / 'docs'
 _EXAMPLE = re.compile(
   r'`(my_lab/\w+\.py)`[^`]*?\n\n```python\n(.*?)```', re.DOTALL
 )
+
+
+def blocks(page: str) -> list[str]:
+  """Returns all blocks of Python of a page, named from the root."""
+  text = (ROOT / page).read_text()
+  return re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+
+
+def of_page(page: str) -> dict[str, str]:
+  """Returns {path: text} of the examples of a page."""
+  return dict(_EXAMPLE.findall((ROOT / page).read_text()))
 
 
 def examples() -> dict[str, str]:
   """Returns {path: text} of all examples of the docs."""
   found = {}
   for page in sorted(DOCS.glob('*.md')):
-    for path, text in _EXAMPLE.findall(page.read_text()):
+    for path, text in of_page(page.relative_to(ROOT).as_posix()).items():
       assert path not in found, f'{page} has {path}, as another page does'
       found[path] = text
   return found

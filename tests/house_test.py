@@ -30,6 +30,7 @@ LISTED = {
   'worldmodels.heads',
 }
 LINES = 300
+FRONT, FRONT_LINES = 'README.md', 180
 BYTES = 2_000_000
 PICKLES = {'pickle', 'cPickle', 'cloudpickle', 'dill', 'joblib', 'shelve'}
 VAGUE = re.compile(r'(.*_)?(utils?|common|tools?|helpers?|misc)')
@@ -124,6 +125,20 @@ def lines(files):
     for path, _ in reading.python(files, *reading.SOURCES)
     if files[path].count('\n') > LINES
   ]
+
+
+@RULES.add(
+  add(FRONT, '\n' * FRONT_LINES),
+  fine=(
+    add(FRONT, '\n' * (FRONT_LINES - 1)),
+    add('docs/running.md', '\n' * (FRONT_LINES + 1)),
+  ),
+)
+def front_page(files):
+  """README.md is read at one go: what is longer is a page of docs."""
+  count = files.get(FRONT, '').count('\n')
+  more = f'{FRONT}: {count} lines, at most {FRONT_LINES}'
+  return [more] if count > FRONT_LINES else []
 
 
 @RULES.add(

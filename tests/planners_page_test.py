@@ -4,71 +4,22 @@ Among them is one without a learned model, the exact cartpole.
 """
 
 import importlib
-import pathlib
-import re
 import sys
 
+import docs_project
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from worldmodels.agents import planner_checks
-
-DOCS = pathlib.Path(__file__).parent.parent / 'docs'
-
-
-def block(page, first):
-  """The example of a page whose docstring begins with `first`."""
-  text = (DOCS / page).read_text()
-  (source,) = (
-    found
-    for found in re.findall(r'```python\n(.*?)```', text, re.DOTALL)
-    if found.startswith(f'"""{first}')
-  )
-  return source
-
-
-def example(page, first):
-  """The names of such an example."""
-  names = {'__name__': 'example'}
-  exec(compile(block(page, first), page, 'exec'), names)
-  return names
-
-
-@pytest.mark.parametrize(
-  'page,first,tolerance,options',
-  [
-    ('planners.md', 'Keeps a sequence', 0.4, dict(iterations=70)),
-    (
-      *('extending.md', 'Path integral control', 0.1),
-      dict(iterations=12, candidates=256, elites=24),
-    ),
-  ],
-)
-def test_planners_of_the_pages_are_planners(page, first, tolerance, options):
-  plan = example(page, first)['plan']
-  planner_checks.check(plan, tolerance=tolerance, **options)
-
-
-def test_a_beam_that_drops_what_pays_later_is_told_so():
-  plan = example('extending.md', 'Beam search')['plan']
-  with pytest.raises(
-    planner_checks.PlannerError, match='later rewards are not'
-  ):
-    planner_checks.check(plan, tolerance=0.6, width=64, branches=64)
+from worldmodels.problem import Problem
 
 
 @pytest.fixture(scope='module')
 def my_lab(tmp_path_factory):
-  """The project that the page has a reader write."""
+  """Imports a module of the project that the pages have a reader write."""
   folder = tmp_path_factory.mktemp('project')
-  (folder / 'my_lab').mkdir()
-  for name, first in (
-    ('cartpole', 'The exact cartpole of'),
-    ('cartpole_value', 'The exact cartpole with a value'),
-  ):
-    text = block('planners.md', first)
-    (folder / 'my_lab' / f'{name}.py').write_text(text)
+  docs_project.write(folder)
   with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(folder)
     for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
@@ -76,6 +27,54 @@ def my_lab(tmp_path_factory):
     yield importlib.import_module
     for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
       patch.delitem(sys.modules, name)
+
+
+@pytest.mark.parametrize('page', ['planners', 'extending'])
+@pytest.mark.usefixtures('my_lab')
+def test_planners_of_the_pages_are_planners(page):
+  """By the check that the page has a reader make."""
+  (check,) = (
+    block
+    for block in docs_project.blocks(f'docs/{page}.md')
+    if 'planner_checks.check(' in block
+  )
+  exec(check, {})
+
+
+@pytest.mark.parametrize(
+  'name,options',
+  [
+    ('mppi', dict(iterations=3, candidates=8, elites=2)),
+    ('hill_climber', dict(iterations=3)),
+  ],
+)
+def test_no_two_of_their_scores_share_the_noise_of_the_states(
+  my_lab, name, options
+):
+  problem = Problem.of_step(
+    lambda state, action: (state, action[:, 0], 1.0),
+    tf.zeros([2, 1]),
+    actions=1,
+    horizon=2,
+  )
+  draws, score = [], problem.score
+
+  def record(actions, draw=None):
+    draws.append(draw)
+    return score(actions, draw)
+
+  problem.score = record
+  my_lab(f'my_lab.{name}').plan(problem, tf.constant([1, 2]), **options)
+  assert len(draws) >= 3
+  assert len(draws) == len({int(draw) for draw in draws if draw is not None})
+
+
+def test_a_beam_that_drops_what_pays_later_is_told_so(my_lab):
+  plan = my_lab('my_lab.beam').plan
+  with pytest.raises(
+    planner_checks.PlannerError, match='later rewards are not'
+  ):
+    planner_checks.check(plan, tolerance=0.6, width=64, branches=64)
 
 
 # Of dm_control's swingup: place, angle and their speeds, before and after

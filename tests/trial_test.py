@@ -1,9 +1,8 @@
 """Parts of a user's that are wrong, as somebody may write them.
 
 Each is an example of docs/extending.md with a mistake in it. What is said has
-one line, names the option and, where there is one, the line of the file. The
-examples without a mistake are run by tests/foreign_project_test.py and by
-tests/users_kinds_test.py.
+one line, names the option and, where there is one, the line of the file. Who
+runs the examples without a mistake is said in tests/docs_examples_test.py.
 """
 
 import re
