@@ -830,11 +830,11 @@ RESUME = (
     'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
   ),
   Fault(
-    'a run that was stopped measures the images anew',
-    'agents/runs/learning.py',
-    'self.begun = counters is not None',
-    'self.begun = False',
-    'loop_test.py::test_a_run_that_was_stopped_ends_as_it_would_have',
+    'a run that was stopped counts its time from 0',
+    'agents/runs/metrics.py',
+    'self._start = time.monotonic() - wall_seconds',
+    'self._start = time.monotonic()',
+    'metrics_test.py::test_wall_time_goes_on',
   ),
   Fault(
     'the first checkpoints are kept, and not the last',
@@ -1014,10 +1014,10 @@ STEERING = (
 
 RECORDED = (
   Fault(
-    'what followed on a row stays in it',
+    'what followed on a row comes two rows later',
     'data/recordings.py',
     'return np.concatenate([np.zeros_like(outcome[:1]), outcome])',
-    'return np.concatenate([outcome, np.zeros_like(outcome[:1])])',
+    'return np.concatenate([0 * outcome[:1], outcome[:1], outcome[:-1]])',
     'formats_test.py::test_each_row_of_a_sample_is_in_its_place',
   ),
   Fault(
@@ -1028,10 +1028,10 @@ RECORDED = (
     'formats_test.py::test_what_is_written_is_read_again',
   ),
   Fault(
-    'an episode of V-D4RL begins with the last row of another',
+    'images of V-D4RL lie on their side',
     'data/formats/vd4rl.py',
-    'starts = np.flatnonzero(kind == _FIRST)',
-    'starts = np.maximum(np.flatnonzero(kind == _FIRST) - 1, 0)',
+    'images = images.transpose(0, 2, 3, 1)',
+    'images = images.transpose(0, 3, 2, 1)',
     'formats_test.py::test_each_row_of_vd4rl_is_in_its_place',
   ),
   Fault(
@@ -1228,7 +1228,7 @@ SWEEPS = (
     'agents/runs/true_states.py',
     'self._seed, seeds.EVALUATE, before, number',
     'self._seed, seeds.COLLECT, before, number',
-    'probe_test.py::test_the_task_gives_the_states_of_every_episode',
+    'probe_test.py::test_an_evaluation_has_seeds_of_its_own',
   ),
   Fault(
     'two runs on a node of a cluster have the same cores',

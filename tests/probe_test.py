@@ -79,6 +79,19 @@ def test_the_task_gives_the_states_of_every_episode(debug_run, replay):
   assert counted > 2 * train.seed_episodes + evaluate.episodes
 
 
+def test_an_evaluation_has_seeds_of_its_own(replay):
+  train, evaluate = replay._schedule.train, replay._schedule.evaluate
+  first = train.seed_episodes
+  # The one before episode `first`, and the next.
+  for number, before in (
+    (first, first),
+    (first + evaluate.episodes, first + evaluate.every),
+  ):
+    expected = seeds.seed_of(replay._seed, seeds.EVALUATE, before, number)
+    assert replay.seed(number, heldout=True) == expected
+  assert replay.seed(0, True) == seeds.seed_of(replay._seed, seeds.HELDOUT, 0)
+
+
 def test_another_seed_or_task_is_noticed(debug_run, replay, config):
   episode = Store(debug_run / 'episodes', reading=True).episode(0)
   with pytest.raises(true_states.StateError, match='not the same task, or one'):
