@@ -19,6 +19,20 @@ def test_bounds_are_reached_and_shapes_kept():
     np.testing.assert_allclose(taken, expected)
 
 
+@pytest.mark.parametrize('low, high', [(-2, 6), (np.array(-2.0), 6)])
+def test_one_number_is_told_as_one(low, high):
+  """As a task of shape () takes it: no array of one part."""
+  spec = specs.BoundedArray((), np.float32, low, high)
+  found = actions.Actions(spec)
+  assert (found.size, found.discrete, found.bounds) == (1, False, [[-2, 6]])
+  for value, expected in ((-1, -2), (0.5, 4), (1, 6)):
+    taken = found.to_task([value])
+    assert np.shape(taken) == () and float(taken) == expected
+    spec.validate(taken)
+  with pytest.raises(ValueError, match=r'has shape \[\], expected \[1\]'):
+    found.to_task(0.5)
+
+
 def test_the_bounds_of_the_task_are_told_as_it_has_them():
   spec = specs.BoundedArray((2, 2), np.float32, [[-2, 0], [0, 5]], 6)
   bounds = [[-2, 6], [0, 6], [0, 6], [5, 6]]

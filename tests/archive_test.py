@@ -11,6 +11,7 @@ import pytest
 
 from worldmodels.data import archive
 from worldmodels.data import rows
+from worldmodels.data.store import Store
 
 MOST = 1 << 26
 LENGTH = 9
@@ -44,6 +45,9 @@ SOUND = {
   'whole rewards': episode(reward=np.arange(LENGTH)),
   'big endian': episode(reward=BASE['reward'].astype('>f8')),
   'in the order of Fortran': episode(image=np.asfortranarray(BASE['image'])),
+  'a vector in that order': episode(
+    position=np.asfortranarray(np.arange(3.0 * LENGTH).reshape(LENGTH, 3))
+  ),
   'a number and a name': episode(fps=np.array(30), task=np.array('walker')),
   'objects': episode(info=np.array([{}] * LENGTH, object)),
   'PlaNet, done': episode(done=LAST),
@@ -58,11 +62,16 @@ REFUSED = {
   'flags one longer': (episode(is_first=np.append(FIRST, False)), 'is_first'),
   'rewards [L, 1]': (episode(reward=BASE['reward'][:, None]), 'reward has sh'),
   'actions [L]': (episode(action=BASE['action'][:, 0]), 'action has shape'),
+  'choices by index': (episode(action=np.arange(LENGTH) % 2), 'action has sh'),
   'channels first': (
     episode(image=BASE['image'].transpose(0, 3, 1, 2)),
     'image is uint8',
   ),
   'images of 0 to 1': (episode(image=BASE['image'] / 255), 'image is float64'),
+  'images of whole numbers': (
+    episode(image=BASE['image'].astype(np.int64)),
+    'image is int64',
+  ),
   'gray': (episode(image=BASE['image'][..., 0]), 'image is uint8'),
   'images that are objects': (
     episode(image=np.array([None] * LENGTH)),
@@ -73,6 +82,15 @@ REFUSED = {
     'action has shape .8, 2., image 9 rows',
   ),
   'other keys': (dict(observation=BASE['image']), "it has no 'image'"),
+  'keys of DrQ-v2': (
+    episode(
+      image=None,
+      observation=np.zeros((LENGTH, 9, 8, 8), np.uint8),
+      reward=BASE['reward'][:, None],
+      discount=np.ones((LENGTH, 1)),
+    ),
+    "it has no 'image', and no vector",
+  ),
   'complex rewards': (episode(reward=BASE['reward'] * 1j), 'reward holds comp'),
   'NaN': (episode(reward=np.where(LAST, np.nan, 0)), 'not finite in row 8'),
   'inf': (
@@ -142,6 +160,24 @@ def test_is_read(tmp_path, name, save):
   assert found.total_reward == pytest.approx(reward.sum(), rel=1e-6)
   assert {'image', 'action', 'reward'} <= found.arrays.keys()
   assert not {'fps', 'task', 'info'} & found.arrays.keys()
+
+
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+@pytest.mark.parametrize('name', SOUND)
+def test_its_rows_are_those_of_the_file(tmp_path, name, save):
+  """Once it was verified, and when its index is believed."""
+  save(tmp_path / 'x.npz', **SOUND[name])
+  for _ in range(2):
+    lines = []
+    store = Store(tmp_path, log=lines.append)
+    assert store.episodes == 1 and not lines
+    found = store.episode(0)
+    for key in SOUND[name].keys() - {'fps', 'task', 'info'}:
+      golden = SOUND[name][key].astype(rows.dtype_of(key))
+      assert found[key].dtype == golden.dtype
+      np.testing.assert_array_equal(found[key], golden, err_msg=key)
+    drawn = store.sample(4, 5, 0)
+    assert all(np.isfinite(value).all() for value in drawn.values())
 
 
 @pytest.mark.filterwarnings('error')

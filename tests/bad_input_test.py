@@ -938,11 +938,30 @@ def test_a_loss_that_is_not_a_number(tmp_path):
   assert len(list(tmp_path.glob('episodes/*.npz'))) == 2
 
 
-def test_a_reward_that_is_not_a_number(tmp_path):
+@pytest.fixture(scope='module')
+def ended_early(tmp_path_factory):
+  """A run in ~/runs/one of a task with NaN as its first reward, and ~."""
+  home = tmp_path_factory.mktemp('home')
+  task = f'--config.task={STRANGE.format("nan_reward")}'
+  done = run('train', DEBUG, task, '--logdir=~/runs/one', HOME=str(home))
+  return done, home
+
+
+def test_a_reward_that_is_not_a_number(ended_early):
+  done, home = ended_early
   task = STRANGE.format('nan_reward')
-  done = run('train', DEBUG, f'--config.task={task}', f'--logdir={tmp_path}')
   assert f'task {task!r}: its reward is nan: expected a finite' in told(done)
-  assert not list(tmp_path.glob('episodes/*.npz'))
+  assert (home / 'runs' / 'one' / 'episodes').is_dir()
+  assert not list(home.rglob('*.npz'))
+
+
+def test_a_run_is_written_to_home(ended_early):
+  """A shell leaves the ~ of --logdir=~/x to the program."""
+  done, home = ended_early
+  logdir = home / 'runs' / 'one'
+  assert ' '.join(done.stdout.split()).startswith(f'run {logdir}, new ')
+  assert RunDirectory(logdir).load().task == STRANGE.format('nan_reward')
+  assert not list(ROOT.glob('~*'))
 
 
 def test_a_disk_that_fills_up(tmp_path):

@@ -187,6 +187,34 @@ def test_a_wrong_key_is_answered_with_the_nearest(flag, says, parse):
 
 
 @pytest.mark.parametrize(
+  'written, meant',
+  [
+    # As Python writes numbers.
+    ('seed=1_000', 1000),
+    ('seed=0x10', 16),
+    ('exploration=.3', 0.3),
+    # A tuple in any brackets or none; of one part, or of none.
+    ('encoder.channels=[8,16]', (8, 16)),
+    ('encoder.channels=8,16', (8, 16)),
+    ('encoder.channels=16', (16,)),
+    ('encoder.channels=()', ()),
+    ("environment.vectors=('position')", ('position',)),
+    ("environment.vectors=['position']", ('position',)),
+    ('environment.vectors=position', ('position',)),
+    ('train.overlap=0', False),
+    ('train.overlap=1', True),
+    ('train.overlap', True),
+  ],
+)
+def test_odd_ways_to_write_a_value(written, meant, parse):
+  """What is refused instead is in bad_input_test."""
+  value = parse(f'--config.{written}')
+  for part in written.partition('=')[0].split('.'):
+    value = value[part]
+  assert value == meant and type(value) is type(meant)
+
+
+@pytest.mark.parametrize(
   'flag', ['--config.learning_speed=1', '--config.foo.bar=1', '--config.a=1']
 )
 def test_a_key_like_no_other_gets_no_hint(flag, parse):

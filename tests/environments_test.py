@@ -71,6 +71,15 @@ def test_actions_without_bounds_are_passed_on():
   np.testing.assert_allclose(taken, [0.25, -1])
 
 
+def test_a_task_may_take_one_number():
+  env = make('scalar', action_repeat=2)
+  assert env.action_size == 1 and env.action_spec().shape == (1,)
+  env.reset()
+  for value, taken in ((-1, -2), (0.5, 4), (1, 6)):
+    env.step([value])
+    assert np.shape(env._env.action) == () and env._env.action == taken
+
+
 @pytest.mark.parametrize(
   'action',
   [[0], [0, 0, 0], 0.5, [[0, 0]], [0, np.nan], [0, np.inf], [0, 1.01], [-2, 0]],

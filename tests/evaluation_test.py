@@ -12,8 +12,10 @@ from worldmodels.agents.runs import build
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import film
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
+from worldmodels.configs import planet
 from worldmodels.data import workers
 from worldmodels.spec import Spec
 
@@ -152,6 +154,26 @@ def test_figures_and_film_of_the_policys_own_dream(monkeypatch):
     [bright] * 2 + [100] * 4 for bright in (1, 3, 3)
   ]
   assert evaluation.behavior(Diagnosed(), Store(5), CONFIG, [0]) == {}
+
+
+@pytest.mark.parametrize('part', ['open_loop', 'behavior'])
+def test_a_measurement_without_room_names_what_makes_it_large(
+  part, monkeypatch
+):
+  def full(*unused):
+    raise MemoryError
+
+  for name in ('open_loop', 'behavior'):
+    monkeypatch.setattr(evaluation, name, lambda *unused: {})
+  monkeypatch.setattr(evaluation, part, full)
+  config = planet.get_config('debug')
+  config.evaluate.episodes = 4
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    evaluation.measure(Diagnosed(), Store(12), config, [0])
+  line = str(caught.value)
+  assert line.startswith('out of memory: no room for an evaluation')
+  assert 'evaluate.episodes is 4, --config.evaluate.episodes=2 may fit' in line
+  assert line.endswith('(or lower evaluate.horizon)') and '\n' not in line
 
 
 # --------------------------------------------------------------- returns ----

@@ -1,6 +1,8 @@
 """Which episodes a run collects, from which seeds, and where it keeps them."""
 
 import concurrent.futures
+import hashlib
+import json
 import threading
 import time
 import types
@@ -11,12 +13,16 @@ import pytest
 import tensorflow as tf
 
 from worldmodels.agents import uniform
+from worldmodels.agents.runs import build
+from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import experience
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
 from worldmodels.data import workers
+from worldmodels.data.store import Store
 from worldmodels.spec import Spec
 
 SPEC = Spec(actions=2, image=(4, 4, 3))
@@ -312,6 +318,30 @@ def test_a_run_that_was_stopped_collects_what_it_would_have(tmp_path):
   assert_same(contents(stopped), contents(tmp_path / 'whole'))
 
 
+@pytest.mark.parametrize(
+  'collect',
+  [
+    lambda mine: mine.collect(3),
+    lambda mine: mine.collect_heldout(3),
+    lambda mine: mine.last_returns(lambda done: None),
+  ],
+)
+def test_a_policy_without_room_names_what_makes_it_large(tmp_path, collect):
+  run = make(tmp_path)
+
+  def policy(*unused):
+    raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+
+  run.actor.policy = policy
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    collect(run.experience)
+  line = str(caught.value)
+  assert line.startswith('out of memory: no room for choosing an action')
+  assert 'planner.candidates is 12, --config.planner.candidates=6 may' in line
+  assert line.endswith('(or lower planner.horizon)')
+  assert '\n' not in line
+
+
 def test_another_seed_makes_another_run(tmp_path):
   for seed in (7, 8):
     make(tmp_path / str(seed), seed=seed).experience.collect_random()
@@ -327,6 +357,97 @@ def test_stores_say_how_their_episodes_were_made(tmp_path):
     assert store.metadata['action_repeat'] == 2
   run.experience.collect_random()
   assert run.experience.store.env_steps == 3 * 4 * 2
+
+
+# ------------------------------------------ what the task itself noted down ---
+
+HELD = 3  # simulator steps
+
+
+@pytest.fixture(scope='module')
+def witnessed(tmp_path_factory):
+  """A run of `strange_tasks.Witness`, its notes, and returns afterwards.
+
+  Notes are lists of timesteps, one for each episode that it has played.
+  """
+  path = tmp_path_factory.mktemp('witnessed')
+  config = planet.get_config('debug')
+  config.task = 'tests.strange_tasks:Witness'
+  config.environment.update(action_repeat=HELD, vectors=('place',))
+  config.evaluate.episodes = 2
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('WITNESS', str(path / 'notes'))
+    with build.environment(config) as environment:
+      actor = uniform.Agent(spec=build.spec_of(environment))
+      mine = experience.Experience(
+        config, RunDirectory(path), actor.spec, actor, environment, str
+      )
+      mine.collect_random()
+      for number in range(2, 7):
+        mine.collect(number)
+      mine.collect_heldout(2)
+      returns = evaluation.returns(actor, [environment], range(9, 13), str)
+  played = []
+  for line in (path / 'notes').open():
+    timestep = json.loads(line)
+    if timestep['action'] is None:
+      played.append([])
+    played[-1].append(timestep)
+  return path, played, returns
+
+
+@pytest.mark.parametrize('part', ['episodes', 'heldout'])
+def test_what_is_stored_is_what_happened(part, witnessed):
+  path, played, _ = witnessed
+  store = Store(path / part, log=str, reading=True)
+  assert store.episodes == {'episodes': 7, 'heldout': 4}[part]
+  begun = {timesteps[0]['image']: timesteps for timesteps in played}
+  simulated = 0
+  for place in range(store.episodes):
+    episode = store.episode(place)
+    images = [hashlib.sha256(x.tobytes()).hexdigest() for x in episode['image']]
+    reset, *steps = begun[images[0]]
+    simulated += len(steps)
+    held = [steps[at : at + HELD] for at in range(0, len(steps), HELD)]
+    last = [reset, *(taken[-1] for taken in held)]
+    assert images == [x['image'] for x in last]
+    np.testing.assert_allclose(
+      episode['place'], [x['place'] for x in last], rtol=1e-6
+    )
+    assert not episode['action'][0].any() and episode['reward'][0] == 0
+    low, high = np.array([-3, 10]), np.array([1, 20])
+    told = low + (episode['action'][1:] + 1) / 2 * (high - low)
+    for row, taken in enumerate(held):
+      for step in taken:
+        np.testing.assert_allclose(step['action'], told[row], atol=1e-5)
+    for key, of in (('reward', np.sum), ('discount', np.prod)):
+      golden = [of([x[key] for x in taken]) for taken in held]
+      np.testing.assert_allclose(
+        episode[key][1:], golden, rtol=1e-5, atol=1e-5, err_msg=key
+      )
+    assert episode['discount'][0] == 1
+    assert episode['env_steps'].tolist() == [0, *map(len, held)]
+    row = np.arange(len(last))
+    ended = steps[-1]['ended']
+    assert ended or len(steps) == 25
+    assert episode['is_first'].tolist() == (row == 0).tolist()
+    assert episode['is_last'].tolist() == (row == row[-1]).tolist()
+    assert episode['is_terminal'].any() == episode['is_terminal'][-1] == ended
+  assert store.env_steps == simulated
+
+
+def test_the_task_ended_episodes_and_others_were_cut(witnessed):
+  """Else the test above has not seen both."""
+  _, played, _ = witnessed
+  lengths = {len(x) - 1 for x in played if not x[-1]['ended']}
+  assert lengths == {25} and any(x[-1]['ended'] for x in played)
+
+
+def test_the_returns_of_an_evaluation_are_what_the_task_gave(witnessed):
+  _, played, returns = witnessed
+  golden = [sum(x['reward'] for x in steps[1:]) for steps in played[-4:]]
+  np.testing.assert_allclose(returns, golden, rtol=1e-5, atol=1e-4)
+  assert len({*returns}) == 4
 
 
 class Slow(Environment):

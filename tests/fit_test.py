@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint_files
 from worldmodels.agents.runs import fit_progress
+from worldmodels.agents.runs import fitting
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import recorded_data
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import selection
@@ -286,6 +289,23 @@ def test_keys_that_the_user_sets_are_kept():
   assert config.environment.quality == 'fast'
   recorded_data.adopt(config, {}, lambda key: False)
   assert config.task == build.NO_TASK
+
+
+def test_a_measurement_without_room_names_what_makes_it_large(monkeypatch):
+  def full(*unused):
+    raise MemoryError
+
+  monkeypatch.setattr(fitting.evaluation, 'open_loop_of', full)
+  made = object.__new__(fitting.Fitting)
+  made.config, made.agent = preset(), None
+  made.shown = types.SimpleNamespace(copy_from=str, model=None)
+  made.heldout = types.SimpleNamespace(lengths=[51, 51])
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    made.measure()
+  line = str(caught.value)
+  assert line.startswith('out of memory: no room for an evaluation')
+  # One episode is measured: it cannot be fewer.
+  assert line.endswith('horizon is 6, --config.evaluate.horizon=3 may fit')
 
 
 def test_progress_says_how_far_it_is(capsys):

@@ -1,8 +1,10 @@
 """What is noted of episodes is believed as long as it is about these files."""
 
+import gc
 import json
 import os
 import shutil
+import sys
 import time
 import zlib
 
@@ -244,29 +246,61 @@ def test_an_index_that_cannot_be_written_stops_nothing(folder, monkeypatch):
   assert len(IndexFile(folder).facts) == 6
 
 
-def test_a_store_of_many_episodes_is_as_quick_as_one_of_few(tmp_path):
-  """1,000 links to an episode: none is opened, and nothing counts them all."""
-  store = opened(tmp_path)
-  store.append(episode(1, 20))
-  (path,) = ours(tmp_path)
-  for number in range(1, 1000):
-    os.link(path, tmp_path / f'{number:06d}-{number:032x}-20.npz')
-  opened(tmp_path)
+def steps(function):
+  """Counts the steps of Python that a call takes.
 
-  def seconds(function, repeats):
-    before = time.process_time()
-    for count in range(repeats):
-      function(count)
-    return (time.process_time() - before) / repeats
+  Not its seconds, which depend on what else the machine does.
+  """
+  count = 0
 
-  start = time.process_time()
-  del store
-  store = opened(tmp_path)
-  assert time.process_time() - start < 0.3
-  assert store.episodes == 1000
+  def trace(frame, event, _):
+    nonlocal count
+    count += event == 'opcode'
+    frame.f_trace_opcodes = True
+    return trace
+
+  before = sys.gettrace()
+  gc.disable()  # What is forgotten meanwhile may take some as well.
+  sys.settrace(trace)
+  try:
+    function()
+  finally:
+    sys.settrace(before)
+    gc.enable()
+  return count
+
+
+def steps_of_a_store(path, count):
+  """What a store of so many episodes takes, all of them links to one."""
+  path.mkdir()
+  opened(path).append(episode(1, 20))
+  (first,) = ours(path)
+  for number in range(1, count):
+    os.link(first, path / f'{number:06d}-{number:032x}-20.npz')
+  opened(path)  # And has its index.
+  found = {'open': steps(lambda: opened(path))}
+  store = opened(path)
+  # The first of a program claims the folder, with a look at every name.
   store.append(episode(1, 20))
-  assert seconds(lambda count: store.sample(16, 16, count), 20) < 0.01
-  assert seconds(lambda count: store.append(episode(1, 20)), 5) < 0.02
-  assert seconds(lambda count: store.before(700), 99) < 1e-4
-  assert seconds(lambda count: store.env_steps_before(1000), 99) < 1e-3
-  assert store.numbers == list(range(1006))
+  index = (path / NAME).stat()
+  found['append'] = steps(lambda: store.append(episode(1, 20)))
+  longer = (path / NAME).stat()
+  assert longer.st_ino == index.st_ino  # It was not written anew.
+  assert 0 < longer.st_size - index.st_size < 400
+  store.sample(16, 16, 0)  # The first after an append lists all lengths.
+  found['sample'] = steps(lambda: store.sample(16, 16, 1))
+  found['before'] = steps(lambda: store.before(count - 9))
+  found['env_steps'] = steps(lambda: store.env_steps_before(count + 1))
+  assert store.numbers == [*range(count + 2)]
+  return found
+
+
+def test_a_store_of_many_episodes_takes_no_more_than_one_of_few(
+  tmp_path, verified
+):
+  """Whatever looks at all of them takes some steps for each."""
+  few, many = (steps_of_a_store(tmp_path / str(n), n) for n in (40, 400))
+  assert len(verified) == 40 + 400  # When the links were new, and never since.
+  assert many.pop('open') < 12 * few.pop('open')
+  for name, count in few.items():
+    assert many[name] - count < 360, (name, count, many[name])

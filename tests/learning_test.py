@@ -4,10 +4,12 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from worldmodels.agents.runs import checkpoint
 from worldmodels.agents.runs import checkpoint_list
 from worldmodels.agents.runs import learning
+from worldmodels.agents.runs import memory
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.configs import planet
@@ -102,6 +104,33 @@ def test_many_updates_in_a_row_that_are_skipped_end_it(tmp_path):
   match = r'20 updates in a row .*last update 23.*/00000000: look at it$'
   with pytest.raises(RunError, match=match):
     made.learn(Batches(), 99)
+
+
+@pytest.mark.parametrize('where', ['update', 'batch'])
+def test_an_update_without_room_names_what_makes_it_large(where, tmp_path):
+  """Whether it is the batch that does not fit, or what is computed of it."""
+  closed = []
+
+  class Full(Agent, Batches):
+    def train(self, batch, seed):
+      raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+
+    def __next__(self):
+      if where == 'batch':
+        raise MemoryError
+      return super().__next__()
+
+    def close(self):
+      closed.append(self)
+
+  full = Full()
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    make(tmp_path, full).learn(full, 1)
+  line = str(caught.value)
+  assert line.startswith('out of memory: no room for an update')
+  assert 'train.batch is 3, --config.train.batch=1 may fit' in line
+  assert line.endswith('(or lower train.length)') and '\n' not in line
+  assert closed == [full]
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path):

@@ -6,7 +6,11 @@ collected them. resume_test does it with programs and real agents.
 """
 
 import concurrent.futures
+import contextlib
+import ctypes
+import gc
 import json
+import os
 import shutil
 import threading
 import types
@@ -271,6 +275,45 @@ def test_a_run_that_was_stopped_ends_as_it_would_have(
   assert told[0] == told[1]
 
 
+@pytest.mark.parametrize('overlap', [False, True])
+@pytest.mark.parametrize('when', ['reset', 'train'])
+def test_an_episode_of_others_may_come_while_it_runs(
+  when, overlap, tmp_path, monkeypatch
+):
+  """As one gives it demonstrations: before its first episode, or later.
+
+  It counts from the next start on, and takes no number.
+  """
+  path, whole = tmp_path / 'run', tmp_path / 'whole'
+  golden, _ = run(whole, monkeypatch, overlap)
+  file = path / 'episodes' / 'demonstration.npz'
+  demonstration = dict(
+    image=np.zeros([6, 4, 4, 3], np.uint8),
+    action=np.zeros([6, 1], np.float32),
+    reward=np.arange(6.0),
+  )
+  base = {'reset': Environment, 'train': Agent}[when]
+  known = getattr(base, when)
+
+  def first(self, *arguments, **options):
+    if not file.exists():
+      np.savez(file, **demonstration)
+    return known(self, *arguments, **options)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(base, when, first)
+    training, _ = run(path, monkeypatch, overlap)
+  assert file.exists()
+  assert training.experience.store.numbers == [0, 1, 2, 3, 4]
+  assert [strip(x) for x in lines(path)] == [strip(x) for x in lines(whole)]
+  # The run goes on beside it, with numbers of its own.
+  training, _ = run(path, monkeypatch, overlap, episodes=7)
+  store = training.experience.store
+  assert store.numbers == [None, *range(7)] and store.returns[0] == 15
+  assert store.returns[1:6] == golden.experience.store.returns
+  assert lines(path)[-1]['episodes'] == 7
+
+
 @pytest.mark.parametrize('key', ['optimizer', 'learner.actor.optimizer'])
 @pytest.mark.parametrize('average', [0.0, 0.9])
 def test_where_an_average_acts_what_is_learned_goes_on(key, average, tmp_path):
@@ -464,12 +507,19 @@ def test_ctrl_c_stops_the_episode_that_is_collected_meanwhile(learning):
 # ------------------------------------------------- with a task and an agent ---
 
 
+@pytest.fixture
+def step_by_step():
+  """Computes without graphs, which have one form for episodes of any length."""
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.timeout(900)  # It trains.
-@pytest.mark.parametrize(
-  'configs,task', [(planet, 'BriefOfMany'), (dreamer, 'Brief')]
-)
+@pytest.mark.parametrize('configs', [planet, dreamer])
+@pytest.mark.parametrize('task', ['Brief', 'BriefOfMany'])
 def test_very_short_episodes_are_trained_on_evaluated_and_filmed(
-  configs, task, tmp_path
+  configs, task, tmp_path, step_by_step
 ):
   """Far shorter than a chunk, than the context and than a horizon."""
   config = configs.get_config('debug')
@@ -488,17 +538,50 @@ def test_very_short_episodes_are_trained_on_evaluated_and_filmed(
   spec = directory.spec()
   agent, counters = restore.agent(directory, config, spec, log=str)
   assert counters['updates'] == 5
-  environment = build.environment(config)
-  try:
-    returns = evaluation.returns(agent, [environment], [5, 6], str)
-  finally:
-    environment.close()
-  assert len(returns) == 2 and min(returns) >= 1
+  with build.environment(config) as one, build.environment(config) as other:
+    returns = evaluation.returns(agent, [one, other], range(5, 9), str)
+  assert len(returns) == 4 and min(returns) >= 1
+  assert len({*returns}) > 1 or task == 'Brief'  # They had unlike lengths.
   chosen = selection.latest(directory, config.train.seed_episodes, 4)
   batch = selection.cut(chosen.episodes, 2)
   truth, predicted = film.open_loop(agent.model, batch, 1)
   frames = film.compose(truth, predicted, 1)
   assert len(frames) == 2 and len(truth) >= 3
+
+
+def resident():
+  """MB of this process in memory, without what is free for its next use."""
+  gc.collect()
+  with contextlib.suppress(AttributeError):  # of another C library than GNU's
+    ctypes.CDLL(None).malloc_trim(0)
+  with open('/proc/self/statm') as file:
+    return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+@pytest.mark.timeout(900)  # It trains.
+def test_a_long_run_needs_no_more_memory_than_a_short_one(tmp_path):
+  """Each of its episodes is learned from, evaluated, measured and filmed."""
+  config = planet.get_config('debug')
+  config.task = 'tests.strange_tasks:load'
+  config.environment.action_repeat = 1
+  config.train.update(episodes=20, updates=1, batch=2, length=4, overlap=False)
+  config.evaluate.update(every=1, context=2, horizon=2, last_episodes=1)
+  config.planner.update(horizon=2, iterations=1, candidates=4, elites=2)
+  config.overshooting.update(steps=0)
+  directory = RunDirectory(tmp_path / 'run')
+  directory.claim(config)
+  sizes = {}
+
+  class Watched(loop.Training):
+    def report(self, episodes, values, evaluated=None):
+      super().report(episodes, values, evaluated)
+      if evaluated and episodes in (10, 20):
+        assert evaluated[1].keys() >= {'open_loop_video'}
+        sizes[episodes] = resident()
+
+  Watched(config, directory, build.environment(config)).run()
+  # In MB. An episode of 11 rows has 0.13, one of 51 rows five times as much.
+  assert sizes[20] - sizes[10] < 10 * 0.2, sizes
 
 
 def test_a_run_that_goes_on_has_no_more_checkpoints_than_are_kept(

@@ -59,6 +59,12 @@ def test_what_there_is():
     ),
     (
       MemoryError(),
+      {'evaluate.episodes': 1, 'evaluate.horizon': 45},
+      'out of memory: no room for an update; 3.8 GB are free: evaluate.horizon '
+      'is 45, --config.evaluate.horizon=22 may fit',
+    ),
+    (
+      MemoryError(),
       {},
       'out of memory: no room for an update; 3.8 GB are free: ask for smaller '
       'batches, horizons or layers',

@@ -4,6 +4,8 @@ None needs OpenGL. Where a test needs one in a worker, it asks for
 `tests.strange_tasks:FUNCTION`.
 """
 
+import hashlib
+import json
 import os
 import random
 import signal
@@ -194,6 +196,9 @@ nan_vector = _make('NanVector', observe=_observing(taken=[np.nan, 0]))
 integers = _make(
   'Integers', action_spec=lambda self: specs.BoundedArray((2,), np.int32, 0, 3)
 )
+scalar = _make(
+  'Scalar', action_spec=lambda self: specs.BoundedArray((), float, -2, 6)
+)
 half_bounded = _make(
   'HalfBounded',
   action_spec=lambda self: specs.BoundedArray((1,), float, 1e30, np.inf),
@@ -334,6 +339,61 @@ class Misusing(Task):
         value.clear()
       elif value is not None:
         value[...] = 0
+
+
+class Witness(dm_env.Environment):
+  """Writes down all that it is told and shows, in the file $WITNESS.
+
+  It draws into one image, shows it in a view that is not contiguous and cannot
+  be written to, has bounds of its own for each part of the action, and a limit
+  that no action of three steps meets.
+  """
+
+  step_limit = 25
+  image = np.zeros((64, 64, 3), np.uint8)
+
+  def __init__(self, seed):
+    self.random = np.random.default_rng(seed)
+
+  def reset(self):
+    self.count, self.end = 0, self.random.integers(4, 60)
+    return self.noted(None, dm_env.restart(self.observe()))
+
+  def step(self, action):
+    self.count += 1
+    reward = 10 * self.random.normal() + action[0]
+    if self.count == self.end:
+      return self.noted(action, dm_env.termination(reward, self.observe()))
+    return self.noted(action, dm_env.transition(reward, self.observe(), 0.9))
+
+  def action_spec(self):
+    return specs.BoundedArray((2,), np.float64, [-3, 10], [1, 20])
+
+  def observation_spec(self):
+    return {
+      'image': specs.Array(self.image.shape, np.uint8),
+      'place': specs.Array((2, 2), np.float64),
+    }
+
+  def observe(self):
+    self.image[:] = self.random.integers(0, 256, self.image.shape)
+    view = self.image[:, ::-1]
+    view.flags.writeable = False
+    return {'image': view, 'place': self.random.normal(size=(2, 2))}
+
+  def noted(self, action, timestep):
+    seen = timestep.observation
+    fields = dict(
+      action=None if action is None else action.tolist(),
+      reward=timestep.reward,
+      discount=timestep.discount,
+      ended=timestep.last(),
+      image=hashlib.sha256(seen['image'].tobytes()).hexdigest(),
+      place=seen['place'].ravel().tolist(),
+    )
+    with open(os.environ['WITNESS'], 'a') as file:
+      file.write(json.dumps(fields) + '\n')
+    return timestep
 
 
 class Simulated(Task):

@@ -1,4 +1,7 @@
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -153,6 +156,21 @@ def test_what_begins_is_said_before_anything_is_loaded(goes_on, capsys):
   assert 'hill' in lines[1] and 'TensorFlow' in lines[1]
 
 
+def test_train_says_so_before_anything_is_loaded(program, tmp_path):
+  """To load it would fail here, and the task does so before."""
+  (tmp_path / 'tensorflow.py').write_text('raise RuntimeError("too early")')
+  task, run = 'tests.strange_tasks:float_image', tmp_path / 'run'
+  path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+  done = program(
+    *('train', '--config=planet:debug', f'--config.task={task}'),
+    f'--logdir={run}',
+    PYTHONPATH=path,
+  )
+  assert done.returncode == 1 and 'its image is float32' in done.stderr
+  said = ' '.join(done.stdout.split())
+  assert said.startswith(f'run {run}, new starting {task}, then TensorFlow')
+
+
 def test_it_can_be_said_without_tensorflow():
   code = (
     'import sys; from worldmodels.agents.runs import terminal; '
@@ -272,6 +290,45 @@ def test_the_end_says_which_commands_go_on(tmp_path, capsys):
     f'worldmodels video {quoted} --out=dream.webm',
     f'tensorboard {quoted}',
   ]
+
+
+def test_a_shell_takes_the_commands_as_they_are_printed(
+  debug_run, program, tmp_path
+):
+  """Of a run that is done already, whose path has what a shell reads."""
+  run = tmp_path / "my düne [1] $HOME's runs" / 'a  b'
+  shutil.copytree(debug_run, run)
+  done = program(
+    'train', '--config=planet:debug', '--config.task=hill', f'--logdir={run}'
+  )
+  assert done.returncode == 0, done.stderr
+  printed = {
+    line.split()[0]: line.split(maxsplit=1)[1]
+    for line in done.stdout.splitlines()
+    if line.startswith(('evaluate ', 'watch ', 'curves '))
+  }
+  for name in ('worldmodels', 'tensorboard'):
+    (tmp_path / name).write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
+    (tmp_path / name).chmod(0o755)
+  given = {}
+  for name, line in printed.items():
+    shell = subprocess.run(
+      ['bash', '-c', line],
+      cwd=tmp_path,
+      env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'},
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    given[name] = shell.stdout.split('\0')[:-1]
+  assert given == {
+    'evaluate': ['evaluate', f'--logdir={run}'],
+    'watch': ['video', f'--logdir={run}', '--out=dream.webm'],
+    'curves': [f'--logdir={run}'],
+  }
+  done = program(*given['evaluate'], '--episodes=1')
+  assert done.returncode == 0, done.stderr
+  assert json.loads(done.stdout)['checkpoint'] == 15
 
 
 def test_of_an_agent_without_a_model_a_film_of_its_acting_is_offered(

@@ -73,7 +73,8 @@ def explain(
   Args:
     error: of NumPy, TensorFlow or Python.
     work: what was done.
-    keys: {key: value} of what the memory grows with.
+    keys: {key: value} of what the memory grows with; those that cannot be
+      lower are named only where no other is.
   """
   asked, free = asked_bytes(str(error)), free_bytes(_device(str(error)))
   known = []
@@ -89,7 +90,7 @@ def explain(
   share = 0.5
   if asked and free is not None:
     share = min(share, free / (8 * asked))
-  first, *others = keys
+  first, *others = [key for key in keys if keys[key] > 1] or keys
   fits = max(1, math.floor(keys[first] * share))
   also = f' (or lower {" or ".join(others)})' if others else ''
   return (
