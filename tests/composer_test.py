@@ -114,15 +114,32 @@ def test_a_maze_is_that_of_its_seed():
   assert (fresh == again).all() and (fresh != other).any()
 
 
-def test_a_task_by_name_is_trained(program, tmp_path):
-  """The arm of dm_control.manipulation, for a few updates."""
+@pytest.mark.parametrize(
+  'task, camera, vector, options, actions, numbers, rows',
+  [
+    (  # The arm: 10 s of 0.04 s, ten at a time.
+      'manipulation/reach_site_features',
+      *('front_close', 'jaco_arm/joints_pos', {'action_repeat': 10}),
+      *(9, 12, 26),
+    ),
+    (  # A body, cut before it has fallen, two at a time and then one.
+      'locomotion/cmu_humanoid_go_to_target',
+      *('auto', 'walker/joints_pos', {'step_limit': 9}),
+      *(56, 56, 6),
+    ),
+  ],
+)
+def test_a_task_by_name_is_trained(
+  task, camera, vector, options, actions, numbers, rows, program, tmp_path
+):
+  """For a few updates."""
   done = program(
     'train',
     '--config=planet:debug',
-    '--config.task=manipulation/reach_site_features',
-    '--config.environment.action_repeat=10',
-    '--config.environment.camera=front_close',
-    "--config.environment.vectors=('jaco_arm/joints_pos',)",
+    f'--config.task={task}',
+    *(f'--config.environment.{key}={x}' for key, x in options.items()),
+    f'--config.environment.camera={camera}',
+    f"--config.environment.vectors=('{vector}',)",
     '--config.train.episodes=2',
     '--config.train.seed_episodes=1',
     '--config.train.updates=2',
@@ -133,13 +150,17 @@ def test_a_task_by_name_is_trained(program, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   spec = json.loads((tmp_path / 'spec.json').read_text())
-  assert spec['actions'] == 9
-  assert spec['vectors'] == {'jaco_arm/joints_pos': 12}
+  assert spec['actions'] == actions
+  assert spec['vectors'] == {vector: numbers}
   stored = json.loads((tmp_path / 'episodes' / 'metadata.json').read_text())
-  assert stored['camera'] == 'front_close'
-  for path in tmp_path.glob('episodes/*.npz'):
+  assert stored['camera'] == camera
+  found = [*tmp_path.glob('episodes/*.npz')]
+  assert len(found) == 2
+  for path in found:
     with np.load(path) as file:
-      assert len(file['image']) == 26  # 10 s of 0.04 s, ten at a time.
+      assert len(file['image']) == rows
+      assert len(np.unique(file['image'], axis=0)) == rows  # Things move.
+      assert file[vector].shape == (rows, numbers)
 
 
 # -------------------------------------------------------------- of a user ----

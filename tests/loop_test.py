@@ -312,6 +312,8 @@ def test_an_episode_of_others_may_come_while_it_runs(
   assert store.numbers == [None, *range(7)] and store.returns[0] == 15
   assert store.returns[1:6] == golden.experience.store.returns
   assert lines(path)[-1]['episodes'] == 7
+  told = [x['return'] for x in lines(path) if 'return' in x]
+  np.testing.assert_allclose(told, store.returns[3:], rtol=1e-5)
 
 
 @pytest.mark.parametrize('key', ['optimizer', 'learner.actor.optimizer'])
