@@ -8,9 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from worldmodels import disagreement
 from worldmodels import errors
 from worldmodels import losses
 from worldmodels.agents import learning_agent
+from worldmodels.agents import several_members
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.agents.planner import Planner
 from worldmodels.problem import Plan
@@ -56,7 +58,16 @@ class WorldModelAgent(learning_agent.LearningAgent):
     return [(self.model, self.optimizer)]
 
   def make_planner(self, **options: Any) -> Planner:
-    """Makes a planner for this agent from the options of its group."""
+    """Makes a planner for this agent from the options of its group.
+
+    Raises:
+      OptionError: there is no such planner, it lacks an option, or what it is
+        to do takes other dynamics.
+    """
+    members = disagreement.members_of(self.model)
+    tells = disagreement.is_told_by(self.model)
+    for option, problem in several_members.lacking(options, members, tells):
+      raise errors.OptionError(option, problem)
     return Planner(self.spec, **options)
 
   def plan(

@@ -5,12 +5,14 @@ the user's:
 
     plan(problem, seed, *, iterations, candidates, ...) -> Plan
 
-DISCRETE in its module says that it plans one-hot actions.
+DISCRETE in its module says that it plans one-hot actions, PROPOSALS that it
+tries those of a policy.
 """
 
 import dataclasses
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +48,7 @@ class Planner:
     kind: of the planner; `auto` for one that suits the actions.
     horizon: H, agent_steps.
     sample: states are drawn in planning; else the means.
-    proposals: M.
+    proposals: M; suited.BY_ACTIONS for as many as suit planner and task.
     value: the critic's value counts after the last step (TD-MPC2).
     gamma: discount per step.
     warm_start: a plan starts from the one before, moved on by a step, as in
@@ -88,7 +90,8 @@ class Planner:
       raise errors.OptionError(
         'kind', f"is {kind!r}, which does not plan the task's {actions} actions"
       )
-    if proposals and not getattr(module, 'PROPOSALS', False):
+    proposals = suited.proposals(proposals, kind, spec, users=True)
+    if proposals and not suited.takes_proposals(kind):
       raise errors.OptionError(
         'proposals', f'is {proposals}; {kind!r} takes none'
       )
@@ -114,6 +117,12 @@ class Planner:
       raise errors.OptionError(
         'kind', f'is {kind!r}, which is no plan(problem, seed, *, ...): {error}'
       ) from error
+    if options.get('elites', 0) > options.get('candidates', math.inf):
+      raise errors.OptionError(
+        'elites',
+        f'is {options["elites"]}; it is 1 to candidates '
+        f'({options["candidates"]})',
+      )
     self._plan, self._kind = functools.partial(plan, **options), kind
 
   def initial(self, count: int | Tensor) -> State:

@@ -4,6 +4,7 @@ Without TensorFlow, so that it is known before anything is built.
 """
 
 import re
+import sys
 from typing import Any
 
 from worldmodels import kinds
@@ -11,8 +12,12 @@ from worldmodels.spec import Spec
 
 AUTO = 'auto'
 _PLANNERS = 'worldmodels.agents.planners'
-# How a file says that its kind is for one-hot actions.
-_DISCRETE = re.compile(r'^DISCRETE = True\b', re.MULTILINE)
+# How a file says that its kind is for one-hot actions, and that it tries the
+# proposals of a problem.
+_DISCRETE, _PROPOSALS = (
+  re.compile(rf'^{name} = True\b', re.MULTILINE)
+  for name in ('DISCRETE', 'PROPOSALS')
+)
 
 # Of tasks with few moving parts: poles, a ball and its cup, a finger.
 FEW_ACTIONS, FEW_CHOICES = 2, 4
@@ -93,20 +98,39 @@ def eyes(spec: Spec) -> tuple[str, str]:
   return ('maps', 'both') if _many_actions(spec) else ('places', 'blobs')
 
 
-def proposals(count: int, spec: Spec) -> int:
+def proposals(count: int, kind: str, spec: Spec, users: bool = False) -> int:
   """Returns how many sequences of the actor a planner tries beside its own.
 
   Where actions are few the planner finds better ones by itself, and those of
   the actor, which its own critic likes, keep it from them. Planners of choices
-  take none.
+  take none, nor do those that do not say so.
 
   Args:
-    count: of the config; BY_ACTIONS for as many as suit the task.
+    count: of the config; BY_ACTIONS for as many as suit planner and task.
+    kind: of the planner.
     spec: of the task.
+    users: whether a planner of the user's is imported to be asked; else
+      BY_ACTIONS stays what it is, for who imports it.
   """
   if count != BY_ACTIONS:
     return count
-  return PROPOSALS if _many_actions(spec) and not spec.discrete else 0
+  if not (users and ':' in kind) and kind not in kinds.names(_PLANNERS, 'plan'):
+    return count  # Who looks for that planner says what is wrong with it.
+  takes = takes_proposals(kind) and not spec.discrete
+  return PROPOSALS if takes and _many_actions(spec) else 0
+
+
+def takes_proposals(kind: str) -> bool:
+  """Returns whether a planner tries the proposals of a problem.
+
+  Args:
+    kind: of the package, whose file is read, or of the user's, whose module is
+      imported.
+  """
+  if ':' not in kind:
+    return _PROPOSALS.search(kinds.source(_PLANNERS, kind)) is not None
+  plan = kinds.find(_PLANNERS, kind, 'plan')
+  return bool(getattr(sys.modules[plan.__module__], 'PROPOSALS', False))
 
 
 def _many_actions(spec: Spec) -> bool:

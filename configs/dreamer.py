@@ -104,7 +104,7 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
     ),
   )
   config.planner.update(
-    proposals=0,  # [-1, 1000000] sequences of the actor tried; -1: by the task
+    proposals=0,  # [-1, 1000000] of the actor's tried; -1: by task and planner
     value=False,  # the critic's value counts at the horizon (TD-MPC2)
   )
   return config

@@ -37,9 +37,10 @@ class Model:
 
   def __init__(self, off, noise=0.0, going=1.0):
     self._off, self._noise, self._going = off, noise, going
-    self.dynamics = types.SimpleNamespace(
-      divergence=lambda a, b: tf.fill(tf.shape(a['x'])[:-1], KL)
-    )
+
+  def divergence(self, posterior, prior):
+    del prior
+    return tf.fill(tf.shape(posterior['x'])[:-1], KL)
 
   def observe(self, batch):
     return {'x': batch['x']}, {'x': batch['x']}

@@ -157,6 +157,9 @@ def test_many_actions_are_of_bodies_with_joints(spec, eyes):
   assert (found.encoder.embeds, found.heads.image.draws) == eyes
   assert found.planner.proposals == (16 if spec.actions == 3 else 0)
   assert build.chosen(found, Spec(1)) == found
+  # Only its module, which is not imported here, says what a user's takes.
+  config.planner.kind = 'my_lab.search:plan'
+  assert build.chosen(config, spec).planner.proposals == -1
   named = planet.get_config('cpu')
   assert build.chosen(named, spec).encoder.embeds == 'both'
 

@@ -95,6 +95,18 @@ def test_a_planner_of_the_users_is_compared_as_it_is():
   assert clocked._agent(*names, True, 25.0)[1] == 0
 
 
+def test_proposals_are_those_of_the_run_where_the_planner_takes_some():
+  config = dreamer.get_config('debug')
+  config.planner.proposals = 16
+  for kind, count in (('compare_test:still', 0), ('icem', 16)):
+    made = planners.planned(config, kind, False, 9)
+    assert made.planner.proposals == count
+  # So a planner that takes none can be made.
+  config.acting, config.planner.kind = 'planner', 'compare_test:still'
+  config.planner.proposals = -1
+  build.agent(config, Spec(actions=6))
+
+
 def test_an_action_is_timed_with_vectors_and_without_an_image():
   spec = Spec(actions=2, vectors={'speed': 3})
   config = planet.get_config('debug')

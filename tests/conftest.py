@@ -35,7 +35,8 @@ SLOW = (
 )
 # Programs that import TensorFlow where nothing is found to be wrong before.
 HEAVY = (
-  *('compare', 'evaluate', 'export', 'fit', 'play', 'report', 'train', 'video'),
+  *('compare', 'evaluate', 'export', 'fit', 'play', 'probe', 'report'),
+  *('train', 'video'),
 )
 # A Ray until standard input ends.
 CLUSTER = """

@@ -68,6 +68,10 @@ BEHIND_THE_SEAM = {
   )
 }
 SEAM = {'rssm', 'deter'}
+# A group that configs had once was called as a kind is now.
+OLD_GROUP = 'agents/runs/stored_config.py'
+# What tries or times the parts of a model one by one.
+OF_PARTS = {'agents/benchmark/model.py', 'agents/runs/trial.py'}
 # Run with `python -m`, each in a process of its own.
 PROGRAMS = {
   'worldmodels/__main__.py',
@@ -276,6 +280,12 @@ def init(files):
   add('agents/planet.py', 'f(deter=2)'),
   add('agents/runs/film.py', 'deter = 2'),
   add('agents/runs/film.py', 'from worldmodels import rssm'),
+  add(
+    'agents/runs/film.py', "ROWS = 3 if config.dynamics.kind == 'rssm' else 4"
+  ),
+  add('agents/runs/film.py', "ALONE = kind in ('rssm', 'other')"),
+  add('agents/runs/film.py', "FOUND = find('worldmodels.dynamics.rssm')"),
+  add('agents/runs/film.py', "match kind:\n  case 'rssm':\n    pass"),
   add('data/rows.py', 'class A:\n  def rssm(self) -> None: pass'),
   add('tests/planet_test.py', "state['deter']"),
   add('tests/planet_test.py', 'class World:\n  def rssm(self): return self'),
@@ -284,6 +294,8 @@ def init(files):
   fine=(
     add('agents/planet.py', '# deter is of the rssm'),
     add('agents/planet.py', '"""Not rssm."""'),
+    add('agents/planet.py', "SAYS = 'what an rssm makes'"),
+    add('agents/runs/stored_config.py', "_OLD_GROUP = 'rssm'"),
     add('configs/planet.py', "config.dynamics.kind = 'rssm'"),
     add('worldmodels/model.py', 'self.rssm = 1'),
     add('tests/rssm_test.py', "state['deter']"),
@@ -302,16 +314,18 @@ def seam(files):
   for path, tree in reading.python(files, 'agents/', 'data/', 'tests/'):
     if path in BEHIND_THE_SEAM or path in reading.OF_RULES:
       continue
-    for node in ast.walk(tree):
-      names = _names(node)
-      if path.startswith('tests/'):
-        keys = _keys(node) if isinstance(node, ast.Subscript) else set()
-        names = set() if _of_config(node) else names | keys
-      else:
-        names |= _keys(node)
-      if names & SEAM:
-        line = getattr(node, 'lineno', 0)
-        bad.append(f'{path}:{line}: {", ".join(names & SEAM)}')
+    in_test = path.startswith('tests/')
+    found = [(node, _names(node)) for node in ast.walk(tree)]
+    if in_test:
+      found = [(node, names | _key(node)) for node, names in found]
+      found = [pair for pair in found if not _of_config(pair[0])]
+    elif path != OLD_GROUP:
+      found += [(node, _named(node)) for node in reading.strings(tree)]
+    bad += [
+      f'{path}:{getattr(node, "lineno", 0)}: {", ".join(names & SEAM)}'
+      for node, names in found
+      if names & SEAM
+    ]
   return bad
 
 
@@ -333,19 +347,42 @@ def _names(node):
   return names
 
 
-def _keys(node):
-  """The strings by which an expression looks something up."""
-  if isinstance(node, ast.Subscript):
-    found = [node.slice]
-  elif isinstance(node, ast.Dict):
-    found = node.keys
-  elif isinstance(node, ast.Compare):
-    found = [node.left]
-  elif isinstance(node, ast.Call):
-    found = node.args
-  else:
-    found = []
-  return {x.value for x in found if isinstance(x, ast.Constant)}
+def _key(node):
+  """The string by which an expression looks something up."""
+  key = getattr(node, 'slice', None)
+  return {key.value} if isinstance(key, ast.Constant) else set()
+
+
+def _named(node):
+  """The parts of the name that a string is; none of a sentence."""
+  name = node.value
+  return set(name.split('.')) if re.fullmatch(r'[\w.]+', name) else set()
+
+
+@RULES.add(
+  add('agents/runs/film.py', 'X = model.dynamics.divergence(a, b)'),
+  add('agents/runs/film.py', 'X = run.agent.model.dynamics.step(a, b)'),
+  add(
+    'agents/planet.py', 'class A:\n  def f(self):\n    self.model.dynamics()'
+  ),
+  fine=(
+    add('agents/runs/film.py', 'X = config.dynamics.kind'),
+    add('agents/runs/trial.py', 'X = model.dynamics.step(a, b)'),
+    add('worldmodels/model.py', 'X = model.dynamics.step(a, b)'),
+    add('tests/planet_test.py', 'X = model.dynamics.step(a, b)'),
+  ),
+)
+def past_the_model(files):
+  """The model is what agents and programs call, and none of its parts."""
+  return [
+    f'{path}:{node.lineno}: {ast.unparse(node)}'
+    for path, tree in reading.python(files, 'agents/')
+    if path not in OF_PARTS
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Attribute)
+    and node.attr == 'dynamics'
+    and reading.dotted(node.value).split('.')[-1] == 'model'
+  ]
 
 
 @RULES.add(

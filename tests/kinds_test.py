@@ -290,4 +290,6 @@ def test_what_a_kind_does_not_take_is_named(project):
 def test_the_keywords_of_a_kind_are_read_and_not_imported():
   package = 'worldmodels.agents.planners'
   assert kinds.keywords(package, 'random_shooting', 'plan') == {'candidates'}
+  assert 'members' in kinds.keywords(DYNAMICS, 'ensemble', 'Dynamics')
+  assert 'embed' in kinds.keywords(DYNAMICS, 'rssm', 'Dynamics')
   assert 'elites' in kinds.keywords(package, 'cem', 'plan')

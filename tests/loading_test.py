@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import types
 
 import docs_project
 import numpy as np
@@ -288,6 +289,16 @@ def ones(problem, seed, *, height: float = 1.0):
   """A planner of the user's."""
   del seed
   return Plan(height * tf.ones_like(problem.start))
+
+
+def test_another_planner_has_no_proposals_that_it_does_not_take():
+  """Of a run of many actions, whose own planner has 16."""
+  spec = Spec(actions=6)
+  config = build.chosen(dreamer.get_config('cpu'), spec)
+  planners = planning.Planners(types.SimpleNamespace(spec=spec), config)
+  assert planners._options(ones)['proposals'] == 0
+  for choice in (None, 'icem', {'candidates': 9}):
+    assert planners._options(choice)['proposals'] == 16
 
 
 def test_another_planner_for_a_plan(run, state):

@@ -1,5 +1,8 @@
 """Another planner over the config of a run, without the run or TensorFlow."""
 
+import sys
+import types
+
 import pytest
 
 from worldmodels import kinds
@@ -55,7 +58,14 @@ def test_an_option_that_the_run_lacks_is_held_to_its_default(monkeypatch):
     'def plan(problem, seed, *, candidates: int, warmth: float = 0.5,'
     ' warm: bool = False, name: str = STRANGE): ...'
   )
-  monkeypatch.setattr(kinds, 'source', lambda package, kind: source)
+  real = kinds.source
+  monkeypatch.setattr(
+    kinds,
+    'source',
+    lambda package, kind: (
+      source if 'planners' in package else real(package, kind)
+    ),
+  )
   assert 'planner.warmth' not in changed({'planner.candidates': '50'})
   found = changed({'planner.warmth': '2', 'planner.warm': 'true'})
   assert found == {'planner.warmth': 2.0, 'planner.warm': True}
@@ -95,6 +105,34 @@ def test_what_cannot_be_is_one_line(values, says):
   with pytest.raises(ConfigError, match=says) as raised:
     changed(values)
   assert '\n' not in str(raised.value)
+
+
+@pytest.fixture
+def mine(monkeypatch):
+  """The kind of a planner of the user's that takes no proposals."""
+  module = types.ModuleType('my_planner')
+  exec('def plan(problem, seed, *, depth=3): ...', vars(module))
+  monkeypatch.setitem(sys.modules, 'my_planner', module)
+  return 'my_planner:plan'
+
+
+def test_the_kind_can_be_changed_by_itself(mine):
+  """A run of many actions has 16 proposals, which not every planner takes."""
+  spec = Spec(actions=6)
+  stored = build.chosen(dreamer.get_config('cpu'), spec)
+  assert stored.planner.proposals == 16
+
+  def proposals(**values):
+    values = {f'planner.{name}': value for name, value in values.items()}
+    return overrides.laid_over(stored, spec, values).planner.proposals
+
+  assert proposals(kind=mine) == 0
+  assert proposals(kind='mppi') == proposals(candidates='9') == 16
+  # What is asked for by name is not taken back; planner_test has its refusal.
+  assert proposals(kind=mine, proposals='4') == 4
+  stored.planner.proposals = -1  # Of a run that was begun with that planner.
+  assert proposals(kind=mine) == -1
+  assert build.chosen(stored, spec).planner.proposals == 16
 
 
 def test_a_run_without_a_planner():

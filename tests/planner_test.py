@@ -31,6 +31,18 @@ def keep(problem, seed, *, iterations, depth=3):
   return Plan(problem.start)
 
 
+def keep_few(problem, seed, *, candidates, elites):
+  """One that takes elites."""
+  del seed, candidates, elites
+  return Plan(problem.start)
+
+
+def test_elites_are_those_of_planners_that_take_them():
+  few = OPTIONS | dict(candidates=4)
+  for kind in ('planner_test:keep', 'gradient'):
+    Planner(WORLD.spec, kind=kind, **few)
+
+
 def test_it_plans_for_every_member():
   found = plan(Planner(WORLD.spec, kind='cem', **OPTIONS))
   assert found.shape == [B, H, A]
@@ -82,12 +94,28 @@ def test_proposals_are_among_the_candidates():
     ),
     (True, dict(kind='planner_test:keep'), 'does not plan .* discrete actions'),
     (False, dict(kind='planner_test:kept'), "has no class or function 'kept'"),
+    (
+      False,
+      dict(kind='planner_test:keep', proposals=16),
+      "^proposals is 16; 'planner_test:keep' takes none",
+    ),
+    (
+      False,
+      dict(kind='planner_test:keep_few', elites=10, candidates=4),
+      r'^elites is 10; it is 1 to candidates \(4\)',
+    ),
   ],
 )
 def test_what_does_not_fit_is_named(discrete, options, message):
   spec = Spec(actions=A, discrete=discrete)
   with pytest.raises(errors.OptionError, match=message):
     Planner(spec, **OPTIONS | options)
+
+
+def test_proposals_that_are_left_to_the_task_are_those_that_a_planner_takes():
+  for kind, count in (('planner_test:keep', 0), ('cem', 16)):
+    made = Planner(Spec(actions=6), kind=kind, proposals=-1, **OPTIONS)
+    assert made.proposals == count
 
 
 def test_a_missing_option_is_named_at_once():

@@ -138,16 +138,16 @@ LOSSES = (
   ),
   Fault(
     'overshooting trains the posterior towards its own prediction',
-    'worldmodels/world_model.py',
-    'latent_overshooting.ahead(states.stop(posterior), steps)',
-    'latent_overshooting.ahead(posterior, steps)',
+    'worldmodels/latent_overshooting.py',
+    'ahead(states.stop(posterior), steps)',
+    'ahead(posterior, steps)',
     'world_model_test.py::test_the_target_of_overshooting_has_no_gradient',
   ),
   Fault(
     'overshooting is told each action one step late',
-    'worldmodels/world_model.py',
-    "action = latent_overshooting.ahead(batch['action'], steps)",
-    "action = latent_overshooting.ahead(tf.roll(batch['action'], 1, 1), steps)",
+    'worldmodels/latent_overshooting.py',
+    "model.imagine(start, ahead(batch['action'], steps), seed)",
+    "model.imagine(start, ahead(tf.roll(batch['action'], 1, 1), steps), seed)",
     'world_model_test.py::test_overshooting_is_that_of_single_steps',
   ),
   Fault(

@@ -147,7 +147,34 @@ def test_a_run_without_held_out_episodes_is_refused(
     probing.probe(None, RunDirectory(tmp_path), config, print)
 
 
+@pytest.fixture
+def hanging(debug_run, tmp_path):
+  """The run, of a task that does not start any more."""
+  run = tmp_path / 'run'
+  shutil.copytree(debug_run, run)
+  path = run / 'config.json'
+  task = '"tests.strange_tasks:hangs_at_load"'
+  path.write_text(path.read_text().replace('"hill"', task))
+  return run
+
+
+def test_the_task_may_take_so_long_to_start(hanging, program):
+  done = program('probe', f'--logdir={hanging}', '--start_timeout=1')
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout)
+  assert 'gave no answer for 1 s' in found['states']
+  assert '--start_timeout)' in found['states'] and found['vectors'] == {}
+
+
 # ------------------------------------------------------- episodes of sweeps ---
+
+
+def test_the_task_may_take_so_long_to_give_states(hanging, tmp_path):
+  said = []
+  out = tmp_path / 'out' / 'hill'
+  episodes.add_states(hanging, out, said.append, start_timeout=1)
+  assert 'none, so no probes: ' in said[-1]
+  assert 'gave no answer for 1 s' in said[-1]
 
 
 def test_stored_episodes_get_the_true_states(debug_run, tmp_path):

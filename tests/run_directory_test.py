@@ -224,17 +224,20 @@ OLD_CONFIG = {
 
 
 @pytest.mark.parametrize(
-  'versions,commit',
+  'versions,code',
   [
-    ([{'commit': 'aaaa111'}, {'commit': 'bbbb222'}], 'bbbb222'),
-    ([{'commit': None}], 'unknown'),  # Not of a checkout.
-    ([], 'unknown'),
-    ({}, 'unknown'),
-    (None, 'unknown'),
+    ([{'commit': 'aaaa111'}, {'commit': 'bbbb222'}], 'commit bbbb222'),
+    # Of no checkout: today's have the version of the wheel.
+    ([{'commit': None}], 'commit unknown'),
+    ([{'commit': None, 'worldmodels-tf': '0.1.0'}], 'worldmodels-tf 0.1.0'),
+    ([7], 'commit unknown'),
+    ([], 'commit unknown'),
+    ({}, 'commit unknown'),
+    (None, 'commit unknown'),
   ],
 )
-def test_a_run_of_an_earlier_version_is_refused_with_its_commit(
-  tmp_path, versions, commit
+def test_a_run_of_an_earlier_version_is_refused_with_its_code(
+  tmp_path, versions, code
 ):
   (tmp_path / 'config.json').write_text(json.dumps(OLD_CONFIG))
   if versions is not None:
@@ -246,7 +249,7 @@ def test_a_run_of_an_earlier_version_is_refused_with_its_commit(
       opened()
     message = str(caught.value)
     assert 'earlier version' in message and "group 'rssm'" in message
-    assert f'(commit {commit})' in message and '\n' not in message
+    assert f'({code})' in message and '\n' not in message
   assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

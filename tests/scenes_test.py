@@ -216,6 +216,23 @@ def picture(shown):
 # ------------------------------------------------------------- the program ---
 
 
+def test_video_films_the_agent_acting(debug_run, program, tmp_path):
+  before = sorted(debug_run.rglob('*'))
+  out = tmp_path / 'real.gif'
+  done = program(
+    *('video', f'--logdir={debug_run}', '--real', '--episodes=1', '--scale=1'),
+    *('--horizon=9', '--step_timeout=50', f'--out={out}'),
+  )
+  assert done.returncode == 0 and not done.stderr, done.stderr
+  assert 'starting TensorFlow, then hill' in done.stdout
+  (told,) = (x for x in done.stdout.splitlines() if x.startswith('return: '))
+  # One image is seldom like the next, and those that are alike may be merged.
+  assert 0 < float(told.split()[1].rstrip(',')) < 50
+  assert '9 frames' in done.stdout
+  assert 1 < len(list(animation.decode(out.read_bytes(), '.gif'))) <= 9
+  assert sorted(debug_run.rglob('*')) == before
+
+
 def test_video_films_plans(debug_run, program, tmp_path):
   before = sorted(debug_run.rglob('*'))
   out = tmp_path / 'plan.gif'
@@ -250,6 +267,24 @@ def test_video_films_a_recording_under_other_actions(
     (('--real', '--plan'), '--plan is of another film than --real'),
     (('--real', '--episode=x.npz'), '--episode is of another film'),
     (('--plan', '--actions=x.npy'), '--actions is of another film'),
+    # What would say nothing about the film that is asked for.
+    (
+      ('--actions=x.npy', '--config.planner.kind=icem'),
+      '--config.planner.kind would change nothing: nobody plans where --act',
+    ),
+    (
+      ('--actions=x.npy', '--objective=reward'),
+      '--objective would change noth',
+    ),
+    (('--actions=x.npy', '--goal=x.png'), '--goal would change nothing'),
+    (('--actions=x.npy', '--linear=a:1'), '--linear would change nothing'),
+    (('--real', '--context=9'), '--context would change nothing: --real films'),
+    (
+      ('--episode=x.npz', '--episodes=2'),
+      '--episodes would change nothing: --episode names',
+    ),
+    (('--step_timeout=9',), '--step_timeout would change nothing: only --real'),
+    (('--start_timeout=9',), '--start_timeout would change nothing'),
     (('--episode=gone.npz',), 'gone.npz: No such file'),
     (('--actions=gone.npy',), 'gone.npy: No such file'),
     (('--actions=LICENSE',), 'LICENSE is no file of np.save'),

@@ -96,6 +96,9 @@ def test_a_run_that_was_moved_says_so(tmp_path):
   (first, *_) = rows(path)
   assert first['cores'] == '2 + 8' and first['commit'] == 'aaaa + bbbb-dirty'
   assert first['machine'] == 'a machine'
+  wheel = {'worldmodels-tf': '0.1.0', 'commit': None}
+  installed = run(tmp_path / 'wheel', versions=[START, wheel])
+  assert rows(installed)[0]['commit'] == 'aaaa + worldmodels-tf 0.1.0'
   old = run(tmp_path / 'old', versions=[{'numpy': '2', 'commit': None}])
   assert rows(old)[0]['machine'] == rows(old)[0]['commit'] == ''
 

@@ -149,6 +149,20 @@ def test_a_job_on_stored_episodes(tmp_path):
   assert len(made.stages) == 1
 
 
+def test_whoever_starts_a_task_is_told_how_long_it_may_take(tmp_path):
+  limits = ['--step_timeout=9']
+  given = tmp_path, [setting()]
+  (lived,) = jobs.live(*given, ['hill'], [0], 2, True, limits)
+  (fitted,) = jobs.stored(*given, {'hill': 'a'}, True, [0], 5, True, limits)
+  told = {
+    (stage.name, '--step_timeout=9' in stage.flags)
+    for stage in (*lived.stages, *fitted.stages)
+  }
+  assert told == {
+    *(('train', True), ('evaluate', True), ('probe', True), ('fit', False)),
+  }
+
+
 @pytest.mark.parametrize(
   'tasks,seeds,says',
   [

@@ -61,7 +61,7 @@ def test_a_step_may_take_so_long(program, tmp_path, variables):
   assert '--step_timeout)' in done.stderr
 
 
-@pytest.mark.parametrize('name', ['train', 'evaluate', 'check'])
+@pytest.mark.parametrize('name', ['train', 'evaluate', 'check', 'probe'])
 @pytest.mark.parametrize(
   'flag', ['start_timeout=0', 'step_timeout=nan', 'step_timeout=604801']
 )

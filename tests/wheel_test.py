@@ -5,6 +5,8 @@ overwritten by, any other project that does.
 """
 
 import email
+import json
+import shutil
 import tomllib
 import zipfile
 
@@ -190,6 +192,29 @@ def test_every_module_imports_elsewhere(data, packed, python, run):
   assert len(files) == len(modules)
   assert all(file.startswith(str(python.parent.parent)) for file in files)
   assert tensorflow == str(not data)
+
+
+@pytest.mark.skipif(not shutil.which('git'), reason='needs git')
+def test_the_users_repository_is_not_taken_for_ours(python, tmp_path):
+  """The wheel lies in an environment inside of it, as is usual."""
+  place = tmp_path / '.venv'
+  (source,) = python.parent.parent.glob('lib/*/site-packages/worldmodels')
+  shutil.copytree(source, place / 'worldmodels')
+  who = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-C', tmp_path]
+  wheel_environment.run('git', *who, 'init', '-q')
+  wheel_environment.run('git', *who, 'add', '.venv/worldmodels/py.typed')
+  wheel_environment.run('git', *who, 'commit', '-q', '-m', 'Mine')
+  script = (
+    'import json, sys\n'
+    'sys.path.insert(0, sys.argv[1])\n'
+    'from worldmodels.agents.runs import provenance\n'
+    'assert provenance.__file__.startswith(sys.argv[1])\n'
+    'print(json.dumps(provenance.current()))\n'
+  )
+  done = wheel_environment.run(python, '-c', script, place, folder=tmp_path)
+  found = json.loads(done.stdout)
+  assert found['commit'] is None and not found['uncommitted_changes']
+  assert found['worldmodels-tf'] == PROJECT['version']
 
 
 def test_worker_starts_elsewhere(run):

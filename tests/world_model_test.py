@@ -301,7 +301,7 @@ def test_kl_is_that_of_the_states_that_observe_gives():
   seed = tf.random.split(SEED, 4)[0]
   posterior, prior = model.observe(tensors(batch), seed=seed)
   assert_same(found, posterior, 0)
-  golden = model.dynamics.divergence(posterior, prior)
+  golden = model.divergence(posterior, prior)
   assert golden.shape == [B, T] and np.ptp(golden) > 0.01
   np.testing.assert_allclose(terms['divergence'], golden, atol=1e-5)
   np.testing.assert_allclose(
@@ -406,7 +406,7 @@ def overshoot(model, batch, posterior, steps, action=0, reward=0, truth=0):
       alive = alive * ~batch['is_first'][:, t + d]
       weight = alive * batch['mask'][:, t + d] / steps * T / starts
       seen = states.at(posterior, t + d - truth)
-      distance = model.dynamics.divergence(seen, state).numpy()
+      distance = model.divergence(seen, state).numpy()
       mean = model.reward(state).numpy()
       error = mean - batch['reward'][:, t + d - reward]
       kl[:, t] += weight * distance

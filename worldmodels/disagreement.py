@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from worldmodels import states
 from worldmodels import uncertainty
+from worldmodels.latent_dynamics import Dynamics
 from worldmodels.states import State
 from worldmodels.states import Tensor
 from worldmodels.world_model import Batch
@@ -21,6 +22,15 @@ _FEATURES = 'features'
 def members_of(model: WorldModel) -> int:
   """Returns how many members a model has; 1 if it is no ensemble."""
   return getattr(getattr(model, 'dynamics', None), 'members', 1)
+
+
+def is_told_by(model: WorldModel) -> bool:
+  """Returns whether a model can say that it is not sure of a step.
+
+  It has several members, or dynamics with a `spread` of their own.
+  """
+  own = getattr(type(getattr(model, 'dynamics', None)), 'spread', None)
+  return members_of(model) > 1 or own not in (None, Dynamics.spread)
 
 
 def of_rewards(model: WorldModel, state: State, action: Tensor) -> Tensor:

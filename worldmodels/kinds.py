@@ -44,19 +44,26 @@ def source(package: str, kind: str) -> str:
 
 
 def keywords(package: str, kind: str, member: str) -> set[str]:
-  """Returns the keywords of the function of a kind, which is not imported.
+  """Returns the keywords of a kind, which is not imported.
 
   Args:
     package: whose files are the kinds.
     kind: name of a file there.
-    member: name of the function.
+    member: name of the function, or of the class, whose own constructor it is.
   """
-  (function,) = (
+  (found,) = (
     node
     for node in ast.parse(source(package, kind)).body
-    if isinstance(node, ast.FunctionDef) and node.name == member
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == member
   )
-  return {argument.arg for argument in function.args.kwonlyargs}
+  functions = [found]
+  if isinstance(found, ast.ClassDef):
+    functions = [
+      node
+      for node in found.body
+      if isinstance(node, ast.FunctionDef) and node.name == '__init__'
+    ]
+  return {x.arg for function in functions for x in function.args.kwonlyargs}
 
 
 def _files(package: str) -> list[pathlib.Path]:

@@ -6,11 +6,57 @@ exist, start nothing; L = T - steps others do. Predictions of one start are
 averaged over the distances.
 """
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from worldmodels import states
 from worldmodels.states import State
 from worldmodels.states import Tensor
+
+if TYPE_CHECKING:
+  from worldmodels.world_model import WorldModel
+
+
+def terms(
+  model: 'WorldModel',
+  batch: dict[str, Tensor],
+  posterior: State,
+  seed: Tensor,
+  *,
+  steps: int,
+  image: bool,
+) -> dict[str, Tensor]:
+  """Predicts from every state; returns the terms of the loss, {name: [B, T]}.
+
+  Args:
+    model: a WorldModel.
+    batch: {image, action, reward, is_first, mask, ...}, [B, T, ...].
+    posterior: states [B, T, ...].
+    seed: int32 [2].
+    steps: how far.
+    image: whether images count; of those a share of a single step's is drawn.
+  """
+  seed, share_seed = tf.unstack(tf.random.split(seed, 2))
+  last = batch['action'].shape[1] - steps
+  start = states.flatten(states.between(posterior, None, last))
+  # Each start stays with one member, which learns from its own dreams.
+  start = model.particles(start, 1, share_seed)
+  imagined = model.imagine(start, ahead(batch['action'], steps), seed)
+  features = model.features(imagined)
+  truth = ahead(states.stop(posterior), steps)
+  reward = ahead(batch['reward'], steps)
+  found = {
+    'overshoot_kl': model.divergence(truth, imagined),
+    'overshoot_reward': model.head_loss('reward', features, reward),
+  }
+  if image:
+    found['overshoot_image'] = model.head_loss(
+      *('image', features, ahead(batch['image'], steps)),
+      share=model.share['image'] / steps,
+      share_seed=share_seed,
+    )
+  return by_start(found, batch['mask'], batch['is_first'])
 
 
 def ahead(values: State | Tensor, steps: int) -> State | Tensor:

@@ -19,7 +19,6 @@ from worldmodels import head
 from worldmodels import kinds
 from worldmodels import latent_overshooting
 from worldmodels import losses
-from worldmodels import states
 from worldmodels.encoder import Encoder
 from worldmodels.encoder import drawing
 from worldmodels.encoder import pixels
@@ -153,6 +152,10 @@ class WorldModel(keras.layers.Layer):
     """Predicts: state [N, ...], action [N, H, A] -> states [N, H, ...]."""
     return self.dynamics.imagine(state, action, seed)
 
+  def divergence(self, posterior: State, prior: State) -> Tensor:
+    """Returns KL(posterior || prior) of states [...] in nats: [...]."""
+    return self.dynamics.divergence(posterior, prior)
+
   def disagreement(self, state: State, action: Tensor) -> Tensor:
     """Returns the members' disagreement about an action [N, A]: [N]."""
     return self.dynamics.disagreement(state, action)
@@ -233,15 +236,14 @@ class WorldModel(keras.layers.Layer):
     features = self.features(posterior)
     terms = {}
     for key in self.keys:
-      terms[key] = self._head_loss(
-        key, features, batch[key], self.share[key], seeds[2], seeds[1]
-      ) / self._units.of(key)
+      terms[key] = self.head_loss(
+        *(key, features, batch[key]),
+        share=self.share[key],
+        share_seed=seeds[2],
+        noise_seed=seeds[1],
+      )
     terms['kl'], terms['divergence'] = losses.kl_loss(
-      self.dynamics.divergence,
-      posterior,
-      prior,
-      mask=batch['mask'],
-      **self._kl,
+      self.divergence, posterior, prior, mask=batch['mask'], **self._kl
     )
     if self._overshooting['steps']:
       terms.update(self.overshoot(batch, posterior, seeds[3]))
@@ -258,43 +260,35 @@ class WorldModel(keras.layers.Layer):
 
   def overshoot(self, batch: Batch, posterior: State, seed: Tensor) -> Batch:
     """Holds predictions from every state to what came: latent_overshooting."""
-    seed, share_seed = tf.unstack(tf.random.split(seed, 2))
-    steps, length = self._overshooting['steps'], batch['action'].shape[1]
-    start = states.flatten(states.between(posterior, None, length - steps))
-    action = latent_overshooting.ahead(batch['action'], steps)
-    # Each start stays with one member, which learns from its own dreams.
-    imagined = self.imagine(self.particles(start, 1, share_seed), action, seed)
-    features = self.features(imagined)
-    truth = latent_overshooting.ahead(states.stop(posterior), steps)
-    reward = latent_overshooting.ahead(batch['reward'], steps)
-    terms = {
-      'overshoot_kl': self.dynamics.divergence(truth, imagined),
-      'overshoot_reward': self.head('reward').loss(features, reward)
-      / self._units.of('reward'),
-    }
-    if self._overshooting['image']:
-      terms['overshoot_image'] = self._head_loss(
-        'image',
-        features,
-        latent_overshooting.ahead(batch['image'], steps),
-        self.share['image'] / steps,
-        share_seed,
-      )
-    return latent_overshooting.by_start(terms, batch['mask'], batch['is_first'])
+    steps, image = self._overshooting['steps'], self._overshooting['image'] > 0
+    return latent_overshooting.terms(
+      self, batch, posterior, seed, steps=steps, image=image
+    )
 
-  def _head_loss(
+  def head_loss(
     self,
     key: str,
     features: Tensor,
     values: Tensor,
-    share: float,
-    share_seed: Tensor,
+    *,
+    share: float = 1.0,
+    share_seed: Tensor | None = None,
     noise_seed: Tensor | None = None,
   ) -> Tensor:
-    """Returns a head's loss of a random share of the steps, 0 else: [B, T]."""
+    """Returns a head's loss of a random share of the steps, 0 else: [B, T].
+
+    Args:
+      key: of the head.
+      features: of the states, [B, T, F].
+      values: of the key, as a batch has them, [B, T, ...].
+      share: of the steps.
+      share_seed: int32 [2], of the choice; needed for less than all.
+      noise_seed: int32 [2], of the target's noise; None for none.
+    """
 
     def loss(features: Tensor, values: Tensor) -> Tensor:
       target = self.target({key: values}, key, noise_seed)
       return self.head(key).loss(features, target)
 
-    return losses.of_some(loss, features, values, share, share_seed)
+    found = losses.of_some(loss, features, values, share, share_seed)
+    return found / self._units.of(key)

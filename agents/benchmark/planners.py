@@ -16,6 +16,7 @@ import ml_collections
 import tensorflow as tf
 
 from worldmodels import kinds
+from worldmodels.agents import suited
 from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import evaluation
@@ -173,6 +174,8 @@ def planned(
   options |= dict(kind=kind, warm_start=warm_start)
   if 'candidates' in keywords:
     options['candidates'] = candidates
+  if not suited.takes_proposals(kind):
+    options['proposals'] = 0
   config = config.copy_and_resolve_references()
   with config.unlocked():
     config.planner.update(options)

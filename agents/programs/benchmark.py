@@ -28,7 +28,7 @@ from worldmodels import errors
 from worldmodels.agents.benchmark import cost
 from worldmodels.agents.programs import config_flag
 from worldmodels.agents.runs import out_file
-from worldmodels.agents.runs import run_directory
+from worldmodels.agents.runs import provenance
 
 Figure = dict[str, Any]
 
@@ -171,7 +171,7 @@ def _write(lines: Sequence[Figure], failed: Sequence[str]) -> None:
   timed = [line['clean'] for line in lines if 'clean' in line]
   values = dict(
     machine=_machine(),
-    versions=run_directory.current_versions(),
+    versions=provenance.current(),
     sizes=_SIZES.value,
     repeats=_REPEATS.value,
     clean=bool(timed) and all(timed),

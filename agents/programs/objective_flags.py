@@ -28,6 +28,7 @@ if TYPE_CHECKING:
   from worldmodels.world_model import WorldModel
 
 REWARD = 'reward'
+NAMES = ('objective', 'goal', 'goal_distance', 'linear')  # of the flags
 
 _DISTANCES = ('pixels', 'features')
 _TERM = re.compile(r'(.+?)(?:\.(\d+))?:([^:]+)')

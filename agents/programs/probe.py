@@ -15,6 +15,7 @@ import sys
 from absl import flags
 
 from worldmodels.agents.programs import checkpoint_flag
+from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 
@@ -22,6 +23,7 @@ _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
 )
 _CHECKPOINT = checkpoint_flag.define('probe')
+_LIMITS = time_limits.define()
 
 
 def main(argv: list[str]) -> None:
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> None:
   agent, counters = restore.agent(
     directory, config, spec, _CHECKPOINT.value, _say
   )
-  found = probing.probe(agent.model, directory, config, _say)
+  found = probing.probe(*(agent.model, directory, config, _say), **_LIMITS())
   about = {'task': config.task, 'checkpoint': counters['updates']}
   print(json.dumps(about | found))
 

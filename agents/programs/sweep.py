@@ -126,7 +126,7 @@ def main(argv: list[str]) -> None:
     for task, path in data.items():
       if _PROBE.value is not False and episodes.can_have_states(path):
         out = root / directory.EPISODES / jobs.folder(task)
-        episodes.add_states(path, out, print)
+        episodes.add_states(path, out, print, **_LIMITS())
     failed = outcome.of(place, made, where(root), _command(), usage.version())
   if failed:
     raise errors.UserError(
@@ -221,7 +221,7 @@ def _stored(
         shown[task] = root / directory.EPISODES / jobs.folder(task)
   made = jobs.stored(
     *(root, chosen, shown, _TASKS.value is not None, seeds),
-    *(_UPDATES.value, probes),
+    *(_UPDATES.value, probes, _limits()),
   )
   return made, data
 

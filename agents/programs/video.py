@@ -12,9 +12,9 @@ the mean image. No environment is needed.
   worldmodels video --logdir=RUN --episode=FILE.npz      a chosen recording
   worldmodels video --logdir=RUN --actions=FILE.npy      under other actions
 
-With another planner (--config.planner.KEY=VALUE, --config.acting=planner) or
-another objective the film shows that planner at work inside the model: it sees
-the first steps of the recorded episodes, then plans and acts in its dream.
+With a planner (--config.planner.KEY=VALUE, --config.acting=planner) or an
+objective the film shows that planner at work inside the model: it sees the
+first steps of the recorded episodes, then plans and acts in its dream.
 """
 
 import math
@@ -95,7 +95,7 @@ def main(argv: list[str]) -> None:
   _check_flags()
   out = animation.check_out(_OUT.value)
   directory = RunDirectory(_LOGDIR.value)
-  config, differing = _CONFIG(directory)
+  config, _ = _CONFIG(directory)
   if not _REAL.value:
     model_needed.check(
       *(config, directory.path),
@@ -104,8 +104,13 @@ def main(argv: list[str]) -> None:
   restore.check(directory, _CHECKPOINT.value)
   spec = directory.spec()
   objective = _OBJECTIVE(config, spec)
-  plans = config.get('acting', 'planner') == 'planner'
-  plans = plans and (bool(differing) or objective is not None)
+  steered = flags.FLAGS[run_config.FLAG].present or objective is not None
+  plans = steered and config.get('acting', 'planner') == 'planner'
+  if steered and not (plans or _REAL.value or _PLAN.value):
+    raise errors.OptionError(
+      '--config.acting',
+      f'is {config.acting}: the actor is filmed by --real and --plan alone',
+    )
   acts = _REAL.value or _PLAN.value or _ACTIONS.value is not None or plans
   if acts if spec.image is None else spec.image[2] != 3:
     raise RunError(f'{directory.path} is of a task without an image to film')
@@ -142,11 +147,12 @@ def main(argv: list[str]) -> None:
   from worldmodels.agents.runs import operations
   from worldmodels.agents.runs import planned
 
-  rows = 3 if config.dynamics.kind == 'rssm' else 4  # That of the members.
-  names = ['other 1'] * (rows if others is None else 2 + len(others))
-  dream_film.check_size(spec, length, _SCALE.value, chosen.titles, names)
   operations.make_deterministic(config)
   agent, counters = restore.agent(directory, config, spec, _CHECKPOINT.value)
+  names = planned.ROWS if plans else dream_film.rows(agent.model)
+  if others is not None:
+    names = ['other 1'] * (2 + len(others))
+  dream_film.check_size(spec, length, _SCALE.value, chosen.titles, names)
   print(f'checkpoint: {counters["updates"]} updates')
   if objective is not None:
     objective.use(agent)
@@ -212,7 +218,7 @@ def _film_acting(
 
 
 def _check_flags() -> None:
-  """Raises OptionError for flags of two films at once."""
+  """Raises OptionError for flags of two films at once, or of another film."""
   chosen = [
     f'--{flag.name}'
     for flag in (_REAL, _PLAN, _EPISODE, _ACTIONS)
@@ -222,6 +228,26 @@ def _check_flags() -> None:
     raise errors.OptionError(
       chosen[1], f'is of another film than {chosen[0]}: give one of them'
     )
+  for names, useless, why in (
+    (['context'], _REAL.value, '--real films every step'),
+    (['episodes'], _EPISODE.value, '--episode names the one'),
+    (
+      ['start_timeout', 'step_timeout'],
+      not (_REAL.value or _PLAN.value),
+      'only --real and --plan start the task',
+    ),
+    (
+      [run_config.FLAG, *objective_flags.NAMES],
+      _ACTIONS.value,
+      'nobody plans where --actions are taken',
+    ),
+  ):
+    for flag in (flags.FLAGS[name] for name in names):
+      if useless and flag.present:
+        name = flag.name
+        if name == run_config.FLAG:
+          name = f'config.{flag.value[0].partition("=")[0]}'
+        raise errors.OptionError(f'--{name}', f'would change nothing: {why}')
 
 
 def _write(out: pathlib.Path, frames: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from worldmodels.agents.reports.records import Record
+from worldmodels.agents.runs import provenance
 from worldmodels.data import reading
 
 COLUMNS = (
@@ -60,6 +61,8 @@ def points(record: Record) -> list[Row]:
 def made_by(versions: Sequence[dict[str, Any]]) -> Row:
   """Returns machine, cores and commit; several where a run was moved.
 
+  Of code that was installed the commit is the name and version of that.
+
   Args:
     versions: the starts of a run.
   """
@@ -67,7 +70,7 @@ def made_by(versions: Sequence[dict[str, Any]]) -> Row:
     {
       'machine': start.get('machine'),
       'cores': start.get('cores'),
-      'commit': _commit(start),
+      'commit': provenance.code_of(start),
     }
     for start in versions
   ]
@@ -77,14 +80,6 @@ def made_by(versions: Sequence[dict[str, Any]]) -> Row:
     )
     for key in ('machine', 'cores', 'commit')
   }
-
-
-def _commit(start: Row) -> str | None:
-  """Returns the commit of a start, marked where it was not all of the code."""
-  commit = start.get('commit')
-  if commit is None:
-    return None
-  return f'{commit}-dirty' if start.get('uncommitted_changes') else str(commit)
 
 
 def _evaluated(record: Record) -> Iterator[Row]:

@@ -109,7 +109,9 @@ def chosen(
   if planner is not None:
     planner.kind = suited.planner(planner.kind, spec.discrete)
     if 'proposals' in planner:
-      planner.proposals = suited.proposals(planner.proposals, spec)
+      planner.proposals = suited.proposals(
+        planner.proposals, planner.kind, spec
+      )
   actor = config.get('learner', {}).get('actor')
   if actor is not None and actor.get('kind') == suited.AUTO:
     actor.kind = suited.distribution(

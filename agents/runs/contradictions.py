@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worldmodels import kinds
+from worldmodels.agents import several_members
 
 Tree = dict[str, Any]
 
@@ -72,7 +73,7 @@ def _group(tree: Tree, name: str) -> Tree:
 
 def _planner_problems(tree: Tree) -> Iterator[str]:
   """Yields what would plan as if one of its options were not there."""
-  planner, dynamics = tree.get('planner', {}), tree['dynamics']['kind']
+  planner = tree.get('planner', {})
   replan, horizon = planner.get('replan', 1), planner.get('horizon', 1)
   if replan > 1 and tree['agent']['kind'] == 'dreamer':
     yield f'planner.replan is {replan}; dreamer plans at every step (1)'
@@ -82,36 +83,28 @@ def _planner_problems(tree: Tree) -> Iterator[str]:
       'steps'
     )
   count, risk = planner.get('particles', 1), planner.get('risk', 'mean')
-  moves = planner.get('propagation', 'expectation')
-  alike = dynamics == 'rssm' or moves == 'expectation'
   if count == 1 and risk in ('optimism', 'pessimism'):
     yield (
       f'planner.particles is 1; planner.risk {risk!r} needs at least 2, whose '
       'returns differ'
-    )
-  if count > 1 and alike and not planner.get('sample', True):
-    yield (
-      f'planner.particles is {count}, all alike: give them '
-      'planner.sample=True, or dynamics.kind=ensemble and '
-      'planner.propagation=tsinf'
     )
   if planner.get('common') and not planner.get('sample', True):
     yield (
       'planner.common is True, and nothing is drawn: give it '
       'planner.sample=True'
     )
-  if risk == 'disagreement' and dynamics == 'rssm':
-    yield (
-      "planner.risk is 'disagreement'; dynamics.kind 'rssm' has one member, "
-      'which agrees with itself: ensemble has several'
-    )
+  members = several_members.of(tree['dynamics'])
+  for option, problem in several_members.lacking(
+    planner, members, tells=members != 1
+  ):
+    yield f'planner.{option} {problem}'
 
 
 def _has_elites(planner: Tree) -> bool:
-  """Returns whether a planner, of the package's if known, takes elites."""
-  package, kind = 'worldmodels.agents.planners', planner.get('kind')
+  """Returns whether a planner takes elites; one of the user's says it later."""
+  package, kind = 'worldmodels.agents.planners', str(planner.get('kind'))
   if kind not in kinds.names(package, 'plan'):
-    return True
+    return ':' not in kind
   return 'elites' in kinds.keywords(package, kind, 'plan')
 
 

@@ -13,6 +13,9 @@ from worldmodels.agents.runs import traces
 from worldmodels.spec import Spec
 from worldmodels.world_model import WorldModel
 
+# The row of an ensemble, beside those of `film`.
+MEMBERS = 'members'
+
 
 def check_size(
   spec: Spec,
@@ -40,6 +43,11 @@ def check_size(
   film_size.check(length, height, width)
 
 
+def rows(model: WorldModel) -> list[str]:
+  """Returns the names of the rows of `compose`, where the task has images."""
+  return [*film.ROWS, *([MEMBERS] if _has_several(model) else [])]
+
+
 def compose(
   model: WorldModel,
   batch: dict[str, np.ndarray],
@@ -64,8 +72,8 @@ def compose(
     truth, predicted, names = traces.open_loop(model, batch, context)
     return traces.compose(truth, predicted, context, names, **options)
   truth, predicted = film.open_loop(model, batch, context)
-  if disagreement.members_of(model) > 1:
-    options['more'] = {'members': apart(model, batch, context)}
+  if _has_several(model):
+    options['more'] = {MEMBERS: apart(model, batch, context)}
   return film.compose(truth, predicted, context, **options)
 
 
@@ -88,3 +96,7 @@ def apart(
   values = 255 * np.sqrt(variance.numpy()).mean(-1)  # [B, T - context, H, W]
   seen = np.zeros_like(values, shape=(len(values), context, *values.shape[2:]))
   return film.heat(np.concatenate([seen, values], 1))
+
+
+def _has_several(model: WorldModel) -> bool:
+  return disagreement.members_of(model) > 1

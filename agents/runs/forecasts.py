@@ -89,7 +89,7 @@ def replayed(
     state: State, action: Tensor, after: State, seed: Tensor
   ) -> tuple[Tensor, Tensor, Tensor]:
     imagined = model.imagine(state, action, seed)
-    distance = model.dynamics.divergence(after, imagined)
+    distance = model.divergence(after, imagined)
     return (*_of_states(model, imagined, gamma), distance)
 
   given = (

@@ -64,6 +64,12 @@ def laid_over(
       option = name.removeprefix(_GROUP)
       if name.startswith(_GROUP) and option != 'kind':
         group[option] = _value(option, value, group, defaults)
+    # So that `kind` can be changed by itself.
+    kept = f'{_GROUP}kind' in values and f'{_GROUP}proposals' not in values
+    if kept and group.get('proposals', 0) > 0:
+      kind = suited.planner(group['kind'], spec.discrete)
+      if not suited.takes_proposals(kind):
+        group['proposals'] = 0
   changed = ml_collections.ConfigDict(tree)
   config_checks.check(changed, stored=True)
   task_checks.check(build.chosen(changed, spec), spec)

@@ -20,7 +20,7 @@ from worldmodels.states import Tensor
 
 Batch = dict[str, np.ndarray]
 
-_ROWS = ('recorded', 'planned', 'difference')
+ROWS = ('recorded', 'planned', 'difference')
 
 
 class Dream(NamedTuple):
@@ -103,7 +103,7 @@ def film_of(
     context,
     scale=scale,
     titles=titles,
-    rows=_ROWS,
+    rows=ROWS,
   )
   what = 'reward' if agent.planner.objective is None else 'objective'
   steps = found.actions.shape[1]

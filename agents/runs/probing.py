@@ -38,6 +38,7 @@ def probe(
   directory: RunDirectory,
   config: ml_collections.ConfigDict,
   log: Callable[[str], Any],
+  **limits: float,
 ) -> dict[str, Any]:
   """Probes a model for each vector of its task.
 
@@ -46,6 +47,7 @@ def probe(
     directory: of the run.
     config: of the run.
     log: called with a line of text.
+    **limits: `timeout` and `start_timeout` of workers.start.
 
   Returns:
     {states: where the true states are from, fitted, tested: rows, vectors:
@@ -70,7 +72,7 @@ def probe(
   if not names:
     source = 'played again'
     try:
-      names = _add_states(parts, config)
+      names = _add_states(parts, config, **limits)
     except errors.UserError as error:
       log(f'no states to probe for: {error}')
       source = f'none: {error}'
@@ -102,9 +104,10 @@ def _chosen(
 def _add_states(
   parts: Sequence[list[tuple[int | None, Episode]]],
   config: ml_collections.ConfigDict,
+  **limits: float,
 ) -> list[str]:
   """Adds the true states to episodes that lack them; returns their names."""
-  replay = true_states.Replay(config)
+  replay = true_states.Replay(config, **limits)
   try:
     for heldout, part in enumerate(parts):
       for number, episode in part:

@@ -2,7 +2,7 @@
 
 config.json     every key of the config; see stored_config.py
 spec.json       what its task shows and takes
-versions.json   packages, git commit, processor and cores of each start
+versions.json   code, packages, machine of each start; see provenance.py
 claim.json      while it is trained: by whom; see data/claim.py
 episodes/       what was collected; heldout/ what is never trained on
 collected.jsonl how old what acted was, where collectors did; cluster/ages.py
@@ -15,12 +15,9 @@ Only the program that has the claim changes anything here.
 """
 
 import contextlib
-import importlib.metadata
 import json
 import pathlib
-import platform
 import re
-import subprocess
 from typing import Any
 
 import ml_collections
@@ -29,7 +26,7 @@ from worldmodels.agents import suited
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import examples
-from worldmodels.agents.runs import machine
+from worldmodels.agents.runs import provenance
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.build import ConfigError
 from worldmodels.agents.runs.config_checks import flatten
@@ -40,15 +37,6 @@ from worldmodels.data import reading
 from worldmodels.spec import Spec
 from worldmodels.spec import SpecError
 
-PACKAGES = (
-  'tensorflow',
-  'tensorflow-probability',
-  'keras',
-  'dm-control',
-  'mujoco',
-  'numpy',
-  'opencv-python-headless',
-)
 # What a run may be continued with otherwise than it was started.
 OPEN_KEYS = ('train.episodes', 'train.env_steps', 'train.updates_total')
 
@@ -149,7 +137,7 @@ class RunDirectory:
     atomic.write_bytes(self._config, _json(config.to_dict()))
     atomic.write_bytes(self._spec, _json(spec.to_dict()))
     versions = self.path / 'versions.json'
-    starts, current = _starts(versions), current_versions()
+    starts, current = _starts(versions), provenance.current()
     if not starts or starts[-1] != current:
       atomic.write_bytes(versions, _json([*starts, current]))
 
@@ -241,35 +229,3 @@ def _starts(path: pathlib.Path) -> list[dict[str, Any]]:
 
 def _json(value: object) -> bytes:
   return (json.dumps(value, indent=2) + '\n').encode()
-
-
-def current_versions() -> dict[str, Any]:
-  """Returns versions of packages, the git commit of a checkout, the machine."""
-
-  def git(*arguments: str) -> str | None:
-    answer = subprocess.run(
-      ['git', '-C', str(pathlib.Path(__file__).parent), *arguments],
-      capture_output=True,
-      text=True,
-      check=False,
-    )
-    return answer.stdout.strip() if answer.returncode == 0 else None
-
-  def version(package: str) -> str | None:
-    try:
-      return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-      return None
-
-  try:
-    commit, changes = git('rev-parse', 'HEAD'), git('status', '--porcelain')
-  except FileNotFoundError:  # No git on this machine.
-    commit, changes = None, None
-  return dict(
-    {package: version(package) for package in PACKAGES},
-    python=platform.python_version(),
-    commit=commit,
-    uncommitted_changes=bool(changes),
-    machine=machine.processor(),
-    cores=machine.cores(),
-  )

@@ -113,7 +113,7 @@ def _observe(
   model: WorldModel, batch: dict[str, Tensor]
 ) -> tuple[State, Tensor]:
   posterior, prior = model.observe(batch)
-  return posterior, model.dynamics.divergence(posterior, prior)
+  return posterior, model.divergence(posterior, prior)
 
 
 def _cut(

@@ -10,6 +10,7 @@ from typing import Any
 import ml_collections
 
 from worldmodels import errors
+from worldmodels.agents.runs import provenance
 from worldmodels.data import reading
 
 # What every config has.
@@ -75,8 +76,8 @@ def read(path: pathlib.Path) -> ml_collections.ConfigDict:
   if _OLD_GROUP in config:
     raise RunError(
       f'{path.parent} is a run of an earlier version, whose config has a group '
-      f'{_OLD_GROUP!r}: use the code that it was made with (commit '
-      f'{_last_commit(path.parent)})'
+      f'{_OLD_GROUP!r}: use the code that it was made with '
+      f'({_last_code(path.parent)})'
     )
   try:
     return ml_collections.ConfigDict(completed(config))
@@ -124,10 +125,12 @@ def _completed_head(head: object) -> object:
   return added | head
 
 
-def _last_commit(run: pathlib.Path) -> str:
-  """Returns the commit of the newest start of a run, if it is known."""
+def _last_code(run: pathlib.Path) -> str:
+  """Says which code the newest start of a run had, if it is known."""
   try:
-    newest = reading.json_in(run / 'versions.json')[-1]
-    return str(newest['commit'] or 'unknown')[:40]
-  except (OSError, ValueError, LookupError, TypeError):
-    return 'unknown'
+    code = provenance.code_of(reading.json_in(run / 'versions.json')[-1])
+  except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    code = None
+  if code and code.startswith(provenance.DISTRIBUTION):
+    return code
+  return f'commit {code or "unknown"}'

@@ -76,11 +76,11 @@ class _Trial:
     size, batch = model.features_size, self._batch
     with self._parts.explained(option):
       embed = model.encoder(batch)
-      first = model.dynamics.initial(_BATCH)
+      first = model.initial(_BATCH)
     self._parts.check_state(option, 'initial', first, first, _BATCH)
     step = [batch[key][:, 1] for key in ('action', 'is_first')]
     with self._parts.explained(option):
-      after = model.dynamics.step(first, step[0])
+      after = model.step(first, step[0])
       found = model.dynamics.observe_step(first, embed[:, 1], *step)
     if not isinstance(found, tuple) or len(found) != 2:
       raise self._parts.error(
@@ -93,7 +93,7 @@ class _Trial:
     self._parts.check_state(option, 'observe_step, its prior,', found[1], first)
     with self._parts.explained(option):
       features = model.features(first)
-      distance = model.dynamics.divergence(*found)
+      distance = model.divergence(*found)
     self._parts.check(option, 'features', features, [_BATCH, size])
     self._parts.check(option, 'divergence', distance, [_BATCH])
     with self._parts.explained(option):

@@ -35,13 +35,14 @@ class Replay:
 
   Args:
     config: of the run.
+    **limits: `timeout` and `start_timeout` of workers.start.
 
   Raises:
     UserError: its task cannot be started.
     StateError: the task has no vectors.
   """
 
-  def __init__(self, config: ml_collections.ConfigDict):
+  def __init__(self, config: ml_collections.ConfigDict, **limits: float):
     if config.task == build.NO_TASK:
       raise StateError('nothing says what task the episodes are of')
     self._seed = config.seed
@@ -49,7 +50,7 @@ class Replay:
     shown = config.copy_and_resolve_references()
     # No image is drawn, and no vectors asked for stand for all there are.
     shown.environment.image, shown.environment.vectors = 'none', ()
-    self._worker = build.environment(shown)
+    self._worker = build.environment(shown, **limits)
     self.names = sorted(self._worker.observation_spec())
 
   def close(self) -> None:

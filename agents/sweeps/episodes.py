@@ -68,7 +68,10 @@ def can_have_states(path: pathlib.Path) -> bool:
 
 
 def add_states(
-  path: pathlib.Path, out: pathlib.Path, log: Callable[[str], Any]
+  path: pathlib.Path,
+  out: pathlib.Path,
+  log: Callable[[str], Any],
+  **limits: float,
 ) -> None:
   """Copies the episodes of a run, each with the true states of its task.
 
@@ -78,6 +81,7 @@ def add_states(
     path: of the run.
     out: directory of the copies, complete or absent.
     log: takes a line of text.
+    **limits: `timeout` and `start_timeout` of workers.start.
 
   Raises:
     UserError: the episodes are damaged.
@@ -88,7 +92,7 @@ def add_states(
   store = Store(path / 'episodes', log=log, reading=True)
   replay = None
   try:
-    replay = true_states.Replay(RunDirectory(path).load())
+    replay = true_states.Replay(RunDirectory(path).load(), **limits)
     log(
       f'states     of {store.episodes} episodes: {", ".join(replay.names)}, '
       'from playing them again'

@@ -144,7 +144,7 @@ def live(
       ),
     ]
     if probes:
-      stages.append(Stage('probe', (logdir,), PROBE))
+      stages.append(Stage('probe', (logdir, *limits), PROBE))
     found.append(
       Job(setting.name, task, seed, path, tuple(stages), setting.budget)
     )
@@ -159,6 +159,7 @@ def stored(
   seeds: Sequence[int],
   updates: int,
   probes: bool,
+  limits: Sequence[str] = (),
 ) -> list[Job]:
   """Returns jobs that fit a model to recorded episodes.
 
@@ -170,6 +171,7 @@ def stored(
     seeds: to try each of these with.
     updates: of each run.
     probes: whether the true state is looked for in what they have learned.
+    limits: further flags of programs that start a task.
   """
   found = []
   for seed, task, setting in _each(settings, list(data), seeds):
@@ -185,7 +187,7 @@ def stored(
     )
     stages = [Stage('fit', flags)]
     if probes:
-      stages.append(Stage('probe', (logdir,), PROBE))
+      stages.append(Stage('probe', (logdir, *limits), PROBE))
     budget = {**setting.budget, 'train.updates_total': updates}
     found.append(Job(setting.name, task, seed, path, tuple(stages), budget))
   return found

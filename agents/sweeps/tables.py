@@ -142,7 +142,7 @@ def _made_by(row: Row) -> str:
   said = [
     f'{name} {row[key]}'
     for key, name in (
-      *(('commit', 'commit'), ('machine', 'on'), ('cores', 'cores')),
+      *(('commit', 'code'), ('machine', 'on'), ('cores', 'cores')),
       *((key, key) for key in results.VERSIONS),
     )
     if row.get(key)
