@@ -656,6 +656,21 @@ STORE = (
     'store_test.py::test_every_place_is_drawn_as_often',
   ),
   Fault(
+    'numbers of others are read in our order of bytes',
+    'data/episode_files.py',
+    'stored = np.empty_like(out, columns[key][0])',
+    "stored = np.empty_like(out, columns[key][0].newbyteorder('='))",
+    'archive_test.py::test_its_rows_are_those_of_the_file',
+  ),
+  Fault(
+    'every file is looked at with each episode that is added',
+    'data/folder.py',
+    'if held.writer is not self._me:',
+    'if True:',
+    'index_file_test.py::'
+    'test_a_store_of_many_episodes_takes_no_more_than_one_of_few',
+  ),
+  Fault(
     'the end of an episode is not told',
     'data/rows.py',
     "'discount': [1, *(timestep.discount for timestep in timesteps[1:])],",
@@ -804,6 +819,20 @@ LOOP = (
     'return later % self.evaluate.every == 0',
     'return later % self.evaluate.every == 1',
     'schedule_test.py::test_worked_by_hand',
+  ),
+  Fault(
+    'the discount of an action that is held is that of its last step',
+    'data/environments.py',
+    'discount *= observations.discount(timestep.discount)',
+    'discount = observations.discount(timestep.discount)',
+    'experience_test.py::test_what_is_stored_is_what_happened',
+  ),
+  Fault(
+    'a vector of rows and columns is stored by its columns',
+    'data/observations.py',
+    'vector = vector.reshape(-1)',
+    "vector = vector.reshape(-1, order='F')",
+    'experience_test.py::test_what_is_stored_is_what_happened',
   ),
 )
 
