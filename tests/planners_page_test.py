@@ -43,6 +43,7 @@ def example(page, first):
       *('extending.md', 'Path integral control', 0.1),
       dict(iterations=12, candidates=256, elites=24),
     ),
+    ('extending.md', 'Gradient ascent', 0.1, dict(iterations=40)),
   ],
 )
 def test_planners_of_the_pages_are_planners(page, first, tolerance, options):
