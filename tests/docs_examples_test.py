@@ -45,7 +45,7 @@ RUN_BY = {
   'gymnasium_tasks_test': ('survival',),
   'planners_page_test': ('cartpole', 'cartpole_value'),
   'trial_test': ('beta',),
-  'users_kinds_test': ('ascent', 'hill_climber', 'beam'),
+  'users_kinds_test': ('ascent', 'hill_climber', 'beam', 'slope'),
 }
 DEBUG_HORIZON = planet.get_config('debug').planner.horizon
 

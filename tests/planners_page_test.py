@@ -41,10 +41,16 @@ def test_planners_of_the_pages_are_planners(page):
   exec(check, {})
 
 
+def test_a_planner_that_climbs_by_gradients_is_one(my_lab):
+  plan = my_lab('my_lab.slope').plan
+  planner_checks.check(plan, tolerance=0.1, iterations=40)
+
+
 @pytest.mark.parametrize(
   'name,options',
   [
     ('mppi', dict(iterations=3, candidates=8, elites=2)),
+    ('slope', dict(iterations=3)),
     ('hill_climber', dict(iterations=3)),
   ],
 )

@@ -73,6 +73,21 @@ def test_evaluates_another_planner_and_sums_the_objective(
   assert after == before
 
 
+def test_evaluates_another_planner_of_the_package(debug_run, program, project):
+  """As docs/planners.md has it; the options that it lacks are its own."""
+  done = start(
+    *(program, project, 'evaluate', debug_run, '--episodes=1'),
+    *('--config.planner.kind=mppi', '--config.planner.candidates=500'),
+  )
+  assert done.returncode == 0 and 'Traceback' not in done.stderr, done.stderr
+  found = json.loads(done.stdout)
+  assert found['config'] == {
+    'planner.candidates': 500,
+    'planner.kind': 'mppi',
+  }
+  assert 0 < found['mean'] < 50 and 'objective' not in found
+
+
 def test_films_the_planner_in_its_dream(debug_run, program, project):
   image = Store(debug_run / 'heldout', reading=True).episode(0)['image'][20]
   goal = project / 'goal.png'

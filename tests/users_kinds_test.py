@@ -1,10 +1,10 @@
 """Kinds of a user's project, one file each, named `module:name`.
 
-The project is that of the docs, written to the letter. An agent that has a
-learner and a planner of its own is trained, continued, evaluated with yet
-another planner and filmed from the root of the project, as a user would.
-tests/foreign_project_test.py has the other kinds, with the wheel; what is wrong
-with one is in tests/trial_test.py.
+The project is that of the docs, written to the letter. From its root, as a user
+would, the preset `small`, cut short, is trained with dynamics, a learner and
+planners of the project, continued, evaluated with yet another planner and
+filmed. tests/foreign_project_test.py has the other kinds, with the wheel; what
+is wrong with one is in tests/trial_test.py.
 """
 
 import json
@@ -15,15 +15,26 @@ import pytest
 from conftest import run_program
 
 ROOT = pathlib.Path(__file__).parent.parent
-RUN = (
-  '--config=dreamer:debug',
-  '--config.task=hill',
-  '--config.learner.kind=my_lab.ascent:Learner',
-  '--config.planner.kind=my_lab.hill_climber:plan',
-  '--config.planner.iterations=5',
-  '--config.acting=planner',
-  '--config.evaluate.last_episodes=1',
+SHORT = (
+  *('--config.train.seed_episodes=2', '--config.train.first_updates=0'),
+  *('--config.train.updates=5', '--config.evaluate.last_episodes=1'),
+  # Less to translate.
   *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
+)
+# A learner, and a planner that climbs the score by its gradient.
+CLIMBS = (
+  '--config=dreamer:small',
+  '--config.dynamics.kind=my_lab.residual:Dynamics',
+  '--config.learner.kind=my_lab.ascent:Learner',
+  '--config.planner.kind=my_lab.slope:plan',
+  *('--config.planner.candidates=4', '--config.planner.iterations=5'),
+  '--config.acting=planner',
+)
+# A tree of single steps.
+SEARCHES = (
+  '--config=planet:small',
+  '--config.dynamics.kind=my_lab.residual:Dynamics',
+  *('--config.planner.kind=my_lab.beam:plan', '--config.planner.horizon=4'),
 )
 
 pytestmark = pytest.mark.timeout(900)
@@ -52,15 +63,23 @@ def run(*arguments, **options):
   return done.stdout
 
 
-def test_they_are_trained_continued_evaluated_and_filmed(project, tmp_path):
+@pytest.mark.parametrize(
+  'flags,other',
+  [(CLIMBS, 'my_lab.hill_climber:plan'), (SEARCHES, 'my_lab.slope:plan')],
+  ids=['climbs', 'searches'],
+)
+def test_they_are_trained_continued_evaluated_and_filmed(
+  flags, other, project, tmp_path
+):
   logdir = f'--logdir={tmp_path / "run"}'
-  run(project, 'train', *RUN, logdir, '--config.train.episodes=3', fresh=True)
-  printed = run(project, 'train', *RUN, logdir, '--config.train.episodes=4')
+  flags = (*flags, '--config.task=hill', *SHORT, logdir)
+  run(project, 'train', *flags, '--config.train.episodes=3')
+  printed = run(project, 'train', *flags, '--config.train.episodes=4')
   assert 'continues  after 5 updates, 3 episodes' in printed
-  other = '--config.planner.kind=my_lab.beam:plan'
-  found = json.loads(run(project, 'evaluate', logdir, other, '--episodes=1'))
+  planner = f'--config.planner.kind={other}'
+  found = json.loads(run(project, 'evaluate', logdir, planner, '--episodes=1'))
   assert found['checkpoint'] == 10 and 0 < found['mean'] < 50
-  assert found['config'] == {'planner.kind': 'my_lab.beam:plan'}
+  assert found['config'] == {'planner.kind': other}
   out = tmp_path / 'dream.webp'
   printed = run(project, 'video', logdir, f'--out={out}', '--episodes=1')
   assert out.stat().st_size and 'open-loop error' in printed
