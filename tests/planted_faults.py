@@ -293,6 +293,13 @@ RSSM = (
 
 PLANNER = (
   Fault(
+    'a planner that takes no proposals is given those of the actor',
+    'agents/suited.py',
+    'takes = takes_proposals(kind) and not spec.discrete',
+    'takes = not spec.discrete',
+    'suited_test.py::test_proposals_of_a_planner_of_the_users',
+  ),
+  Fault(
     'candidates that share their draws have one particle',
     'worldmodels/common_draws.py',
     '* particles + number % particles',
@@ -1322,6 +1329,14 @@ REPLICAS = (
 )
 
 ENSEMBLE = (
+  Fault(
+    'dynamics of one member are said to disagree',
+    'worldmodels/disagreement.py',
+    'return members_of(model) > 1 or own not in (None, Dynamics.spread)',
+    'return members_of(model) > 0 or own not in (None, Dynamics.spread)',
+    'several_members_test.py::'
+    'test_dynamics_of_the_users_are_asked_where_they_are_there[planner0-risk]',
+  ),
   Fault(
     'a particle that keeps its member is led by another one',
     'worldmodels/dynamics/ensemble.py',
