@@ -47,7 +47,11 @@ def told(done):
 def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
   """Curves, scores, films and configs, without an error or the network."""
   out, table = tmp_path / 'report.html', tmp_path / 'figures.csv'
-  runs = [RESULTS, RESULTS / 'cartpole_balance_dreamer' / 'seed_1.jsonl']
+  others = (
+    *('cartpole_balance_dreamer/seed_1', 'gymnasium_cartpole/seed_1'),
+    *('gymnasium_cartpole/seed_2', 'pendulum/seed_1', 'pendulum/seed_2'),
+  )
+  runs = [RESULTS, *(RESULTS / f'{name}.jsonl' for name in others)]
   done = program(
     *('report', f'--logdir={",".join(map(str, runs))}', f'--out={out}'),
     *(f'--figures={table}', '--noplay'),
@@ -55,7 +59,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 13 runs, ' in done.stdout
+  assert f'{out}: 17 runs, ' in done.stdout
   # The committed ones are of the same command, but that it plays.
   assert (tmp_path / 'scores.csv').read_bytes() == (
     (RESULTS / 'scores.csv').read_bytes()
