@@ -92,7 +92,8 @@ try-wheel: wheel
 	.venv-wheel/bin/python -m pip check
 	cd "$$(mktemp -d)" && \
 	  '$(CURDIR)/.venv-wheel/bin/worldmodels' check --task=cartpole_balance
-	.venv-wheel/bin/python -m pytest tests/foreign_project_test.py $(ARGS)
+	.venv-wheel/bin/python -m pytest --all-programs \
+	  tests/foreign_project_test.py tests/wheel_programs_test.py $(ARGS)
 
 test-lowest test-newest: test-%: .venv-%/installed
 	.venv-$*/bin/python $(PYTEST) $(ARGS)

@@ -48,6 +48,15 @@ with engine.Engine(slots=8, store_mb=128) as ray:
 """
 
 
+def pytest_addoption(parser):
+  """Adds an option for what is too long for each time."""
+  parser.addoption(
+    '--all-programs',
+    action='store_true',
+    help='in wheel_programs_test.py start those too that take long',
+  )
+
+
 def pytest_configure(config):
   """Sets up a process of tests."""
   _hear_ctrl_c()
