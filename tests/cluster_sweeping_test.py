@@ -88,7 +88,8 @@ def begun(job, count=1):
   deadline = time.monotonic() + 60
   while time.monotonic() < deadline:
     text = job.log.read_text() if job.log.exists() else ''
-    lines = [x for x in text.splitlines() if x.startswith('began')]
+    whole = text[: text.rfind('\n') + 1].splitlines()  # The last may not be.
+    lines = [x for x in whole if x.startswith('began')]
     if len(lines) >= count:
       return [int(line.split()[1]) for line in lines]
     time.sleep(0.05)
