@@ -112,9 +112,8 @@ def proposals(count: int, kind: str, spec: Spec, users: bool = False) -> int:
     users: whether a planner of the user's is imported to be asked; else
       BY_ACTIONS stays what it is, for who imports it.
   """
-  if count != BY_ACTIONS:
-    return count
-  if not (users and ':' in kind) and kind not in kinds.names(_PLANNERS, 'plan'):
+  known = users if ':' in kind else kind in kinds.names(_PLANNERS, 'plan')
+  if count != BY_ACTIONS or not known:
     return count  # Who looks for that planner says what is wrong with it.
   takes = takes_proposals(kind) and not spec.discrete
   return PROPOSALS if takes and _many_actions(spec) else 0

@@ -193,7 +193,8 @@ def _vector_shape(
   if name in rows.RESERVED:
     raise ValueError(
       f'its vector {name!r} has a name that episodes keep for themselves: '
-      f'rename it (taken: {", ".join(rows.RESERVED)})'
+      f'rename it, or name in environment.vectors those to have '
+      f'(taken: {", ".join(rows.RESERVED)})'
     )
   shape = getattr(task_spec[name], 'shape', None)
   if not isinstance(shape, tuple) or not math.prod(shape):

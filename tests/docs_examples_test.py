@@ -10,7 +10,6 @@ import importlib
 import pathlib
 import re
 import runpy
-import sys
 import types
 
 import cv2
@@ -57,13 +56,9 @@ def my_lab(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.syspath_prepend(tmp_path)
 
-  def forget():
-    for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
-      del sys.modules[name]
-
-  forget()
+  docs_project.forget()
   yield lambda name: importlib.import_module(f'my_lab.{name}')
-  forget()
+  docs_project.forget()
 
 
 def run(source, names):

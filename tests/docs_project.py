@@ -6,6 +6,7 @@ An example is a block of Python after a line that names its file, as in
 
 import pathlib
 import re
+import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
@@ -33,6 +34,12 @@ def examples() -> dict[str, str]:
       assert path not in found, f'{page} has {path}, as another page does'
       found[path] = text
   return found
+
+
+def forget() -> None:
+  """Forgets the modules of the project, so that the next ones are another's."""
+  for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
+    del sys.modules[name]
 
 
 def write(folder: pathlib.Path) -> None:

@@ -7,9 +7,8 @@ from worldmodels import errors
 from worldmodels.agents.runs import out_file
 
 
-def test_values_are_written_whole_and_nothing_without_a_name(tmp_path):
+def test_values_are_written_whole(tmp_path):
   path = tmp_path / 'figures.json'
-  out_file.write_json('--json', None, {'a': 1})
   for value in (1, 2):
     out_file.write_json('--json', str(path), {'a': value})
   assert json.loads(path.read_text()) == {'a': 2}

@@ -4,7 +4,6 @@ Among them is one without a learned model, the exact cartpole.
 """
 
 import importlib
-import sys
 
 import docs_project
 import numpy as np
@@ -22,11 +21,9 @@ def my_lab(tmp_path_factory):
   docs_project.write(folder)
   with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(folder)
-    for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
-      patch.delitem(sys.modules, name)
+    docs_project.forget()
     yield importlib.import_module
-    for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
-      patch.delitem(sys.modules, name)
+    docs_project.forget()
 
 
 @pytest.mark.parametrize('page', ['planners', 'extending'])

@@ -41,7 +41,10 @@ def test_nothing_else_is_opened(tmp_path):
     ('zero', 'a device'),
     ('loop', 'a FIFO'),
   ):
-    for read in (reading.json_in, reading.bytes_in, reading.descriptor_of):
+    for read in (
+      *(reading.json_in, reading.bytes_in),
+      *(reading.descriptor_of, reading.reopened),
+    ):
       with pytest.raises(reading.IrregularError) as caught:
         read(tmp_path / name)
       assert str(caught.value) == (

@@ -38,8 +38,7 @@ def project(tmp_path_factory):
     patch.syspath_prepend(folder)
     patch.chdir(folder)
     yield folder
-    for name in [x for x in sys.modules if x.partition('.')[0] == 'my_lab']:
-      del sys.modules[name]
+    docs_project.forget()
 
 
 @pytest.fixture

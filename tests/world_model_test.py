@@ -6,6 +6,7 @@ import tensorflow as tf
 from worldmodels import encoder
 from worldmodels import errors
 from worldmodels import states
+from worldmodels.agents.runs import task_checks
 from worldmodels.spec import Spec
 from worldmodels.world_model import WorldModel
 
@@ -175,6 +176,9 @@ def test_every_term_is_of_each_step():
   assert model.keys == ('image', 'reward', 'discount', 'speed', 'height')
   terms, posterior = loss(model, make_batch(64))
   assert terms.keys() == {*model.keys, 'kl', 'divergence'}
+  # No vector may be called as one that is of no head.
+  for name in model._scales.keys() - {*model.keys}:
+    assert task_checks._TERMS.fullmatch(name), name
   for name, value in terms.items():
     assert value.shape == (B, T), name
   assert model.features(posterior).shape == [B, T, model.features_size]

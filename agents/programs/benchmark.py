@@ -168,6 +168,8 @@ def _end(lines: Sequence[Figure], failed: Sequence[str]) -> None:
 
 def _write(lines: Sequence[Figure], failed: Sequence[str]) -> None:
   """Writes the figures so far to --json."""
+  if _JSON.value is None:
+    return
   timed = [line['clean'] for line in lines if 'clean' in line]
   values = dict(
     machine=_machine(),

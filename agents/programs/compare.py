@@ -160,6 +160,8 @@ def names_of(asked: Sequence[str] | None, discrete: bool) -> list[str]:
 
 def _write(rows: Sequence['Row'], config: ml_collections.ConfigDict) -> None:
   """Writes the rows so far to --json."""
+  if _JSON.value is None:
+    return
   values = dict(
     task=config.task,
     milliseconds=_MILLISECONDS.value,

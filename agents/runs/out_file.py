@@ -49,8 +49,8 @@ def check(option: str, name: str, endings: Sequence[str] = ()) -> pathlib.Path:
   return path
 
 
-def write_json(option: str, name: str | None, values: object) -> None:
-  """Writes values as JSON, the file whole at any time; without a name nothing.
+def write_json(option: str, name: str, values: object) -> None:
+  """Writes values as JSON, the file whole at any time.
 
   Args:
     option: the flag that names the file, for messages.
@@ -60,6 +60,5 @@ def write_json(option: str, name: str | None, values: object) -> None:
   Raises:
     OptionError: it cannot be written.
   """
-  if name is not None:
-    text = json.dumps(values, indent=1) + '\n'
-    atomic.write_bytes(check(option, name), text.encode())
+  text = json.dumps(values, indent=1) + '\n'
+  atomic.write_bytes(check(option, name), text.encode())
