@@ -1,7 +1,8 @@
 """Writes frames as a file that plays in a browser, or a TensorBoard summary.
 
 OpenCV's wheel has no H.264 encoder, and its usual `mp4v` plays in no browser;
-VP8 in .webm, VP9 in .mp4, animated .webp and .gif do.
+VP8 in .webm, VP9 in .mp4, animated .webp and .gif do. In TensorBoard it is an
+animated PNG.
 """
 
 import contextlib
@@ -23,8 +24,11 @@ _IMAGES = {
   '.webp': (cv2.IMWRITE_WEBP_QUALITY, 90),
   # 256 colors made for the frame; dithering flickers and doubles the size.
   '.gif': (cv2.IMWRITE_GIF_QUALITY, 8, cv2.IMWRITE_GIF_DITHER, 3),
+  # Without loss, in a quarter of the time of .gif.
+  '.png': (cv2.IMWRITE_PNG_COMPRESSION, 3),
 }
-ENDINGS = (*_CODECS, *_IMAGES)
+_SUMMARY = '.png'  # TensorBoard knows no .webp; as a file it would be a picture.
+ENDINGS = tuple(x for x in (*_CODECS, *_IMAGES) if x != _SUMMARY)
 
 
 class OutError(errors.UserError):
@@ -137,7 +141,7 @@ def write_summary(
   """Writes frames as a moving image for TensorBoard's image dashboard.
 
   It goes to the default writer of tf.summary, in the form of its image
-  summaries: width, height, and then the images, of which ours is a GIF.
+  summaries: width, height, and then the images, of which ours is one that moves.
 
   Args:
     name: of the summary.
@@ -155,7 +159,7 @@ def write_summary(
   def tensor() -> tf.Tensor:
     height, width = frames.shape[1:3]
     return tf.constant(
-      [str(width).encode(), str(height).encode(), encode(frames, '.gif', fps)]
+      [str(width).encode(), str(height).encode(), encode(frames, _SUMMARY, fps)]
     )
 
   return tf.summary.write(
