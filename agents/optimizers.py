@@ -137,7 +137,7 @@ class Optimizer(keras.layers.Layer):
     return norm
 
   def _step(self, gradients: Sequence[Tensor | None]) -> None:
-    """Does a step of Adam, as Keras does.
+    """Does a step of Adam, to the bit as Keras does.
 
     `apply` of Keras would sum the gradients of replicas once more, and what it
     finds anew for each variable takes longer to be built than all the rest of
@@ -146,7 +146,7 @@ class Optimizer(keras.layers.Layer):
     adam = self._adam
     count = tf.cast(replicas.own(adam.iterations) + 1, tf.float32)
     rate = tf.cast(adam.learning_rate, tf.float32)
-    rate *= tf.sqrt(1.0 - adam.beta_2**count) / (1.0 - adam.beta_1**count)
+    rate = rate * tf.sqrt(1.0 - adam.beta_2**count) / (1.0 - adam.beta_1**count)
     slots = zip(adam._momentums, adam._velocities)
     for gradient, target, (mean, square) in zip(gradients, self._targets, slots):
       if gradient is None:

@@ -63,6 +63,30 @@ def test_two_updates_of_adam_by_hand():
   assert float(target) == pytest.approx(golden, abs=1e-6)
 
 
+@pytest.mark.parametrize('warmup', [0, 3])
+def test_steps_are_those_of_keras(warmup):
+  """To the bit, so that runs are what they were."""
+  noise = np.random.default_rng(0).normal(size=(6, 5, 7)).astype('float32')
+  mine, its = variables(noise[0]), variables(noise[0])
+  optimizer = optimizers.Optimizer(mine, **OPTIONS | dict(warmup=warmup))
+  rate = OPTIONS['rate']
+  if warmup:
+    rate = keras.optimizers.schedules.PolynomialDecay(rate / 3, 3, rate)
+  other = keras.optimizers.Adam(rate, epsilon=OPTIONS['epsilon'])
+
+  def update(factors):
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_sum(factors * mine[0].value)
+    optimizer.minimize(loss, tape)
+    other.apply([factors], its)
+
+  update = tf.function(update)
+  for factors in noise[1:]:
+    update(factors)
+    np.testing.assert_array_equal(mine[0].numpy(), its[0].numpy())
+  assert (mine[0].numpy() != noise[0]).all()
+
+
 def test_a_long_gradient_is_shortened_and_its_length_told():
   targets = variables([0.0, 0.0], 0.0)
   optimizer = optimizers.Optimizer(targets, **OPTIONS | dict(clip=1.0))
