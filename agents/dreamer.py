@@ -106,7 +106,7 @@ class Agent(agent.WorldModelAgent):
     kept = self.planner.initial(count) if self.planner else {}
     return super().initial(count) | kept
 
-  @tf.function
+  @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
     """Does one update on a batch [B, T, ...]: {name: scalar}."""
     # Dynamics: learn the world model from what was seen.
@@ -119,7 +119,7 @@ class Agent(agent.WorldModelAgent):
     found = self.learner.update(model, batch, posterior, seed, enabled=made)
     return metrics | figures(found)
 
-  @tf.function
+  @tf.function(autograph=False)
   def policy(
     self, observation: Batch, state: State, explore: Tensor, seed: Tensor
   ) -> tuple[Tensor, State]:

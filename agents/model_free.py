@@ -99,7 +99,7 @@ class Agent(learning_agent.LearningAgent):
       'seen': stacks.initial(self.spec, self._frames, count),
     }
 
-  @tf.function
+  @tf.function(autograph=False)
   def policy(
     self, observation: Batch, state: State, explore: Tensor, seed: Tensor
   ) -> tuple[Tensor, State]:
@@ -116,7 +116,7 @@ class Agent(learning_agent.LearningAgent):
       action = tf.one_hot(tf.argmax(action, -1), self.spec.actions)
     return action, {'action': action, 'seen': seen}
 
-  @tf.function
+  @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
     """Does one update on a batch [B, T, ...]: {name: scalar}."""
     seeds = tf.random.split(seed, 5)

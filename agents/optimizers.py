@@ -148,7 +148,9 @@ class Optimizer(keras.layers.Layer):
     rate = tf.cast(adam.learning_rate, tf.float32)
     rate = rate * tf.sqrt(1.0 - adam.beta_2**count) / (1.0 - adam.beta_1**count)
     slots = zip(adam._momentums, adam._velocities)
-    for gradient, target, (mean, square) in zip(gradients, self._targets, slots):
+    for gradient, target, (mean, square) in zip(
+      gradients, self._targets, slots
+    ):
       if gradient is None:
         continue
       mean, square = replicas.own(mean), replicas.own(square)

@@ -84,7 +84,7 @@ class Agent(planet.Agent):
       return self.model.disagreement(state, action)
     return self.ensemble.disagreement(self.model.features(state), action)
 
-  @tf.function
+  @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
     """Does one update of model and ensemble on a batch [B, T, ...]."""
     metrics, posterior, made = self.train_model(batch, seed)

@@ -54,7 +54,7 @@ class Agent(agent.WorldModelAgent):
     """Returns the state of `policy` before the first step, [count, ...]."""
     return super().initial(count) | self.planner.initial(count)
 
-  @tf.function
+  @tf.function(autograph=False)
   def policy(
     self, observation: Batch, state: State, explore: Tensor, seed: Tensor
   ) -> tuple[Tensor, State]:
@@ -85,7 +85,7 @@ class Agent(agent.WorldModelAgent):
     del explore  # Noise is all that differs.
     return self.plan(state, seeds, **warm).actions
 
-  @tf.function
+  @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
     """Does one gradient step on a batch [B, T, ...]: {name: scalar}."""
     metrics, _, _ = self.train_model(batch, seed)

@@ -93,7 +93,8 @@ class _Checks:
     self._optimum = planner_worlds.optimum(discrete)
     # Traced once: most of what is asked has these shapes.
     self._in_graph = tf.function(
-      lambda goals: plan(self._problem(goals), tf.constant(_SEED)).actions
+      lambda goals: plan(self._problem(goals), tf.constant(_SEED)).actions,
+      autograph=False,
     )
 
   def form(self) -> None:
@@ -161,7 +162,7 @@ class _Checks:
   def later(self) -> None:
     """Checks that what comes later counts by its discount, and not more."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def side(gamma: Tensor, going: Tensor) -> Tensor:
       world = planner_worlds.Debt(self._discrete, going)
       found = self._plan(world.problem(gamma=gamma), tf.constant(_SEED))

@@ -67,9 +67,9 @@ def pytest_configure(config):
 
 
 def _build_graphs_quickly():
-  """Has no function be translated by AutoGraph, as in warm.py.
+  """Has no function of a test be translated by AutoGraph.
 
-  It is a fifth of what the tests of this process take.
+  As none of ours is; it would be a fifth of what the tests here take.
   """
   import tensorflow as tf
 

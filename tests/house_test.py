@@ -303,6 +303,41 @@ def pickle(files):
   return bad
 
 
+@RULES.add(
+  add('worldmodels/rssm.py', '@tf.function\ndef _f(a): pass'),
+  add('worldmodels/rssm.py', 'X = tf.function(_f, reduce_retracing=True)'),
+  add('worldmodels/rssm.py', 'X = tf.function(_f, autograph=True)'),
+  add(
+    'worldmodels/rssm.py', '@functools.partial(tf.function)\ndef _f(a): pass'
+  ),
+  fine=(
+    add(
+      'worldmodels/rssm.py', '@tf.function(autograph=False)\ndef _f(a): pass'
+    ),
+    add('worldmodels/rssm.py', 'X = partial(tf.function, autograph=False)'),
+    add('tests/rssm_test.py', '@tf.function\ndef f(a): pass'),
+  ),
+)
+def graphs(files):
+  """Nothing is translated by AutoGraph: a third of the start of a program."""
+  bad = []
+  for path, tree in reading.python(files, *reading.SOURCES):
+    without = set()
+    for node in ast.walk(tree):
+      if isinstance(node, ast.Call) and any(
+        word.arg == 'autograph' and ast.unparse(word.value) == 'False'
+        for word in node.keywords
+      ):
+        without |= {id(part) for part in (node.func, *node.args)}
+    bad += [
+      f'{path}:{node.lineno}: tf.function without autograph=False'
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Attribute) and ast.unparse(node) == 'tf.function'
+      if id(node) not in without
+    ]
+  return bad
+
+
 # -------------------------------------------------------------- every file ----
 
 

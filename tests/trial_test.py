@@ -138,6 +138,15 @@ def agent(option, kind, configs=planet):
       *('planner.kind', 'mppi', 'plan', (END, 'raise KeyError("gone")')),
       "which raises KeyError: 'gone' (my_lab/",
     ),
+    (
+      *(
+        'planner.kind',
+        'mppi',
+        'plan',
+        (END, f'if mean[0, 0, 0] < 2:\n    {END}'),
+      ),
+      'which raises OperatorNotAllowedInGraphError: ',
+    ),
   ],
 )
 def test_a_mistake_is_one_line(mistake, option, name, member, swap, says):
@@ -148,6 +157,27 @@ def test_a_mistake_is_one_line(mistake, option, name, member, swap, says):
   assert found.startswith(f'{option} is {kind!r}, ')
   assert says in found, found
   assert '\n' not in found and len(found) < 400
+
+
+TWICE = """
+@tf.function(autograph=True)  # As by itself, but for tests (conftest.py).
+def twice(x):
+  for _ in tf.range(2):
+    if tf.reduce_sum(x) < 9.0:
+      x += 1.0
+  return x
+
+
+"""
+
+
+def test_a_function_of_its_own_may_be_translated(mistake):
+  """As the docs say: AutoGraph is for who asks for it."""
+  swaps = (
+    (END, f'mean = twice(mean)\n  {END}'),
+    ('\ndef plan(', TWICE + 'def plan('),
+  )
+  agent('planner.kind', f'{mistake("mppi", *swaps)}:plan')
 
 
 def test_the_distribution_of_the_docs_is_one(project):

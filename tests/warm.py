@@ -7,11 +7,9 @@ and a status of its own, as `python -m MODULE` would be (warm_test.py compares
 them). Another process has the libraries without TensorFlow, for programs that
 must not need it.
 
-Their functions are not translated by AutoGraph, which our code has no use for
-(loops over time are tf.while_loop) and which takes a quarter of a short
-training; nor are graphs rewritten before they are computed. Where that matters,
-or what a program imports and when, or that it starts at all, tests start
-Python: `run_program(..., fresh=True)` of conftest.py.
+Their graphs are not rewritten before they are computed. Where that matters, or
+what a program imports and when, or that it starts at all, tests start Python:
+`run_program(..., fresh=True)` of conftest.py.
 """
 
 import functools
@@ -162,11 +160,7 @@ def _serve(descriptor, libraries):
   for name in libraries:
     importlib.import_module(name)
   if 'tensorflow' in sys.modules:
-    tensorflow = sys.modules['tensorflow']
-    tensorflow.function = functools.partial(
-      tensorflow.function, autograph=False
-    )
-    tensorflow.config.optimizer.set_experimental_options(
+    sys.modules['tensorflow'].config.optimizer.set_experimental_options(
       {'disable_meta_optimizer': True}
     )
   assert not [x for x in sys.modules if x.split('.')[0] == 'worldmodels']

@@ -46,7 +46,7 @@ def _product(dtype: tf.DType, sizes: Sizes) -> tuple[Callable[[], None], int]:
   a = tf.cast(tf.random.stateless_normal([side, side], [0, 1]), dtype)
   b = tf.cast(tf.random.stateless_normal([side, side], [0, 2]), dtype)
 
-  @tf.function
+  @tf.function(autograph=False)
   def product() -> tf.Tensor:
     return tf.linalg.matmul(a, b)
 
@@ -64,7 +64,7 @@ def _convolution(
     tf.random.stateless_normal([images, 14, 14, 64], [0, 3]), dtype
   )
 
-  @tf.function
+  @tf.function(autograph=False)
   def convolution() -> tuple[tf.Tensor, list[tf.Tensor]]:
     with tf.GradientTape() as tape:
       tape.watch([x, kernel])

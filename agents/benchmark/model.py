@@ -206,7 +206,7 @@ def _both_ways(
   variables = [variable.value for variable in variables]
   floats = [x for x in tf.nest.flatten(inputs) if x.dtype.is_floating]
 
-  @tf.function
+  @tf.function(autograph=False)
   def run() -> list[Tensor]:
     with tf.GradientTape() as tape:
       tape.watch(floats)
@@ -223,7 +223,7 @@ def _optimizer(agent: WorldModelAgent) -> Callable[[], None]:
   """Returns a function that applies a gradient, norm and clipping included."""
   variables = [v.value for v in agent.model.trainable_variables]
 
-  @tf.function
+  @tf.function(autograph=False)
   def run() -> Tensor:
     with tf.GradientTape() as tape:
       loss = tf.add_n([tf.reduce_sum(variable) for variable in variables])

@@ -80,7 +80,7 @@ def of(config: ml_collections.ConfigDict) -> Callable[[], None]:
   state = agent.model.initial(1)
   seeds = tf.constant([[0, 1], [0, 2]])
 
-  @tf.function
+  @tf.function(autograph=False)
   def plan(state: State, seeds: Tensor) -> Tensor:
     return agent.plan(state, seeds).actions
 

@@ -53,9 +53,10 @@ class Dream:
   ):
     self._agent, self._config, self._starts = agent, config, starts
     self._model, self._context = agent.model, context
-    self._step = tf.function(self._imagine)
+    self._step = tf.function(self._imagine, autograph=False)
     self._plan = tf.function(
-      lambda state, seed: scenes.plan(agent, config, state, seed)[:, 0]
+      lambda state, seed: scenes.plan(agent, config, state, seed)[:, 0],
+      autograph=False,
     )
     self._plans = True
     self._state: State = {}

@@ -27,7 +27,9 @@ _IMAGES = {
   # Without loss, in a quarter of the time of .gif.
   '.png': (cv2.IMWRITE_PNG_COMPRESSION, 3),
 }
-_SUMMARY = '.png'  # TensorBoard knows no .webp; as a file it would be a picture.
+_SUMMARY = (
+  '.png'  # TensorBoard knows no .webp; as a file it would be a picture.
+)
 ENDINGS = tuple(x for x in (*_CODECS, *_IMAGES) if x != _SUMMARY)
 
 
@@ -141,7 +143,7 @@ def write_summary(
   """Writes frames as a moving image for TensorBoard's image dashboard.
 
   It goes to the default writer of tf.summary, in the form of its image
-  summaries: width, height, and then the images, of which ours is one that moves.
+  summaries: width, height, and then the images: one here, which moves.
 
   Args:
     name: of the summary.

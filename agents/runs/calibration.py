@@ -203,7 +203,7 @@ def _fit(
   adam = keras.optimizers.Adam(_RATES[kind])
   adam.build(variables)
 
-  @tf.function(reduce_retracing=True)
+  @tf.function(reduce_retracing=True, autograph=False)
   def update(x: Tensor, y: Tensor) -> None:
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(model.loss(x, y))

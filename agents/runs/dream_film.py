@@ -90,7 +90,7 @@ def apart(
   Returns:
     uint8 [B, T, H, W, 3].
   """
-  dreams = tf.function(disagreement.dreams)
+  dreams = tf.function(disagreement.dreams, autograph=False)
   found = dreams(model, states.tensors(batch), context, ['image'])
   _, variance = found['image']
   values = 255 * np.sqrt(variance.numpy()).mean(-1)  # [B, T - context, H, W]

@@ -21,9 +21,10 @@ def table(model: WorldModel, batch: dict[str, np.ndarray], context: int) -> str:
     context: observed steps.
   """
   given = (model, states.tensors(batch), context)
-  errors = tf.function(prediction.errors)(*given)
+  errors = tf.function(prediction.errors, autograph=False)(*given)
   # The first of these is the one that is shown.
-  errors |= tf.function(disagreement.by_horizon)(*given)
+  spread = tf.function(disagreement.by_horizon, autograph=False)
+  errors |= spread(*given)
   errors = {key: value.numpy() for key, value in errors.items()}
   # Where there are no images, the first of the vectors.
   name = 'image' if 'image' in errors else next(iter(errors))

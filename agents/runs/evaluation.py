@@ -209,7 +209,7 @@ def _long_enough(
 
 
 # reduce_retracing: the count of chunks differs from one evaluation to the next.
-@functools.partial(tf.function, reduce_retracing=True)
+@functools.partial(tf.function, reduce_retracing=True, autograph=False)
 def _diagnose(
   agent: LearningAgent, batch: dict[str, tf.Tensor], context: int
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
@@ -221,7 +221,7 @@ def _diagnose(
   return figures, agent.model.drawing(states.join(seen, imagined))
 
 
-@functools.partial(tf.function, reduce_retracing=True)
+@functools.partial(tf.function, reduce_retracing=True, autograph=False)
 def _errors(
   model: WorldModel, batch: dict[str, tf.Tensor], context: int
 ) -> dict[str, tf.Tensor]:

@@ -54,7 +54,7 @@ def dream(agent: WorldModelAgent, batch: Batch, context: int) -> Dream:
   batch = states.tensors(batch)
   predicted = prediction.predict(model, batch, context)
   state, found, actions = states.at(predicted, context - 1), [], []
-  step = tf.function(_step)
+  step = tf.function(_step, autograph=False)
   for number in range(batch['action'].shape[1] - context):
     action, state = step(agent, state, tf.constant([0, number]))
     found.append(state)

@@ -66,7 +66,7 @@ class Planners:
     # A function of its own: that of the agent is built with its own planner.
     plain = getattr(agent.policy, 'python_function', agent.policy)
 
-    @tf.function
+    @tf.function(autograph=False)
     def policy(*arguments: tf.Tensor) -> tuple[tf.Tensor, State]:
       with _acting_by(agent, made):
         return plain(*arguments)
@@ -83,7 +83,7 @@ class Planners:
       return self._ready[key]
     made, agent = _make(self._agent, options, objective), self._agent
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def plan(state: State, seeds: tf.Tensor) -> Plan:
       with _acting_by(agent, made):
         return agent.plan(state, seeds)

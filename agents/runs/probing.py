@@ -140,7 +140,7 @@ def _rows(
   }
 
 
-@functools.partial(tf.function, reduce_retracing=True)
+@functools.partial(tf.function, reduce_retracing=True, autograph=False)
 def _features(model: WorldModel, batch: dict[str, tf.Tensor]) -> tf.Tensor:
   posterior, _ = model.observe(batch)
   return model.features(posterior)

@@ -138,7 +138,9 @@ def plans(
     raise SceneError(
       f'the shortest episode has {length} rows; {context} come before a plan'
     )
-  choose = tf.function(lambda *given: plan(agent, config, *given))
+  choose = tf.function(
+    lambda *given: plan(agent, config, *given), autograph=False
+  )
   truth, drawn, promised, came = [], [], [], []
   for seed, episode in zip(acting.seeds(len(episodes)), episodes):
     posterior = observed(agent.model, episode)

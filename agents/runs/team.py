@@ -136,7 +136,7 @@ class Mirrored(Alone):
     train = getattr(train, 'python_function', train)
     update = functools.partial(train, agent)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(shares: dict[str, Tensor], seed: Tensor) -> dict[str, Tensor]:
       found = self._strategy.run(update, (shares, seed))
       return {key: self._local_results(x)[0] for key, x in found.items()}

@@ -119,7 +119,9 @@ class Workers(team.Mirrored):
       )
     first = place.number * place.local
     self._set(strategy, place.learners, place.local, first)
-    self._summed = tf.function(self._sum_of, reduce_retracing=True)
+    self._summed = tf.function(
+      self._sum_of, reduce_retracing=True, autograph=False
+    )
     with self.explained():
       self._sum([0])
     late.cancel()
