@@ -11,6 +11,7 @@ a program defines its flags where it is imported.
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -137,17 +138,20 @@ def _apart(text: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _of_code(code: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-  """Yields (line, words) of commands; of one in a loop, each that it gives."""
-  loop = {}
+  """Yields (line, words) of commands; of those in loops, each they give."""
+  loops = {}
   for number, line in code:
     match = re.match(r'\s*for (\w+) in ([^;]+); do', line)
     if match:
-      loop = {f'${match[1]}': match[2].split()}
+      loops[f'${match[1]}'] = match[2].split()
     for start in _COMMAND.finditer(line):
       rest = line[start.end() :]
-      names = [name for name in loop if name in rest]
-      for value in loop[names[0]] if names else ['']:
-        yield number, _words(rest.replace(names[0], value) if names else rest)
+      names = [name for name in loops if name in rest]
+      for values in itertools.product(*(loops[name] for name in names)):
+        text = rest
+        for name, value in zip(names, values):
+          text = text.replace(name, value)
+        yield number, _words(text)
 
 
 def _of_prose(prose: str) -> Iterator[tuple[int, list[str], bool]]:
