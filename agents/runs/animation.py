@@ -27,9 +27,8 @@ _IMAGES = {
   # Without loss, in a quarter of the time of .gif.
   '.png': (cv2.IMWRITE_PNG_COMPRESSION, 3),
 }
-_SUMMARY = (
-  '.png'  # TensorBoard knows no .webp; as a file it would be a picture.
-)
+# TensorBoard knows no .webp. Who asks for a file so called wants a picture.
+_SUMMARY = '.png'
 ENDINGS = tuple(x for x in (*_CODECS, *_IMAGES) if x != _SUMMARY)
 
 
