@@ -603,6 +603,13 @@ ACTOR_CRITIC = (
     'gradients, norm = tf.clip_by_global_norm(gradients, 1e9)',
     'optimizers_test.py::test_a_long_gradient_is_shortened_and_its_length_told',
   ),
+  Fault(
+    'a step counts itself twice in the correction of its moments',
+    'agents/optimizers.py',
+    'count = tf.cast(replicas.own(adam.iterations) + 1, tf.float32)',
+    'count = tf.cast(replicas.own(adam.iterations) + 2, tf.float32)',
+    'optimizers_test.py::test_two_updates_of_adam_by_hand',
+  ),
 )
 
 STORE = (
