@@ -151,6 +151,7 @@ def test_listens_on_loopback_alone(cluster):
 
 def test_asks_for_a_token(cluster, monkeypatch):
   monkeypatch.setenv('RAY_AUTH_TOKEN', '1' * 64)
+  monkeypatch.setenv('RAY_NUM_REDIS_GET_RETRIES', '2')  # A second each.
   done = run(JOINS, cluster)
   assert done.returncode
   assert 'ClusterError' in done.stderr

@@ -143,7 +143,14 @@ def pytest_collectstart(collector):
 
 
 def run_program(
-  program, *flags, cwd=ROOT, timeout=280, limit=None, fresh=False, **variables
+  program,
+  *flags,
+  cwd=ROOT,
+  timeout=280,
+  limit=None,
+  fresh=False,
+  command=None,
+  **variables,
 ):
   """Runs a program to its end.
 
@@ -154,21 +161,26 @@ def run_program(
     timeout: seconds.
     limit: bytes to which a file may grow, like a disk that is full.
     fresh: started as a user does, else in a process of warm.py.
+    command: path of `worldmodels` of an environment, which has no help of this
+      process's variables; None for this Python's.
     **variables: of the environment, beside those of this process.
 
   Returns:
     the finished process, with what it printed.
   """
-  args = ['worldmodels', program, *map(str, flags)]
-  env = {**os.environ, **variables}
+  python = command.parent / 'python' if command else sys.executable
+  args = [str(command or 'worldmodels'), program, *map(str, flags)]
+  kept = wheel_environment.variables() if command else os.environ
+  env = {**kept, **variables}
   if not fresh:
     # A TensorFlow that cannot be imported must not be there already.
     places = env.get('PYTHONPATH', '').split(os.pathsep)
     there = any(os.path.exists(f'{x}/tensorflow.py') for x in places if x)
     heavy = program in HEAVY and not there
-    return warm.run(args, cwd, env, limit, heavy, timeout)
+    how = dict(cwd=cwd, env=env, limit=limit, heavy=heavy, python=python)
+    return warm.run(args, timeout=timeout, **how)
   return subprocess.run(
-    [sys.executable, '-m', *args],
+    args if command else [python, '-m', *args],
     cwd=cwd,
     env=env,
     capture_output=True,
@@ -262,3 +274,11 @@ def wheel(tmp_path_factory):
   folder = shared(tmp_path_factory, 'wheel', make)
   (wheel,) = folder.glob('*.whl')
   return wheel
+
+
+@pytest.fixture(scope='session')
+def wheel_program(wheel, tmp_path_factory):
+  """The function `run_program` with the wheel, from an empty folder."""
+  command = wheel_environment.commands(wheel.parent) / 'worldmodels'
+  folder = tmp_path_factory.mktemp('empty')
+  return functools.partial(run_program, cwd=folder, command=command)

@@ -4,18 +4,18 @@ import os
 import pathlib
 
 import numpy as np
-from conftest import run_program
 
 SAMPLES = pathlib.Path(__file__).parent / 'samples'
 
 
-def test_to_and_fro(tmp_path):
+def test_to_and_fro(wheel_program, tmp_path):
   for data, kind in (
     (SAMPLES / 'minari', 'vd4rl'),
-    (tmp_path / 'vd4rl', 'npz'),
+    (tmp_path / 'vd4rl', 'minari'),
+    (tmp_path / 'minari', 'npz'),
   ):
     out = tmp_path / kind
-    done = run_program(
+    done = wheel_program(
       *('convert', f'--data={data}', f'--to={kind}', f'--out={out}'), '--size=8'
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
@@ -27,7 +27,7 @@ def test_to_and_fro(tmp_path):
     assert episode['image'].shape == (6, 8, 8, 3)
 
 
-def test_wrong_flags_are_one_line(tmp_path):
+def test_wrong_flags_are_one_line(wheel_program, tmp_path):
   data = f'--data={SAMPLES / "minari"}'
   (tmp_path / 'full').mkdir()
   (tmp_path / 'full' / 'file').touch()
@@ -39,7 +39,7 @@ def test_wrong_flags_are_one_line(tmp_path):
     (('--data=absent', '--to=npz', out), 'absent: there is no such'),
     ((data, '--to=npz', out, '--from=npz'), 'holds no episodes'),
   ):
-    done = run_program('convert', *flags)
+    done = wheel_program('convert', *flags)
     assert done.returncode == 1, flags
     assert done.stderr.count('\n') == 1 and text in done.stderr, done.stderr
   assert os.listdir(tmp_path) == ['full']

@@ -50,16 +50,22 @@ def data(tmp_path_factory):
   return folder
 
 
-def fit(data, logdir, *more):
-  return run_program(
-    *('fit', f'--data={data}', f'--logdir={logdir}', '--config=planet:debug'),
-    *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
-    *more,
-  )
+@pytest.fixture(scope='module')
+def fit(wheel_program):
+  """Runs the program on a folder of data."""
+
+  def run(data, logdir, *more):
+    return wheel_program(
+      *('fit', f'--data={data}', f'--logdir={logdir}', '--config=planet:debug'),
+      *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
+      *more,
+    )
+
+  return run
 
 
 @pytest.fixture(scope='module')
-def fitted(data, tmp_path_factory):
+def fitted(fit, data, tmp_path_factory):
   """A finished run, and what it printed."""
   logdir = tmp_path_factory.mktemp('fitted') / 'run'
   done = fit(data, logdir, f'--config.train.updates_total={TOTAL}')
@@ -129,7 +135,7 @@ def test_it_learns_from_a_share_and_measures_on_the_rest(data, fitted):
   assert chosen.titles == ['episode 0'] and 'never trained on' in chosen.source
 
 
-def test_it_goes_on_as_if_it_had_not_been_stopped(data, fitted, tmp_path):
+def test_it_goes_on_as_if_it_had_not_been_stopped(fit, data, fitted, tmp_path):
   shutil.copytree(fitted[0], tmp_path / 'run')
   directory = RunDirectory(tmp_path / 'run')
   # As a kill leaves it after the first block: with figures of the second.
@@ -157,7 +163,9 @@ def test_back_to_where_it_has_been_there_is_no_way(fitted):
     fitting.Fitting(config, directory, directory.spec())
 
 
-def test_it_is_filmed_and_plans_without_its_data(fitted, tmp_path):
+def test_it_is_filmed_and_plans_without_its_data(
+  fitted, wheel_program, tmp_path
+):
   import tensorflow as tf
 
   from worldmodels import states
@@ -173,7 +181,7 @@ def test_it_is_filmed_and_plans_without_its_data(fitted, tmp_path):
   last = tf.nest.map_structure(lambda x: x[:, -1], posterior)
   plan = agent.plan(last, tf.constant([[0, 1], [2, 3]], tf.int32))
   assert plan.actions.shape[2] == 1
-  done = run_program(
+  done = wheel_program(
     *('video', f'--logdir={logdir}', f'--out={tmp_path / "dream.webm"}'),
     *('--context=5', '--horizon=10'),
   )
@@ -201,7 +209,7 @@ def test_a_film_is_as_a_run_whose_action_is_always_zero(tmp_path):
   assert directory.load().task == 'none'
 
 
-def test_what_it_cannot_do_is_one_line(data, fitted, tmp_path):
+def test_what_it_cannot_do_is_one_line(fit, data, fitted, tmp_path):
   logdir, _ = fitted
   total = f'--config.train.updates_total={TOTAL}'
   broken = tmp_path / 'broken'

@@ -11,6 +11,7 @@ import json
 import docs_project
 import pytest
 import wheel_environment
+from conftest import run_program
 
 # Whoever imports a file of my_lab finds the project's own packages.
 PROJECT = {
@@ -63,25 +64,31 @@ def worldmodels(wheel, tmp_path_factory):
   The project has learned from three episodes.
   """
   folder = tmp_path_factory.mktemp('foreign')
-  commands = wheel_environment.commands(wheel.parent)
+  command = wheel_environment.commands(wheel.parent) / 'worldmodels'
   project = folder / 'project'
   for name, text in {**docs_project.examples(), **PROJECT}.items():
     path = project / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
-  def start(*arguments, program=('worldmodels',)):
-    command = [commands / program[0], *program[1:], *arguments]
-    return wheel_environment.run(*command, folder=project).stdout
+  def start(*arguments, **options):
+    done = run_program(*arguments, cwd=project, command=command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
-  start(*TRAIN, '--config.train.episodes=3')
-  start.project = project
+  def python(script):
+    """Runs a script with the Python of the environment."""
+    command_line = (command.parent / 'python', '-c', script)
+    return wheel_environment.run(*command_line, folder=project).stdout
+
+  start(*TRAIN, '--config.train.episodes=3', fresh=True)
+  start.project, start.python = project, python
   return start
 
 
 def test_it_is_the_wheel(worldmodels):
   script = 'import worldmodels as w; print(w.__file__, *w.__path__)'
-  for place in worldmodels('-c', script, program=['python']).split():
+  for place in worldmodels.python(script).split():
     assert '/environment/lib/' in place
 
 
@@ -96,8 +103,7 @@ def test_films(worldmodels):
 
 
 def test_is_a_library(worldmodels):
-  said = worldmodels('-c', LOADED, program=['python']).splitlines()
-  assert said == [
+  assert worldmodels.python(LOADED).splitlines() == [
     'my_lab.residual:Dynamics (4, 64, 64, 3) (4,)',
     '(4, 1)',
   ]

@@ -275,8 +275,8 @@ def test_classic_control_is_seen_and_sound(name, size, limit):
   assert first['discount'][-1] == (name == 'Pendulum-v1')
 
 
-def test_a_run_of_it_is_trained(program, tmp_path):
-  done = program(
+def test_a_run_of_it_is_trained(wheel_program, tmp_path):
+  done = wheel_program(
     *('train', '--config=gymnasium:debug', f'--logdir={tmp_path}/run'),
     *('--config.overshooting.steps=0', '--config.heads.image.share=1'),
   )
@@ -298,6 +298,24 @@ def test_atari_is_seen_as_it_observes():
     episodes = [soundness.play(worker, seed) for seed in (0, 1)]
     assert soundness.examine(worker, (0, 1), episodes) == []
   assert len(episodes[0]['reward']) == 41 and episodes[0]['discount'][-1] == 1
+
+
+def test_a_game_is_learned_continued_and_filmed(wheel_program, tmp_path):
+  run = f'--logdir={tmp_path / "run"}'
+  flags = (
+    *('train', '--config=planet:debug', '--config.task=gymnasium:ALE/Pong-v5'),
+    *('--config.environment.step_limit=40', '--config.overshooting.steps=0'),
+    *('--config.heads.image.share=1', '--config.evaluate.last_episodes=1', run),
+  )
+  for episodes, says in ((3, 'new'), (4, 'continues  after 5 updates')):
+    done = wheel_program(*flags, f'--config.train.episodes={episodes}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert says in done.stdout
+  out = tmp_path / 'game.webp'
+  film = ('--real', '--episodes=1', '--scale=1')
+  done = wheel_program('video', run, f'--out={out}', *film)
+  assert done.returncode == 0 and not done.stderr, done.stderr
+  assert '41 frames' in done.stdout and out.stat().st_size
 
 
 def test_a_task_of_ours_does_not_import_it():

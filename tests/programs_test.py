@@ -100,7 +100,7 @@ def run(*arguments, cwd=ROOT, path=(), status=0):
   """
   search = [*map(str, path), os.environ.get('PYTHONPATH')]
   env = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, search))}
-  done = warm.run(arguments, cwd, env, heavy=False, timeout=280)
+  done = warm.run(arguments, cwd=cwd, env=env, heavy=False, timeout=280)
   assert done.returncode == status, done.stdout + done.stderr
   assert 'Traceback' not in done.stderr
   return done.stderr if status else done.stdout

@@ -44,7 +44,9 @@ def told(done):
 # ------------------------------------------------------- committed results ---
 
 
-def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
+def test_the_committed_results_in_a_browser(
+  wheel_program, no_tensorflow, tmp_path
+):
   """Curves, scores, films and configs, without an error or the network."""
   out, table = tmp_path / 'report.html', tmp_path / 'figures.csv'
   others = (
@@ -52,7 +54,7 @@ def test_the_committed_results_in_a_browser(program, no_tensorflow, tmp_path):
     *('gymnasium_cartpole/seed_2', 'pendulum/seed_1', 'pendulum/seed_2'),
   )
   runs = [RESULTS, *(RESULTS / f'{name}.jsonl' for name in others)]
-  done = program(
+  done = wheel_program(
     *('report', f'--logdir={",".join(map(str, runs))}', f'--out={out}'),
     *(f'--figures={table}', '--noplay'),
     *(f'--csv={tmp_path}/scores.csv', f'--picture={tmp_path}/curves.svg'),
@@ -120,12 +122,12 @@ def test_the_committed_page_is_that_of_the_committed_results():
   assert 'results/report.html' in (ROOT / 'docs/seeing.md').read_text()
 
 
-def test_plot_draws_the_same_charts(program, no_tensorflow, tmp_path):
+def test_plot_draws_the_same_charts(wheel_program, no_tensorflow, tmp_path):
   run = RESULTS / 'cartpole_balance'
   for ending in ('png', 'svg'):
     out = tmp_path / f'curves.{ending}'
     columns = 4 if ending == 'png' else 2
-    done = program(
+    done = wheel_program(
       *('plot', f'--logdir={run}', f'--out={out}', f'--columns={columns}'),
       **no_tensorflow,
     )
@@ -142,11 +144,11 @@ def test_plot_draws_the_same_charts(program, no_tensorflow, tmp_path):
 # --------------------------------------------------------- runs of any kind ---
 
 
-def test_a_run_with_a_checkpoint_is_filmed(debug_run, program, tmp_path):
+def test_a_run_with_a_checkpoint_is_filmed(debug_run, wheel_program, tmp_path):
   """What it imagines, how it acts, and the random episodes it began with."""
   before = sorted(debug_run.rglob('*'))
   out = tmp_path / 'report.html'
-  done = program('report', f'--logdir={debug_run}', f'--out={out}')
+  done = wheel_program('report', f'--logdir={debug_run}', f'--out={out}')
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert sorted(debug_run.rglob('*')) == before
   text = out.read_text()
@@ -165,7 +167,7 @@ def test_a_run_with_a_checkpoint_is_filmed(debug_run, program, tmp_path):
 
 
 def test_films_that_cannot_be_made_are_noted(
-  debug_run, program, no_tensorflow, tmp_path
+  debug_run, wheel_program, no_tensorflow, tmp_path
 ):
   run = tmp_path / 'run'
   shutil.copytree(debug_run, run)
@@ -174,7 +176,9 @@ def test_films_that_cannot_be_made_are_noted(
   for path in run.glob('checkpoints/*/variables.npz'):
     path.write_bytes(b'')
   out = tmp_path / 'report.html'
-  done = program('report', f'--logdir={run}', f'--out={out}', **no_tensorflow)
+  done = wheel_program(
+    'report', f'--logdir={run}', f'--out={out}', **no_tensorflow
+  )
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert 'run: no films: ' in done.stdout
   assert 'no films: ' in out.read_text() and '<video' not in out.read_text()
@@ -200,13 +204,13 @@ def hostile_run(path, **config):
 
 
 def test_what_a_run_says_of_itself_is_only_shown(
-  program, no_tensorflow, tmp_path
+  wheel_program, no_tensorflow, tmp_path
 ):
   """Nothing of it becomes a part of the page; the random policy is noted."""
   run = hostile_run(tmp_path / 'a<b>&run')
   (run / 'dream.webp').write_bytes(b'RIFF')
   out = tmp_path / 'report.html'
-  done = program(
+  done = wheel_program(
     *('report', f'--logdir={run}', f'--out={out}'),
     f'--csv={tmp_path / "scores.csv"}',
     f'--figures={tmp_path / "figures.csv"}',
@@ -221,7 +225,7 @@ def test_what_a_run_says_of_itself_is_only_shown(
     assert shown.errors == [] and len(shown.requests) == 1
     assert shown.run('document.scripts.length + document.images.length') == 0
     assert HOSTILE in shown.run('document.body.textContent')
-  done = program('plot', f'--logdir={run}', f'--out={tmp_path / "a.png"}')
+  done = wheel_program('plot', f'--logdir={run}', f'--out={tmp_path / "a.png"}')
   assert done.returncode == 0 and not done.stderr, done.stderr
 
 

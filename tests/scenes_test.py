@@ -1,6 +1,7 @@
 """Films of an agent: acting, plans beside what came, other actions."""
 
 import base64
+import pathlib
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.configs import dreamer
 from worldmodels.spec import Spec
+
+LICENSE = pathlib.Path(__file__).parent.parent / 'LICENSE'
 
 
 @pytest.fixture(scope='module')
@@ -216,10 +219,10 @@ def picture(shown):
 # ------------------------------------------------------------- the program ---
 
 
-def test_video_films_the_agent_acting(debug_run, program, tmp_path):
+def test_video_films_the_agent_acting(debug_run, wheel_program, tmp_path):
   before = sorted(debug_run.rglob('*'))
   out = tmp_path / 'real.gif'
-  done = program(
+  done = wheel_program(
     *('video', f'--logdir={debug_run}', '--real', '--episodes=1', '--scale=1'),
     *('--horizon=9', '--step_timeout=50', f'--out={out}'),
   )
@@ -233,10 +236,10 @@ def test_video_films_the_agent_acting(debug_run, program, tmp_path):
   assert sorted(debug_run.rglob('*')) == before
 
 
-def test_video_films_plans(debug_run, program, tmp_path):
+def test_video_films_plans(debug_run, wheel_program, tmp_path):
   before = sorted(debug_run.rglob('*'))
   out = tmp_path / 'plan.gif'
-  done = program(
+  done = wheel_program(
     *('video', f'--logdir={debug_run}', '--plan', '--episodes=1', '--scale=1'),
     *('--horizon=9', f'--out={out}'),
   )
@@ -247,12 +250,12 @@ def test_video_films_plans(debug_run, program, tmp_path):
 
 
 def test_video_films_a_recording_under_other_actions(
-  debug_run, program, tmp_path
+  debug_run, wheel_program, tmp_path
 ):
   path = sorted((debug_run / 'episodes').glob('*.npz'))[0]
   np.save(tmp_path / 'a.npy', np.ones([8, 1]))
   out = tmp_path / 'other.gif'
-  done = program(
+  done = wheel_program(
     *('video', f'--logdir={debug_run}', f'--episode={path}', '--scale=1'),
     *(f'--actions={tmp_path / "a.npy"}', f'--out={out}'),
   )
@@ -287,15 +290,17 @@ def test_video_films_a_recording_under_other_actions(
     (('--start_timeout=9',), '--start_timeout would change nothing'),
     (('--episode=gone.npz',), 'gone.npz: No such file'),
     (('--actions=gone.npy',), 'gone.npy: No such file'),
-    (('--actions=LICENSE',), 'LICENSE is no file of np.save'),
-    (('--episode=LICENSE',), '--episode=LICENSE'),
+    ((f'--actions={LICENSE}',), 'LICENSE is no file of np.save'),
+    ((f'--episode={LICENSE}',), f'--episode={LICENSE}'),
     (('--episode=',), "--episode is ''"),
   ],
 )
-def test_wrong_input_is_one_line(flags, says, debug_run, program, tmp_path):
+def test_wrong_input_is_one_line(
+  flags, says, debug_run, wheel_program, tmp_path
+):
   for name in ('tensorflow', 'keras'):
     (tmp_path / f'{name}.py').write_text('raise RuntimeError("too early")\n')
-  done = program(
+  done = wheel_program(
     *('video', f'--logdir={debug_run}', f'--out={tmp_path}/a.gif', *flags),
     PYTHONPATH=str(tmp_path),
   )

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -117,6 +118,75 @@ def test_kinds_are_the_files_of_the_folder():
   assert tuple(kinds.names(FOLDER, 'Sink')) == KINDS
   for name in KINDS:
     assert issubclass(kinds.find(FOLDER, name, 'Sink'), sink.Sink)
+
+
+def told(name, folder, monkeypatch):
+  """Gives a stand-in for a package figures and a film; returns it."""
+  package = mock.MagicMock()
+  client = package.MlflowClient.return_value
+  client.get_experiment_by_name.return_value = None
+  client.search_runs.return_value = []
+  package.RecordingStream.return_value.save = lambda path: path.touch()
+  monkeypatch.setitem(sys.modules, name, package)
+  (folder / 'run').mkdir()
+  config = {'task': 'hill', 'train': {'batch': 3}}
+  made = kinds.find(FOLDER, name, 'Sink')(folder / 'run', config)
+  made.write(50, {'return/return': 3.0, 'loss/kl': 0.5})
+  made.film(50, 'video/dream', np.zeros([2, 8, 8, 3], np.uint8), 10)
+  made.close()
+  return package
+
+
+def test_what_wandb_is_told(tmp_path, monkeypatch):
+  package = told('wandb', tmp_path, monkeypatch)
+  begun = package.init.call_args.kwargs
+  assert begun['id'] == sink.identity(tmp_path / 'run')
+  assert begun['resume'] == 'allow' and begun['name'] == 'run'
+  assert begun['config']['task'] == 'hill'
+  run = package.init.return_value
+  run.define_metric.assert_called_once_with('*', step_metric='env_steps')
+  first, second = (call.args[0] for call in run.log.call_args_list)
+  assert first == {'return/return': 3.0, 'loss/kl': 0.5, 'env_steps': 50}
+  assert second == {'video/dream': package.Video.return_value, 'env_steps': 50}
+  (path,) = package.Video.call_args.args
+  assert open(path, 'rb').read(4) == b'GIF8'
+  run.finish.assert_called_once_with()
+
+
+def test_what_mlflow_is_told(tmp_path, monkeypatch):
+  package = told('mlflow', tmp_path, monkeypatch)
+  client = package.MlflowClient.return_value
+  client.create_experiment.assert_called_once_with('worldmodels')
+  asked = client.search_runs.call_args.args[1]
+  assert sink.identity(tmp_path / 'run') in asked
+  run = client.create_run.return_value.info.run_id
+  assert client.log_param.call_args_list == [
+    mock.call(run, 'task', 'hill'),
+    mock.call(run, 'train.batch', '3'),
+  ]
+  assert client.log_metric.call_args_list == [
+    mock.call(run, 'return/return', 3.0, step=50),
+    mock.call(run, 'loss/kl', 0.5, step=50),
+  ]
+  _, path, folder = client.log_artifact.call_args.args
+  assert open(path, 'rb').read(4) == b'GIF8' and folder == 'video/dream/50'
+  client.set_terminated.assert_called_once_with(run)
+
+
+def test_what_rerun_is_told(tmp_path, monkeypatch):
+  package = told('rerun', tmp_path, monkeypatch)
+  recording = package.RecordingStream.return_value
+  assert len(list((tmp_path / 'run' / 'rerun').glob('*.rrd'))) == 1
+  assert (
+    mock.call('env_steps', sequence=50) in recording.set_time.call_args_list
+  )
+  frames = [mock.call('frame', sequence=step) for step in (0, 1)]
+  assert recording.set_time.call_args_list[-2:] == frames
+  names = [call.args[0] for call in recording.log.call_args_list]
+  assert names == ['return/return', 'loss/kl', 'video/dream', 'video/dream']
+  assert [call.args[0] for call in package.Scalars.call_args_list] == [3.0, 0.5]
+  recording.disable_timeline.assert_called_once_with('frame')
+  recording.flush.assert_called_once_with()
 
 
 @pytest.mark.parametrize('name', KINDS)

@@ -1,7 +1,9 @@
-"""A trained run under another planner and objective, from the command line."""
+"""A trained run under another planner and objective, from the command line.
+
+With the wheel, in the folder of a user's project.
+"""
 
 import json
-import pathlib
 
 import cv2
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 from worldmodels.agents.runs import animation
 from worldmodels.data.store import Store
 
-ROOT = pathlib.Path(__file__).parent.parent
-
 GOALS = """
 def twice(states, decoded):
   return 2.0 * decoded['reward']
+
+def far(states, decoded):
+  return decoded['reward'] - 100.0
 
 def broken(states, decoded):
   return float('nan') * decoded['reward']
@@ -37,18 +40,16 @@ def project(tmp_path):
   return tmp_path
 
 
-def start(program, project, name, run, *flags):
-  return program(
-    name, f'--logdir={run}', *flags, cwd=project, PYTHONPATH=str(ROOT)
-  )
+def start(wheel_program, project, name, run, *flags):
+  return wheel_program(name, f'--logdir={run}', *flags, cwd=project)
 
 
 def test_evaluates_another_planner_and_sums_the_objective(
-  debug_run, program, project
+  debug_run, wheel_program, project
 ):
   before = {path: path.stat().st_mtime_ns for path in debug_run.rglob('*')}
   done = start(
-    *(program, project, 'evaluate', debug_run, '--episodes=2'),
+    *(wheel_program, project, 'evaluate', debug_run, '--episodes=2'),
     *('--config.planner.kind=my_plans:plan', '--config.planner.height=1'),
     '--objective=my_goals:twice',
   )
@@ -73,10 +74,12 @@ def test_evaluates_another_planner_and_sums_the_objective(
   assert after == before
 
 
-def test_evaluates_another_planner_of_the_package(debug_run, program, project):
+def test_evaluates_another_planner_of_the_package(
+  debug_run, wheel_program, project
+):
   """As docs/planners.md has it; the options that it lacks are its own."""
   done = start(
-    *(program, project, 'evaluate', debug_run, '--episodes=1'),
+    *(wheel_program, project, 'evaluate', debug_run, '--episodes=1'),
     *('--config.planner.kind=mppi', '--config.planner.candidates=500'),
   )
   assert done.returncode == 0 and 'Traceback' not in done.stderr, done.stderr
@@ -88,13 +91,25 @@ def test_evaluates_another_planner_of_the_package(debug_run, program, project):
   assert 0 < found['mean'] < 50 and 'objective' not in found
 
 
-def test_films_the_planner_in_its_dream(debug_run, program, project):
+@pytest.mark.parametrize(
+  'objective', ['--goal=goal.png', '--objective=my_goals:far']
+)
+def test_films_the_planner_in_its_dream(
+  objective, debug_run, wheel_program, project
+):
   image = Store(debug_run / 'heldout', reading=True).episode(0)['image'][20]
   goal = project / 'goal.png'
   assert cv2.imwrite(str(goal), image[..., ::-1])
   done = start(
-    *(program, project, 'video', debug_run, '--episodes=2', '--horizon=6'),
-    *('--goal=goal.png', '--config.planner.candidates=16', '--scale=1'),
+    *(
+      wheel_program,
+      project,
+      'video',
+      debug_run,
+      '--episodes=2',
+      '--horizon=6',
+    ),
+    *(objective, '--config.planner.candidates=16', '--scale=1'),
     '--out=goal.gif',
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
@@ -133,16 +148,16 @@ def test_films_the_planner_in_its_dream(debug_run, program, project):
   ],
 )
 def test_what_is_wrong_is_one_line(
-  name, flag, says, debug_run, program, project
+  name, flag, says, debug_run, wheel_program, project
 ):
-  done = start(program, project, name, debug_run, flag, '--episodes=1')
+  done = start(wheel_program, project, name, debug_run, flag, '--episodes=1')
   assert done.returncode in (1, 2) and not done.stdout.startswith('{')
   last = done.stderr.splitlines()[-1]
   assert last.startswith('error: ') and says in last, done.stderr
   assert 'Traceback' not in done.stderr
 
 
-def test_help_says_how(program):
-  done = program('evaluate', '--help')
+def test_help_says_how(wheel_program):
+  done = wheel_program('evaluate', '--help')
   assert '--config.planner.KEY=VALUE' in done.stdout
   assert '--objective' in done.stdout and '--laid_over' not in done.stdout

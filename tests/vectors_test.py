@@ -56,10 +56,10 @@ def test_where_there_is_an_image_it_has_a_head():
 
 
 @pytest.fixture(scope='module')
-def trained(program, tmp_path_factory):
+def trained(wheel_program, tmp_path_factory):
   """A run whose steps are spent before its episodes; what it printed."""
   logdir = tmp_path_factory.mktemp('vectors') / 'run'
-  done = program('train', *FLAGS, f'--logdir={logdir}')
+  done = wheel_program('train', *FLAGS, f'--logdir={logdir}')
   assert done.returncode == 0, done.stdout + done.stderr
   return logdir, done.stdout
 
@@ -97,9 +97,9 @@ def test_the_same_config_goes_on_with_it(tmp_path):
     RunDirectory(tmp_path)._check(other)
 
 
-def test_it_is_filmed_as_curves(trained, program, tmp_path):
+def test_it_is_filmed_as_curves(trained, wheel_program, tmp_path):
   out = tmp_path / 'dream.webm'
-  done = program('video', f'--logdir={trained[0]}', f'--out={out}')
+  done = wheel_program('video', f'--logdir={trained[0]}', f'--out={out}')
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert 'position, nats per step' in done.stdout
   assert 'the position is below both baselines at' in done.stdout
@@ -107,8 +107,21 @@ def test_it_is_filmed_as_curves(trained, program, tmp_path):
   assert len(list(animation.decode(out.read_bytes(), '.webm'))) == 50
 
 
-def test_a_task_of_vectors_is_checked(program):
-  done = program('check', '--task=hill', '--image=none', '--out=film.webm')
+def test_a_vector_is_what_is_worth_something(trained, wheel_program):
+  run = f'--logdir={trained[0]}'
+  goal = ('--linear=position:-1', '--config.planner.horizon=2')
+  done = wheel_program('evaluate', run, '--episodes=1', *goal)
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout)
+  (total,), (reward,) = found['objective']['sums'], found['returns']
+  assert found['objective']['name'] == 'linear position:-1'
+  assert abs(total) <= 50 and 0 <= reward <= 50
+
+
+def test_a_task_of_vectors_is_checked(wheel_program):
+  done = wheel_program(
+    'check', '--task=hill', '--image=none', '--out=film.webm'
+  )
   assert done.returncode == 0, done.stdout
   assert 'observation  position float32 [1], velocity float32 [1]' in (
     done.stdout

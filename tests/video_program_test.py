@@ -8,15 +8,15 @@ from worldmodels.agents.runs import animation
 from worldmodels.data.store import Store
 
 
-def film(program, run, out, *flags):
-  return program('video', f'--logdir={run}', f'--out={out}', *flags)
+def film(wheel_program, run, out, *flags):
+  return wheel_program('video', f'--logdir={run}', f'--out={out}', *flags)
 
 
-def test_films_and_measures(debug_run, program, tmp_path):
+def test_films_and_measures(debug_run, wheel_program, tmp_path):
   out = tmp_path / 'dream.webm'
   before = sorted(path for path in debug_run.rglob('*'))
   done = film(
-    program, debug_run, out, '--episodes=2', '--horizon=15', '--scale=2'
+    wheel_program, debug_run, out, '--episodes=2', '--horizon=15', '--scale=2'
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
   frames = list(animation.decode(out.read_bytes(), '.webm'))
@@ -33,7 +33,7 @@ def test_films_and_measures(debug_run, program, tmp_path):
 
 
 def test_short_training_episodes_and_no_environment(
-  debug_run, program, tmp_path
+  debug_run, wheel_program, tmp_path
 ):
   """Neither held-out episodes nor the task are there any more."""
   run = tmp_path / 'run'
@@ -45,7 +45,9 @@ def test_short_training_episodes_and_no_environment(
   whole = store.episode(0)
   store.append({key: value[:12] for key, value in whole.items()})
   out = tmp_path / 'dream.gif'
-  done = film(program, run, out, '--episodes=2', '--scale=1', '--checkpoint=5')
+  done = film(
+    wheel_program, run, out, '--episodes=2', '--scale=1', '--checkpoint=5'
+  )
   assert done.returncode == 0, done.stderr
   assert 'trained on: no held-out episode has 6 rows' in done.stdout
   assert 'horizon: 7, not 45' in done.stdout and '12 rows' in done.stdout
@@ -54,7 +56,7 @@ def test_short_training_episodes_and_no_environment(
 
 
 def test_where_all_episodes_are_short_less_is_observed(
-  debug_run, program, tmp_path
+  debug_run, wheel_program, tmp_path
 ):
   run = tmp_path / 'run'
   shutil.copytree(debug_run, run)
@@ -65,19 +67,21 @@ def test_where_all_episodes_are_short_less_is_observed(
   for length in (4, 3):
     store.append({key: value[:length] for key, value in whole.items()})
   out = tmp_path / 'dream.gif'
-  done = film(program, run, out, '--scale=1')
+  done = film(wheel_program, run, out, '--scale=1')
   assert done.returncode == 0, done.stderr
   assert 'context: 2, not 5: the shortest of these episodes has 3' in (
     done.stdout
   )
   assert len(list(animation.decode(out.read_bytes(), '.gif'))) == 3
-  done = film(program, run, out, '--context=5')  # If it is asked for by name.
+  done = film(
+    wheel_program, run, out, '--context=5'
+  )  # If it is asked for by name.
   assert done.returncode == 1 and done.stderr.count('\n') == 1
 
 
-def test_episodes_that_are_too_short_for_it(debug_run, program, tmp_path):
+def test_episodes_that_are_too_short_for_it(debug_run, wheel_program, tmp_path):
   """Other things that cannot be filmed are in bad_input_test.py."""
-  done = film(program, debug_run, tmp_path / 'dream.gif', '--context=60')
+  done = film(wheel_program, debug_run, tmp_path / 'dream.gif', '--context=60')
   assert done.returncode == 1 and done.stderr.startswith('error: ')
   assert done.stderr.count('\n') == 1 and 'at least 61 rows' in done.stderr
   assert not list(tmp_path.iterdir())

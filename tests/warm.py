@@ -3,9 +3,9 @@
 To import TensorFlow takes seconds, which most tests of a program have no use
 for. So one process imports it, and other libraries but nothing of ours, and
 each program is a fork of that one: with arguments, a folder, variables, output
-and a status of its own, as `python -m MODULE` would be (warm_test.py compares
-them). Another process has the libraries without TensorFlow, for programs that
-must not need it.
+and a status of its own, as `python -m MODULE` or the command of an environment
+would be (warm_test.py compares them). Another process has the libraries without
+TensorFlow, for programs that must not need it.
 
 Their graphs are not rewritten before they are computed. Where that matters, or
 what a program imports and when, or that it starts at all, tests start Python:
@@ -102,15 +102,18 @@ class Program:
     return line
 
 
-def start(args, cwd=None, env=None, limit=None, heavy=True):
+def start(
+  args, cwd=None, env=None, limit=None, heavy=True, python=sys.executable
+):
   """Starts a program.
 
   Args:
-    args: name of a module, and the arguments.
+    args: name of a module or path of a script, and the arguments.
     cwd: folder to start it in.
     env: all variables of its environment.
     limit: bytes to which a file may grow, like a disk that is full.
     heavy: whether it has TensorFlow already.
+    python: which has this one's libraries, installed or by its path.
 
   Returns:
     a Program.
@@ -125,25 +128,26 @@ def start(args, cwd=None, env=None, limit=None, heavy=True):
   output = [tempfile.TemporaryFile() for _ in range(2)]
   status, told = os.pipe()
   descriptors = [told, *(file.fileno() for file in output)]
-  socket.send_fds(_server(heavy), [json.dumps(asked).encode()], descriptors)
+  server = _server(heavy, str(python))
+  socket.send_fds(server, [json.dumps(asked).encode()], descriptors)
   os.close(told)
   return Program(args, status, output)
 
 
-def run(args, cwd=None, env=None, limit=None, heavy=True, timeout=None):
+def run(args, *, timeout=None, **options):
   """Runs a program to its end; see `start` and `subprocess.run`."""
-  with start(args, cwd, env, limit, heavy) as program:
+  with start(args, **options) as program:
     texts = program.communicate(timeout)
     return subprocess.CompletedProcess(args, program.returncode, *texts)
 
 
 @functools.cache
-def _server(heavy):
+def _server(heavy, python):
   """Starts the process that has the libraries; it ends with this one."""
   mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
   variables = {k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'}
   subprocess.Popen(
-    [sys.executable, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
+    [python, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
     cwd='/',
     env={'TF_CPP_MIN_LOG_LEVEL': '3', **variables},
     pass_fds=[its.fileno()],
@@ -211,7 +215,8 @@ def _become(path, args, cwd, env, limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
   sys.argv = list(args)
   places = filter(None, env.get('PYTHONPATH', '').split(os.pathsep))
-  own = [cwd, *(os.path.join(cwd, place) for place in places)]
+  first = os.path.dirname(args[0]) if os.path.isabs(args[0]) else cwd
+  own = [first, *(os.path.join(cwd, place) for place in places)]
   sys.path[:] = [*own, *path]
   importlib.invalidate_caches()
 
@@ -219,4 +224,7 @@ def _become(path, args, cwd, env, limit):
 if __name__ == '__main__':
   PATH = sys.path[1:]  # Without this folder; libraries add to it.
   _become(PATH, **_serve(int(sys.argv[1]), sys.argv[2:]))
-  runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+  if os.path.isabs(sys.argv[0]):
+    runpy.run_path(sys.argv[0], run_name='__main__')
+  else:
+    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import warm
+import wheel_environment
 
 # What it is that a process can tell of itself.
 ASKED = """
@@ -51,6 +52,25 @@ def test_it_is_as_python_would_start_it(asked):
     assert fresh.returncode == found.returncode == 7
     assert fresh.stderr == found.stderr == 'to stderr\n'
     assert json.loads(found.stdout) == json.loads(fresh.stdout)
+
+
+def test_the_command_of_an_environment_is_as_its_python_starts_it(wheel):
+  """With libraries of its own, wherever it is started."""
+  python = wheel_environment.commands(wheel.parent) / 'python'
+  script = python.parent / 'asked'
+  script.write_text(f'#!{python}\n{ASKED}')
+  script.chmod(0o755)
+  how = dict(cwd='/', env=wheel_environment.variables())
+  fresh = subprocess.run(
+    [script, 'a b'], capture_output=True, text=True, check=False, **how
+  )
+  found = warm.run([script, 'a b'], heavy=False, python=python, **how)
+  assert fresh.returncode == found.returncode == 7, fresh.stderr
+  told = json.loads(found.stdout)
+  assert told == json.loads(fresh.stdout)
+  assert '/environment/lib/' in told['where'] and told['path'][0] == str(
+    python.parent
+  )
 
 
 def test_a_file_may_not_grow_beyond_a_limit(asked):

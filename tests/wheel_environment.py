@@ -63,6 +63,11 @@ def pip(*arguments: object) -> None:
   run(sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments)
 
 
+def variables() -> dict[str, str]:
+  """Returns the environment's variables without those that would help."""
+  return {k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'}
+
+
 def run(
   *command: object, folder: pathlib.Path | None = None, status: int = 0
 ) -> subprocess.CompletedProcess:
@@ -73,11 +78,10 @@ def run(
     folder: to run it in.
     status: that it has to exit with.
   """
-  variables = {k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'}
   done = subprocess.run(
     [str(word) for word in command],
     cwd=folder,
-    env=variables,
+    env=variables(),
     capture_output=True,
     text=True,
     timeout=240,

@@ -65,11 +65,6 @@ PAGE = re.compile(r'page: (http://127\.0\.0\.1:\d+/\?token=[\w-]+)')
 
 
 @pytest.fixture(scope='module')
-def command(wheel):
-  return wheel_environment.commands(wheel.parent) / 'worldmodels'
-
-
-@pytest.fixture(scope='module')
 def folder(tmp_path_factory):
   return tmp_path_factory.mktemp('empty')
 
@@ -79,19 +74,21 @@ def test_none_is_left_out():
 
 
 @pytest.mark.parametrize('program', STARTED)
-def test_it_runs(program, command, folder, pytestconfig):
+def test_it_runs(program, wheel_program, folder, pytestconfig):
   if program in LONG and not pytestconfig.getoption('all_programs'):
     pytest.skip('takes long: --all-programs, as in `make try-wheel`')
   arguments, left = STARTED[program]
-  wheel_environment.run(command, program, *arguments, folder=folder)
+  done = wheel_program(program, *arguments, cwd=folder)
+  assert done.returncode == 0, done.stdout + done.stderr
   assert left is None or os.path.getsize(folder / left)
 
 
-def test_a_dream_is_played(command, folder):
+def test_a_dream_is_played(wheel, folder):
+  command = wheel_environment.commands(wheel.parent) / 'worldmodels'
   with subprocess.Popen(
     [command, 'play', RUN],
     cwd=folder,
-    env={k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'},
+    env=wheel_environment.variables(),
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,

@@ -185,6 +185,39 @@ def _frames(number):
   ]
 
 
+def npz(folder):
+  """DreamerV2, as of V-D4RL's 64 pixels: a file for each episode."""
+  for number in range(2):
+    rows = len(episode(number)['reward'])
+    name = f'2020010{1 + number}T000000-{number:032x}-{rows}.npz'
+    np.savez_compressed(folder / name, **_rows(number))
+
+
+def vd4rl(folder):
+  """V-D4RL of 84 pixels: all episodes in one file, channels first."""
+  import h5py
+
+  both = [_rows(number) for number in range(2)]
+  joined = {key: np.concatenate([x[key] for x in both]) for key in both[0]}
+  with h5py.File(folder / 'shard_0.hdf5', 'w') as file:
+    images = joined['image'].transpose(0, 3, 1, 2)
+    file.create_dataset('observation', data=images, compression='gzip')
+    for key in ('action', 'reward', 'discount'):
+      file[key] = joined[key]
+    # 0 at a reset, 2 at the end.
+    file['step_type'] = 1.0 - joined['is_first'] + joined['is_last']
+
+
+def _rows(number):
+  """An episode as DreamerV2 has it."""
+  whole = episode(number)
+  row = np.arange(len(whole['reward']))
+  last = row == row[-1]
+  ended = last & whole.pop('terminal')
+  flags = {'is_first': row == 0, 'is_last': last, 'is_terminal': ended}
+  return {**whole, 'discount': 1 - ended.astype(np.float32), **flags}
+
+
 def version(package):
   from importlib import metadata
 
@@ -194,7 +227,9 @@ def version(package):
 LIBRARIES = {
   'lerobot': ('lerobot', 'datasets', 'pyarrow', 'av'),
   'minari': ('minari', 'gymnasium', 'h5py'),
+  'npz': ('numpy',),
   'rlds': ('tensorflow-datasets', 'tensorflow'),
+  'vd4rl': ('h5py', 'numpy'),
 }
 
 
