@@ -52,8 +52,8 @@ def test_each_kind_is_calibrated_where_there_are_data():
     assert row['nll'] < 0.8, row
 
 
-def test_what_a_run_prints(program):
-  done = program(
+def test_what_a_run_prints(wheel_program):
+  done = wheel_program(
     *('calibrate', '--logdir=example:hill', '--sizes=32', '--updates=3')
   )
   assert done.returncode == 0, done.stderr

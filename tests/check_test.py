@@ -1,10 +1,9 @@
 import pathlib
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from conftest import run_program
 
 from worldmodels.agents.programs import check
 from worldmodels.agents.runs import animation
@@ -12,16 +11,8 @@ from worldmodels.agents.runs import animation
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def run(*arguments, cwd=ROOT, **options):
-  return subprocess.run(
-    [sys.executable, '-m', 'worldmodels', 'check', *arguments],
-    cwd=cwd,
-    capture_output=True,
-    text=True,
-    timeout=120,
-    check=False,
-    **options,
-  )
+def run(*arguments, cwd=ROOT, **variables):
+  return run_program('check', *arguments, cwd=cwd, timeout=120, **variables)
 
 
 def strange(function):
@@ -155,6 +146,6 @@ def test_a_limit_can_be_set():
 def test_a_task_outside_the_checkout_is_checked(tmp_path):
   source = (ROOT / 'data' / 'tasks' / 'hill.py').read_text()
   (tmp_path / 'my_lab.py').write_text(source + "\nprint('stray words')\n")
-  done = run('--task=my_lab:load', cwd=tmp_path, env={'PYTHONPATH': str(ROOT)})
+  done = run('--task=my_lab:load', cwd=tmp_path, PYTHONPATH=str(ROOT))
   assert done.returncode == 0, done.stderr
   assert 'printed      stray words' in done.stdout

@@ -526,7 +526,7 @@ def test_the_program_on_a_cluster(cluster, debug_run, tmp_path):
   shutil.copytree(debug_run, run)
   flags = (
     *('--config=planet:debug', '--tasks=hill', '--evaluation_episodes=1'),
-    *(f'--cluster={cluster}', '--job_cores=1', '--jobs=2'),
+    *(f'--cluster={cluster}', '--job_cores=1', '--jobs=2', '--noprobe'),
     f'--logdir={logdir}',
   )
   done = run_program('sweep', *flags)

@@ -157,8 +157,8 @@ def test_who_acts_is_the_planner(tmp_path):
 
 
 @pytest.mark.timeout(300)
-def test_it_compares_on_a_run(debug_run, program, tmp_path):
-  done = program(
+def test_it_compares_on_a_run(debug_run, wheel_program, tmp_path):
+  done = wheel_program(
     'compare',
     f'--logdir={debug_run}',
     '--planners=own,random_shooting',

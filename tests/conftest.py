@@ -17,22 +17,41 @@ import wheel_environment
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parent.parent
-# Files that take half a minute or more, the longest first.
+# Files that take ten seconds or more, the longest first.
 SLOW = (
   'cluster_collecting_test',
   'learns_test',
-  'resume_test',
-  'users_kinds_test',
-  'dreamer_run_test',
-  'probe_tasks_test',
-  'dreamer_test',
-  'golden_test',
-  'foreign_project_test',
-  'benchmark_test',
-  'agents_test',
-  'fit_test',
   'loop_test',
+  'users_kinds_test',
+  'benchmark_test',
+  'foreign_project_test',
+  'resume_test',
+  'workers_test',
+  'several_learners_test',
+  'bad_input_test',
+  'probe_tasks_test',
+  'dreamer_run_test',
+  'agents_test',
   'composer_test',
+  'dreamer_test',
+  'gymnasium_tasks_test',
+  'dynamics_test',
+  'model_free_test',
+  'report_test',
+  'launch_test',
+  'fit_test',
+  'scenes_test',
+  'sweep_program_test',
+  'learners_test',
+  'environments_test',
+  'vectors_test',
+  'evaluate_test',
+  'wheel_programs_test',
+  'planners_page_test',
+  'configs_test',
+  'play_test',
+  'world_model_test',
+  'memory_test',
 )
 # Programs that import TensorFlow where nothing is found to be wrong before.
 HEAVY = (
@@ -138,7 +157,7 @@ def pytest_collectstart(collector):
   del collector
   for module, found in flags.FLAGS.flags_by_module_dict().items():
     if module.startswith('worldmodels.agents.programs'):
-      for flag in found:
+      for flag in [*found]:  # Which loses what is deleted.
         delattr(flags.FLAGS, flag.name)
 
 
@@ -235,7 +254,6 @@ def debug_run(tmp_path_factory):
       '--config=planet:debug',
       '--config.task=hill',
       f'--logdir={folder / "run"}',
-      fresh=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -69,31 +69,33 @@ def test_behavior_is_compared_with_the_world(run):
   assert all(0 < x['actor_entropy'] <= np.log(3) + 1e-3 for x in trained)
 
 
-def test_its_planner_may_act_though_its_actor_did(run, program, tmp_path):
+def test_its_planner_may_act_though_its_actor_did(run, wheel_program, tmp_path):
   """Behind the actor's back: weights of the run, and other choices."""
   flags = f'--logdir={run}', '--config.acting=planner', '--episodes=1'
-  done = program('evaluate', *flags)
+  done = wheel_program('evaluate', *flags)
   assert done.returncode == 0, done.stderr
   found = json.loads(done.stdout)
   assert found['config'] == {'acting': 'planner'} and 0 < found['mean'] < 50
   assert 'other than the run: acting=planner' in done.stderr
   out = tmp_path / 'plan.gif'
-  done = program('video', *flags, f'--out={out}', '--scale=1', '--horizon=4')
+  done = wheel_program(
+    'video', *flags, f'--out={out}', '--scale=1', '--horizon=4'
+  )
   assert done.returncode == 0 and not done.stderr, done.stderr
   assert 'reward of 4 imagined steps, planned: mean ' in done.stdout
   assert 1 < len(list(animation.decode(out.read_bytes(), '.gif'))) <= 9
-  done = program('video', *flags[:1], '--config.acting=policy')
+  done = wheel_program('video', *flags[:1], '--config.acting=policy')
   assert done.returncode == 1 and done.stderr.count('\n') == 1
   assert '--config.acting is policy: the actor is filmed by' in done.stderr
 
 
-def test_it_is_evaluated_and_filmed(run, program, tmp_path):
-  done = program('evaluate', f'--logdir={run}', '--episodes=2')
+def test_it_is_evaluated_and_filmed(run, wheel_program, tmp_path):
+  done = wheel_program('evaluate', f'--logdir={run}', '--episodes=2')
   assert done.returncode == 0, done.stderr
   found = json.loads(done.stdout)
   assert found['task'] == 'juggle' and 0 < found['mean'] < 50
   out = tmp_path / 'dream.gif'
-  done = program(
+  done = wheel_program(
     'video', f'--logdir={run}', f'--out={out}', '--episodes=1', '--scale=1'
   )
   assert done.returncode == 0, done.stderr

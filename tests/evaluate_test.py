@@ -3,11 +3,10 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import warm
 
 from worldmodels.agents.programs import evaluate
 from worldmodels.agents.runs import build
@@ -26,7 +25,7 @@ FLAGS = ('--episodes=3', '--parallel=2', '--checkpoint=10')
 def printed(debug_run, program):
   """What the program prints; it leaves the run as it is."""
   before = sorted(path for path in debug_run.rglob('*'))
-  done = program('evaluate', f'--logdir={debug_run}', *FLAGS, fresh=True)
+  done = program('evaluate', f'--logdir={debug_run}', *FLAGS)
   assert done.returncode == 0, done.stderr
   assert 'episode 3 of 3: return' in done.stderr
   assert 'Traceback' not in done.stderr
@@ -51,15 +50,11 @@ def test_its_old_name_prints_the_same(printed, debug_run, tmp_path):
   """Also for a user whose own packages are called as ours in the checkout."""
   for name in ('agents', 'configs', 'data'):
     (tmp_path / f'{name}.py').write_text('raise RuntimeError("taken for ours")')
-  done = subprocess.run(
-    [sys.executable, '-m', 'agents.run.evaluate', f'--logdir={debug_run}']
-    + [*FLAGS],
+  done = warm.run(
+    ['agents.run.evaluate', f'--logdir={debug_run}', *FLAGS],
     cwd=ROOT,
     env={**os.environ, 'PYTHONPATH': str(tmp_path)},
-    capture_output=True,
-    text=True,
     timeout=280,
-    check=False,
   )
   assert done.returncode == 0, done.stderr
   assert done.stdout == printed

@@ -110,6 +110,9 @@ def test_the_committed_results_in_a_browser(
     for color in ((0xB2, 0x72, 0x00), (0x00, 0x5E, 0xD5)):
       assert (drawn == color).all(-1).sum() > 200
     assert drawn.shape[0] > 2000
+    # And the committed page, to which README leads.
+    shown.open((RESULTS / 'report.html').as_uri())
+    assert shown.errors == []
 
 
 def test_the_committed_page_is_that_of_the_committed_results():
@@ -119,7 +122,8 @@ def test_the_committed_page_is_that_of_the_committed_results():
   for record in records.read([str(RESULTS)]):
     mean, *_ = record.score()
     assert record.label in text and f'{mean:,.1f} ± ' in text
-  assert 'results/report.html' in (ROOT / 'docs/seeing.md').read_text()
+  for name in ('README.md', 'docs/seeing.md'):
+    assert 'results/report.html' in (ROOT / name).read_text()
 
 
 def test_plot_draws_the_same_charts(wheel_program, no_tensorflow, tmp_path):

@@ -10,13 +10,12 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import conftest
 import numpy as np
 import pytest
+import warm
 
 from worldmodels.agents.runs import checkpoint_files
 
@@ -78,17 +77,9 @@ def figures(run, name):
 
 
 def start(logdir, *more):
-  """Starts two learners as a user does."""
-  return subprocess.Popen(
-    [
-      *(sys.executable, '-m', 'worldmodels', 'train', *FLAGS, '--learners=2'),
-      *(f'--logdir={logdir}', *more),
-    ],
-    cwd=conftest.ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
+  """Starts two learners, the second of which the first one starts."""
+  args = ['worldmodels', 'train', *FLAGS, '--learners=2']
+  return warm.start([*args, f'--logdir={logdir}', *more], cwd=conftest.ROOT)
 
 
 @pytest.fixture(scope='module')

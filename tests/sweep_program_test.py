@@ -56,7 +56,9 @@ def test_what_does_not_suit_is_found_before_anything(
   assert not (tmp_path / 'sweep').exists()
 
 
-def test_a_sweep_goes_on_with_a_run_that_is_there(debug_run, tmp_path):
+def test_a_sweep_goes_on_with_a_run_that_is_there(
+  debug_run, wheel_program, tmp_path
+):
   """Which `train` has made: it is evaluated and probed; another one fails."""
   logdir = tmp_path / 'a sweep, mine'
   run = logdir / 'planet_debug' / 'hill' / 'seed_0'
@@ -65,7 +67,7 @@ def test_a_sweep_goes_on_with_a_run_that_is_there(debug_run, tmp_path):
     *('--config=planet:debug', '--tasks=hill,gone.task:load', '--probe'),
     *('--evaluation_episodes=1', f'--logdir={logdir}'),
   )
-  done = run_program('sweep', *flags)
+  done = wheel_program('sweep', *flags)
   assert done.returncode == 1, done.stdout
   assert done.stderr.startswith('error: 1 of 2 runs failed: planet_debug gone.')
   assert 'the same command tries them again' in done.stderr
@@ -84,6 +86,6 @@ def test_a_sweep_goes_on_with_a_run_that_is_there(debug_run, tmp_path):
   assert "no module 'gone'" in rows['gone.task:load']['said']
   assert (logdir / 'report.html').exists()
   # Without it all is done, and nothing is begun.
-  done = run_program('sweep', *flags, '--tasks=hill')
+  done = wheel_program('sweep', *flags, '--tasks=hill')
   assert done.returncode == 0, done.stderr
   assert 'running' not in done.stdout and '1 runs: 1 done' in done.stdout

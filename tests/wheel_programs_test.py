@@ -34,7 +34,8 @@ STARTED = {
     ),
     'fitted/spec.json',
   ),
-  'video': ((RUN, '--out=dream.webp', '--episodes=1'), 'dream.webp'),
+  # As README has it.
+  'video': (('--logdir=example:balance', '--out=dream.webm'), 'dream.webm'),
   'compare': (
     (
       *(RUN, '--planners=random_shooting', '--episodes=1', '--warm_start=no'),
