@@ -53,6 +53,15 @@ SLOW = (
   'world_model_test',
   'memory_test',
 )
+# Files in which TensorFlow rewrites graphs before it computes them, as it does
+# in programs: their numbers are those of programs, or they compute for long.
+REWRITTEN = (
+  'convolutions_test',
+  'decoders_test',
+  'encoder_test',
+  'golden_test',
+  'learns_test',
+)
 # Programs that import TensorFlow where nothing is found to be wrong before.
 HEAVY = (
   *('compare', 'evaluate', 'export', 'fit', 'play', 'probe', 'report'),
@@ -141,12 +150,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_finish():
-  """Has no garbage be looked for among what was imported.
+  """Has garbage be looked for seldom, and not among what was imported.
 
   It is never garbage, and was a twelfth of what tests of graphs take.
   """
   gc.collect()
   gc.freeze()
+  gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_collectstart(collector):
@@ -207,6 +217,14 @@ def run_program(
     timeout=timeout,
     check=False,
   )
+
+
+@pytest.fixture(scope='module', autouse=True)
+def graphs_are_computed_as_they_are_written(request):
+  """Except in files of REWRITTEN: to rewrite them is a tenth of most tests."""
+  if 'tensorflow' in sys.modules:
+    options = {'disable_meta_optimizer': request.path.stem not in REWRITTEN}
+    sys.modules['tensorflow'].config.optimizer.set_experimental_options(options)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -1075,7 +1075,7 @@ RECORDED = (
     'data/formats/vd4rl.py',
     'images = images.transpose(0, 2, 3, 1)',
     'images = images.transpose(0, 3, 2, 1)',
-    'formats_test.py::test_each_row_of_vd4rl_is_in_its_place',
+    'formats_test.py::test_each_row_of_a_sample_is_in_its_place',
   ),
   Fault(
     'the bounds of actions are half as wide',

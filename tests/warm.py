@@ -170,6 +170,7 @@ def _serve(descriptor, libraries):
   assert not [x for x in sys.modules if x.split('.')[0] == 'worldmodels']
   gc.collect()
   gc.freeze()
+  gc.set_threshold(100_000, 20, 100)
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the forks.
   with socket.socket(fileno=descriptor) as connection:
