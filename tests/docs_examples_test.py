@@ -23,6 +23,8 @@ import worldmodels
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import sink
 from worldmodels.configs import planet
+from worldmodels.data import recordings
+from worldmodels.data.recorded import Recorded
 from worldmodels.spec import Spec
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -36,6 +38,7 @@ RUN_BY = {
     'race',
     'bounce',
     'notes',
+    'ledge',
   ),
   'foreign_project_test': (
     *('ball', 'mppi', 'residual', 'patches', 'laplace', 'warm', 'bright'),
@@ -206,6 +209,27 @@ def test_six_films_of_a_ball_are_made(my_lab):
   seen = [np.argwhere(frame[..., 2] > 160).mean(0) for frame in frames]
   steps = np.linalg.norm(np.diff(seen, axis=0), axis=1)
   assert 3 < np.median(steps) < 5
+
+
+def test_who_keeps_away_from_a_ledge_is_recorded(my_lab, tmp_path):
+  """What lies beyond it is worth less than nothing, and in no episode."""
+  ledge = my_lab('ledge')
+  task = ledge.load(0)
+  task.reset()
+  rewards = [
+    task.step(np.ones(1, np.float32)).reward for _ in range(ledge.STEPS)
+  ]
+  assert 0.9 < max(rewards) < 1.0 and rewards[-1] == min(rewards) == -1.0
+  ledge.record(tmp_path / 'recorded', episodes=3)
+  found = Recorded(
+    recordings.find(tmp_path / 'recorded'), tmp_path, log=lambda line: None
+  )
+  assert len(found) == 3 and found.actions == 1
+  for episode in found:
+    assert len(episode['reward']) == ledge.STEPS + 1
+    assert 0 <= min(episode['reward']) and max(episode['reward']) < 0.86
+    assert episode['image'].shape[1:] == (64, 64, 3)
+    assert np.abs(episode['action']).max() <= 1
 
 
 def test_notes_are_taken(my_lab, tmp_path):

@@ -26,6 +26,12 @@ def of_page(page: str) -> dict[str, str]:
   return dict(_EXAMPLE.findall((ROOT / page).read_text()))
 
 
+def planner_check(page: str) -> str:
+  """Returns the block of a page that checks a planner of the project."""
+  (block,) = (x for x in blocks(page) if 'planner_checks.check(' in x)
+  return block
+
+
 def examples() -> dict[str, str]:
   """Returns {path: text} of all examples of the docs."""
   found = {}

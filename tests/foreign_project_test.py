@@ -103,7 +103,9 @@ def test_films(worldmodels):
 
 
 def test_is_a_library(worldmodels):
-  assert worldmodels.python(LOADED).splitlines() == [
+  # With the check of a planner that a page has a reader make.
+  script = LOADED + docs_project.planner_check('docs/planners.md')
+  assert worldmodels.python(script).splitlines() == [
     'my_lab.residual:Dynamics (4, 64, 64, 3) (4,)',
     '(4, 1)',
   ]
