@@ -381,6 +381,7 @@ def _overridden(texts: list[str]) -> str:
   from worldmodels.agents.runs import build
   from worldmodels.agents.runs import overrides
   from worldmodels.configs import dreamer
+  from worldmodels.configs import pets
   from worldmodels.configs import planet
   from worldmodels.spec import Spec
 
@@ -389,7 +390,11 @@ def _overridden(texts: list[str]) -> str:
     # One of the user's, whose options are not known here.
     values = {k: v for k, v in values.items() if k[:8] != 'planner.'}
   problem = ''
-  for config in (planet.get_config('cpu'), dreamer.get_config('cpu')):
+  for config in (
+    planet.get_config('cpu'),
+    dreamer.get_config('cpu'),
+    pets.get_config('aggregate'),
+  ):
     try:
       overrides.laid_over(config, Spec(actions=1), values)
       return ''
