@@ -51,6 +51,7 @@ def test_the_committed_results_in_a_browser(
   out, table = tmp_path / 'report.html', tmp_path / 'figures.csv'
   others = (
     *('cartpole_balance_dreamer/seed_1', 'gymnasium_cartpole/seed_1'),
+    'cartpole_swingup_dreamer_common/seed_1',
     *('gymnasium_cartpole/seed_2', 'pendulum/seed_1', 'pendulum/seed_2'),
   )
   runs = [RESULTS, *(RESULTS / f'{name}.jsonl' for name in others)]
@@ -61,7 +62,7 @@ def test_the_committed_results_in_a_browser(
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 18 runs, ' in done.stdout
+  assert f'{out}: 19 runs, ' in done.stdout
   # The committed ones are of the same command, but that it plays.
   assert (tmp_path / 'scores.csv').read_bytes() == (
     (RESULTS / 'scores.csv').read_bytes()
