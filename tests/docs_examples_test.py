@@ -132,7 +132,7 @@ def test_what_an_ensemble_says_runs(monkeypatch):
   monkeypatch.setattr(
     worldmodels, 'load', lambda path: types.SimpleNamespace(model=model)
   )
-  asks, curious = docs_project.blocks('docs/uncertainty.md')
+  asks, curious, _ = docs_project.blocks('docs/uncertainty.md')
   of_states, of_rewards, both = run(asks, {})
   assert of_states.shape == of_rewards.shape == [2]
   assert {2} == {len(part) for part in tf.nest.flatten(both)}
