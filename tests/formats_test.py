@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 from samples import make
+from samples.make import as_rows
 
 from worldmodels import errors
 from worldmodels import kinds
@@ -62,17 +63,6 @@ def present(names):
   ]
 
 
-def whole(number, actions=2):
-  """An episode of the samples as rows.py has it."""
-  episode = make.episode(number)
-  row = np.arange(len(episode['reward']))
-  ended = (row == row[-1]) & episode.pop('terminal')
-  episode['discount'] = 1 - ended.astype(np.float32)
-  episode['is_first'], episode['is_last'] = row == 0, row == row[-1]
-  episode['is_terminal'] = ended
-  return episode
-
-
 class Ready(recorded.Recorded):
   """Episodes in memory, as if they had been read."""
 
@@ -97,7 +87,7 @@ def opened(path, kind=None, **options):
 
 
 def check_same(found, number, keys=None, atol=0):
-  expected = whole(number)
+  expected = as_rows(number)
   for key in keys or expected:
     value = found[key]
     assert len(value) == len(expected[key]), key
@@ -116,14 +106,14 @@ def test_each_row_of_a_sample_is_in_its_place(name):
   found = opened(SAMPLES / name)
   assert found.format == name and len(found) == 2
   for number, episode in enumerate(found):
-    keys = [key for key in whole(number) if key in episode]
+    keys = [key for key in as_rows(number) if key in episode]
     assert {'image', 'action', 'reward', 'discount'} <= {*keys}
     check_same(episode, number, keys, LOSSY.get(name, 0))
 
 
 def test_each_row_of_older_npz_is_in_its_place(tmp_path):
   """The files of Dreamer and of PlaNet, which have less."""
-  old = {k: v for k, v in whole(1).items() if k not in FLAGS}
+  old = {k: v for k, v in as_rows(1).items() if k not in FLAGS}
   np.savez_compressed(tmp_path / '20200102T000000-bb-4.npz', **old)
   check_same(opened(tmp_path).episode(0), 1)
   del old['discount']  # PlaNet's
@@ -134,7 +124,7 @@ def test_each_row_of_older_npz_is_in_its_place(tmp_path):
 @pytest.mark.parametrize('kind', present(WRITTEN))
 def test_what_is_written_is_read_again(kind, tmp_path):
   out = tmp_path / 'out'
-  size = conversion.write(out, kind, Ready(whole(0), whole(1)))
+  size = conversion.write(out, kind, Ready(as_rows(0), as_rows(1)))
   assert size == sum(x.stat().st_size for x in out.rglob('*') if x.is_file())
   found = opened(out)
   assert found.format == ('npz' if kind == 'episodes' else kind)
@@ -149,7 +139,7 @@ def test_what_is_written_is_read_again(kind, tmp_path):
 def test_choices_are_read_again(kind, tmp_path):
   chosen = np.eye(3, dtype=np.float32)[[0, 2, 1, 1, 0, 2]]
   chosen[0] = 0
-  given = {**whole(0), 'action': chosen}
+  given = {**as_rows(0), 'action': chosen}
   conversion.write(tmp_path / 'out', kind, Ready(given))
   found = opened(tmp_path / 'out')
   assert found.discrete and found.actions == 3
@@ -220,22 +210,22 @@ def test_wrong_films_are_one_line(tmp_path, monkeypatch):
 
 def test_a_choice_by_number_becomes_one_hot():
   choice = np.array([0, 2, 1, 0, 0, 1])
-  ready = Ready({**whole(0), 'action': choice}, choices=4)
+  ready = Ready({**as_rows(0), 'action': choice}, choices=4)
   expected = np.eye(4)[choice] * (np.arange(6) > 0)[:, None]
   assert ready.discrete and ready.actions == 4
   np.testing.assert_array_equal(ready.episode(0)['action'], expected)
-  assert Ready({**whole(0), 'action': choice}).actions == 3
+  assert Ready({**as_rows(0), 'action': choice}).actions == 3
   for wrong, text in ((choice - 1, 'below 0'), (choice + 9, 'of 4 from 0')):
     with pytest.raises(RecordingError, match=text):
-      Ready({**whole(0), 'action': wrong}, choices=4)
+      Ready({**as_rows(0), 'action': wrong}, choices=4)
   with pytest.raises(RecordingError, match='at most 4096'):
-    Ready({**whole(0), 'action': choice * 5000})
+    Ready({**as_rows(0), 'action': choice * 5000})
 
 
 def test_actions_are_scaled_to_their_bounds():
   action = np.zeros((6, 2))
   action[1:, 0], action[1:, 1] = [0, 5, 10, 10, 5], [-3, 0, 3, 3, 9]
-  given = {**whole(0), 'action': action}
+  given = {**as_rows(0), 'action': action}
   named = Ready(given, low=np.array([0, -3]), high=np.array([10, 3]))
   found = named.episode(0)['action']
   assert found[:, 0].tolist() == [0, -1, 0, 1, 1, 0]
@@ -248,7 +238,7 @@ def test_actions_are_scaled_to_their_bounds():
   # Without bounds: as they are, unless they are too large.
   none = np.array([-np.inf, -3]), np.array([np.inf, 3])
   assert Ready(given, low=none[0], high=none[1]).high.tolist() == [10, 3]
-  within = Ready(whole(0))
+  within = Ready(as_rows(0))
   assert within.low is None and not within.lines
 
 
@@ -273,28 +263,28 @@ def test_images_are_brought_to_one_size():
 
 
 def test_episodes_are_alike():
-  other = {**whole(1), 'image': np.zeros((4, 8, 8, 3), np.uint8)}
-  ready = Ready(whole(0), other)
+  other = {**as_rows(1), 'image': np.zeros((4, 8, 8, 3), np.uint8)}
+  ready = Ready(as_rows(0), other)
   ready.episode(0)
   with pytest.raises(RecordingError, match=r'number 1: image .*--size=64'):
     ready.episode(1)
-  other = whole(1)
+  other = as_rows(1)
   del other['position']
-  ready = Ready(whole(0), other)
+  ready = Ready(as_rows(0), other)
   ready.episode(0)
   with pytest.raises(RecordingError, match='position is absent'):
     ready.episode(1)
   with pytest.raises(RecordingError, match='3 parts, those before it 2'):
-    Ready(whole(0), {**whole(1), 'action': np.zeros((4, 3))})
+    Ready(as_rows(0), {**as_rows(1), 'action': np.zeros((4, 3))})
 
 
 def test_columns_of_single_numbers_are_as_good():
-  given = {**whole(0), 'reward': whole(0)['reward'][:, None]}
+  given = {**as_rows(0), 'reward': as_rows(0)['reward'][:, None]}
   check_same(Ready(given).episode(0), 0)
 
 
 def test_what_is_no_vector_is_left_out():
-  ready = Ready({**whole(0), 'a.b/c': np.ones(6), 'who': np.array(['x'] * 6)})
+  ready = Ready({**as_rows(0), 'a.b/c': np.ones(6), 'who': np.array(['x'] * 6)})
   found = ready.episode(0)
   assert found['a_b_c'].shape == (6, 1) and 'who' not in found
   assert ready.lines == ["left out   'who': no vector of numbers in each row"]
@@ -304,7 +294,7 @@ def test_what_is_no_vector_is_left_out():
 
 
 def write_npz(folder, **changes):
-  episode = {**whole(0), **changes}
+  episode = {**as_rows(0), **changes}
   np.savez(
     folder / 'a.npz', **{k: v for k, v in episode.items() if v is not None}
   )
@@ -372,14 +362,14 @@ def bomb(folder):
 def pickled(folder):
   action = np.array([{'a': 1}] * 6, object)
   np.savez(
-    folder / 'a.npz', allow_pickle=True, **{**whole(0), 'action': action}
+    folder / 'a.npz', allow_pickle=True, **{**as_rows(0), 'action': action}
   )
 
 
 def nan(**where):
   def plant(folder):
     ((key, row),) = where.items()
-    value = whole(0)[key].copy()
+    value = as_rows(0)[key].copy()
     value[row] = np.nan
     write_npz(folder, **{key: value})
 
@@ -420,7 +410,7 @@ WRONG_NPZ = {
 def hdf5_with(make_file):
   def plant(folder):
     with h5py.File(folder / 'shard.hdf5', 'w') as file:
-      one = whole(0)
+      one = as_rows(0)
       file['observation'] = one['image'].transpose(0, 3, 1, 2)
       for key in ('action', 'reward', 'discount'):
         file[key] = one[key]
@@ -666,7 +656,7 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(kind, name, tmp_path):
   if kind in ('npz', 'vd4rl'):
     data.mkdir()
   else:
-    conversion.write(data, kind, Ready(whole(0)))
+    conversion.write(data, kind, Ready(as_rows(0)))
   plant(data)
   with pytest.raises(errors.UserError, match=text) as caught:
     conversion.write(tmp_path / 'out', 'minari', opened(data))
@@ -709,7 +699,7 @@ def test_records_are_those_of_tensorflow(tmp_path):
 
 
 def test_features_of_rlds_are_those_of_its_steps():
-  shapes = {k: v.shape[1:] for k, v in whole(0).items()}
+  shapes = {k: v.shape[1:] for k, v in as_rows(0).items()}
   found = rlds_features.columns(rlds_features.described(shapes, 0), 'here')
   assert found['steps/observation/image'].is_image
   assert (
@@ -745,9 +735,9 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch, tmp_path):
   with pytest.raises(RecordingError, match=extra):
     opened(tmp_path)
   with pytest.raises(RecordingError, match=extra):
-    conversion.write(tmp_path / 'out', 'lerobot', Ready(whole(0)))
+    conversion.write(tmp_path / 'out', 'lerobot', Ready(as_rows(0)))
   with pytest.raises(RecordingError, match=extra):
-    lerobot_writing.write(tmp_path, Ready(whole(0)))
+    lerobot_writing.write(tmp_path, Ready(as_rows(0)))
   with pytest.raises(RecordingError, match=extra):
     lerobot_tables.episodes(tmp_path)
   assert os.listdir(tmp_path) == ['meta']
@@ -760,8 +750,8 @@ def test_each_frame_of_lerobots_films_is_in_its_place():
   found = opened(SAMPLES / 'lerobot', image='images.film', size=make.SIZE)
   for number in (1, 0):
     episode = found.episode(number)
-    wrong = episode['image'].astype(float) - whole(number)['image']
-    assert len(wrong) == len(whole(number)['reward'])
+    wrong = episode['image'].astype(float) - as_rows(number)['image']
+    assert len(wrong) == len(as_rows(number)['reward'])
     assert np.abs(wrong).mean((1, 2, 3)).max() < 2
     keys = ['action', 'reward', 'discount', 'position']
     check_same(episode, number, keys)
@@ -771,7 +761,9 @@ def test_tables_are_those_of_lerobot(tmp_path):
   """Its library reads no others."""
   parquet = pytest.importorskip('pyarrow.parquet')
   row = np.arange(6, dtype=np.float32)[:, None]
-  conversion.write(tmp_path / 'out', 'lerobot', Ready({**whole(0), 'row': row}))
+  conversion.write(
+    tmp_path / 'out', 'lerobot', Ready({**as_rows(0), 'row': row})
+  )
 
   def tables(path):
     found = [
@@ -796,7 +788,7 @@ def test_tables_are_those_of_lerobot(tmp_path):
 def test_numbers_of_lerobot_may_be_alone(tmp_path):
   """A shape of [1] is no list there."""
   pytest.importorskip('pyarrow')
-  given = whole(1)
+  given = as_rows(1)
   given = {**given, 'action': given['action'][:, :1], 'row': np.ones((4, 1))}
   conversion.write(tmp_path / 'out', 'lerobot', Ready(given))
   found = opened(tmp_path / 'out')
@@ -809,7 +801,7 @@ def test_texts_of_lerobot_are_left_out(tmp_path):
   """Some are lists of structures, so they are of shape [1]."""
   pyarrow = pytest.importorskip('pyarrow')
   data = tmp_path / 'data'
-  conversion.write(data, 'lerobot', Ready(whole(0)))
+  conversion.write(data, 'lerobot', Ready(as_rows(0)))
   features = json.loads((data / 'meta' / 'info.json').read_text())['features']
   said = {
     'language_events': [[{'role': 'user', 'content': 'left'}], *[[]] * 5],
@@ -828,10 +820,10 @@ def test_texts_of_lerobot_are_left_out(tmp_path):
 
 def test_minari_reads_what_is_written(tmp_path):
   minari_library = pytest.importorskip('minari')
-  conversion.write(tmp_path / 'out', 'minari', Ready(whole(0), whole(1)))
+  conversion.write(tmp_path / 'out', 'minari', Ready(as_rows(0), as_rows(1)))
   dataset = minari_library.MinariDataset(tmp_path / 'out' / 'data')
   for number, episode in enumerate(dataset.iterate_episodes()):
-    expected = whole(number)
+    expected = as_rows(number)
     seen = episode.observations
     np.testing.assert_array_equal(seen['image'], expected['image'])
     np.testing.assert_allclose(episode.actions, expected['action'][1:])
@@ -841,7 +833,7 @@ def test_minari_reads_what_is_written(tmp_path):
 
 def test_lerobot_reads_what_is_written(tmp_path):
   library = pytest.importorskip('lerobot.datasets.lerobot_dataset')
-  given = [whole(number) for number in range(2)]
+  given = [as_rows(number) for number in range(2)]
   for episode in given:
     episode['row'] = np.arange(len(episode['reward']))[:, None]
   conversion.write(tmp_path / 'out', 'lerobot', Ready(*given))
@@ -874,7 +866,7 @@ def test_a_format_of_the_users_is_read(tmp_path, monkeypatch):
   for number in range(2):
     folder = tmp_path / 'pickups' / str(number)
     folder.mkdir(parents=True)
-    expected = whole(number)
+    expected = as_rows(number)
     np.savetxt(folder / 'actions.csv', expected['action'][1:], delimiter=',')
     for row, image in enumerate(expected['image']):
       (folder / f'{row}.png').write_bytes(pictures.png(image))
@@ -912,7 +904,7 @@ def test_formats_that_are_no_formats(tmp_path):
 
 
 def test_nothing_is_overwritten(tmp_path):
-  ready = Ready(whole(0))
+  ready = Ready(as_rows(0))
   (tmp_path / 'kept').mkdir()
   (tmp_path / 'kept' / 'file').write_text('mine')
   (tmp_path / 'file').write_text('mine')

@@ -145,7 +145,9 @@ def run(args, *, timeout=None, **options):
 def _server(heavy, python):
   """Starts the process that has the libraries; it ends with this one."""
   mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-  variables = {k: v for k, v in os.environ.items() if k[:6] != 'PYTHON'}
+  import wheel_environment  # Not in the process that programs are forks of.
+
+  variables = wheel_environment.variables()
   subprocess.Popen(
     [python, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
     cwd='/',

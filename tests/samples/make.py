@@ -42,6 +42,16 @@ def episode(number):
   }
 
 
+def as_rows(number):
+  """An episode of the samples as rows.py has it, and as DreamerV2 writes it."""
+  found = episode(number)
+  row = np.arange(len(found['reward']))
+  last = row == row[-1]
+  ended = last & found.pop('terminal')
+  flags = {'is_first': row == 0, 'is_last': last, 'is_terminal': ended}
+  return {**found, 'discount': 1 - ended.astype(np.float32), **flags}
+
+
 def minari(folder):
   """Minari 0.5: a Dict of image and position, images as JPEG."""
   import gymnasium
@@ -190,14 +200,14 @@ def npz(folder):
   for number in range(2):
     rows = len(episode(number)['reward'])
     name = f'2020010{1 + number}T000000-{number:032x}-{rows}.npz'
-    np.savez_compressed(folder / name, **_rows(number))
+    np.savez_compressed(folder / name, **as_rows(number))
 
 
 def vd4rl(folder):
   """V-D4RL of 84 pixels: all episodes in one file, channels first."""
   import h5py
 
-  both = [_rows(number) for number in range(2)]
+  both = [as_rows(number) for number in range(2)]
   joined = {key: np.concatenate([x[key] for x in both]) for key in both[0]}
   with h5py.File(folder / 'shard_0.hdf5', 'w') as file:
     images = joined['image'].transpose(0, 3, 1, 2)
@@ -206,16 +216,6 @@ def vd4rl(folder):
       file[key] = joined[key]
     # 0 at a reset, 2 at the end.
     file['step_type'] = 1.0 - joined['is_first'] + joined['is_last']
-
-
-def _rows(number):
-  """An episode as DreamerV2 has it."""
-  whole = episode(number)
-  row = np.arange(len(whole['reward']))
-  last = row == row[-1]
-  ended = last & whole.pop('terminal')
-  flags = {'is_first': row == 0, 'is_last': last, 'is_terminal': ended}
-  return {**whole, 'discount': 1 - ended.astype(np.float32), **flags}
 
 
 def version(package):
