@@ -28,6 +28,7 @@ from worldmodels.agents.cluster import places
 from worldmodels.agents.cluster import survey
 from worldmodels.agents.cluster import sweeping
 from worldmodels.agents.sweeps import jobs
+from worldmodels.agents.sweeps import local
 from worldmodels.agents.sweeps import runner
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -72,14 +73,14 @@ def live(root, tasks=('hill',), seeds=(0,)):
 
 
 @contextlib.contextmanager
-def entered(address, root, size=None, token='seen'):
+def entered(address, root, size=None, token='seen', **options):
   """Enters a cluster; gives a place for commands on it."""
   (root / 'token').write_text('seen')
   with engine.Engine(address) as joined:
     joined.ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     size = size or places.Size(2, 1, 0.0)
     yield sweeping.Cluster(
-      joined, size, fake, node.Token(str(root / 'token'), token)
+      joined, size, fake, node.Token(str(root / 'token'), token, **options)
     )
 
 
@@ -389,16 +390,19 @@ def test_ctrl_c_and_what_waits_for_room(cluster, tmp_path, monkeypatch):
   monkeypatch.setattr(sweeping, '_WAITING_SECONDS', 0.5)
   made = live(tmp_path, ('slow',), (0, 1, 2))
   size = places.Size(3, 5, 0.0)  # Of 8.
+  stopped = []
 
   def act():
     waits = any(f'waits     {made[1].path}' in x for x in watch.told)
     if waits and 'began' in made[0].log.read_text():
+      stopped.append(time.monotonic())
       raise KeyboardInterrupt
 
   with entered(cluster, tmp_path, size) as place:
     watch = Watch(place, act)
     with pytest.raises(KeyboardInterrupt):
       runner.Runner(made, place, look=watch).run()
+    assert time.monotonic() - stopped[0] < local.SECONDS  # None was killed.
     (process,) = begun(made[0])
     assert ends(process)
     assert 'for a node with 5 free cores' in watch.told[-1]
@@ -450,7 +454,7 @@ def test_a_run_that_somebody_has_is_waited_for(tmp_path, monkeypatch):
 
 
 def test_a_node_that_does_not_see_the_files(cluster, tmp_path):
-  with entered(cluster, tmp_path, token='another') as place:
+  with entered(cluster, tmp_path, token='another', seconds=0.5) as place:
     with pytest.raises(engine.ClusterError) as caught:
       place.check()
   said = str(caught.value)

@@ -81,7 +81,7 @@ def worldmodels(wheel, tmp_path_factory):
     command_line = (command.parent / 'python', '-c', script)
     return wheel_environment.run(*command_line, folder=project).stdout
 
-  start(*TRAIN, '--config.train.episodes=3', fresh=True)
+  start(*TRAIN, '--config.train.episodes=3')
   start.project, start.python = project, python
   return start
 
@@ -93,7 +93,8 @@ def test_it_is_the_wheel(worldmodels):
 
 
 def test_its_own_packages_are_found(worldmodels):
-  said = worldmodels('check', '--task=my_lab.ball:load', '--vectors=speed')
+  task = ('--task=my_lab.ball:load', '--vectors=speed')
+  said = worldmodels('check', *task, fresh=True)
   assert 'speed float32 [1]' in said and 'sound' in said
 
 

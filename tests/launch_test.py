@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent import futures
 
 import pytest
 
@@ -37,6 +38,60 @@ def main(argv):
 
 launch.run(main, stopped='stopped at once')
 """
+# Programs that clean up, or compute, for long.
+WAITS = """try:
+    time.sleep(60)
+  finally:
+    time.sleep(60)"""
+COMPUTES = """mutex = ctypes.create_string_buffer(64)
+  for _ in range(2):
+    ctypes.CDLL(None).pthread_mutex_lock(mutex)"""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def interrupted():
+  """These programs, twice each, get Ctrl-C, once or twice.
+
+  The other tests here run meanwhile.
+
+  Yields:
+    a future: each of them, how often, and how long it then took.
+  """
+  code = PROGRAM.replace('import os,', 'import ctypes, time, os,')
+  processes = [
+    (
+      subprocess.Popen(
+        [sys.executable, '-c', code.format(end=f'print("begun")\n  {end}')],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      ),
+      times,
+    )
+    # Those that end at once are waited for first.
+    for times in (2, 1)
+    for end in (WAITS, COMPUTES)
+  ]
+  with futures.ThreadPoolExecutor(1) as thread:
+    yield thread.submit(lambda: [*interrupt(processes)])
+
+
+def interrupt(processes):
+  """Sends Ctrl-C to (process, how often); yields them and how long it took."""
+  for process, _ in processes:
+    while process.stdout.readline() != 'begun\n':
+      pass
+  time.sleep(0.1)
+  begin = time.monotonic()
+  for least in (1, 2):
+    for process, times in processes:
+      if times >= least:
+        process.send_signal(signal.SIGINT)
+    time.sleep(1)
+  for process, times in processes:
+    process.wait(30)
+    yield process, times, time.monotonic() - begin
 
 
 def run(end, *flags, **options):
@@ -260,60 +315,6 @@ def test_no_room_for_the_log(tmp_path):
 
 # ---------------------------------------------------------------- Ctrl-C ----
 
-# Programs that clean up, or compute, for long.
-WAITS = """try:
-    time.sleep(60)
-  finally:
-    time.sleep(60)"""
-COMPUTES = """mutex = ctypes.create_string_buffer(64)
-  for _ in range(2):
-    ctypes.CDLL(None).pthread_mutex_lock(mutex)"""
-
-
-def interrupted():
-  """Starts these programs, twice each, and sends Ctrl-C, once or twice.
-
-  Yields:
-    each of them, how often, and how long it then took.
-  """
-  code = PROGRAM.replace('import os,', 'import ctypes, time, os,')
-  processes = {
-    (times, end): subprocess.Popen(
-      [sys.executable, '-c', code.format(end=f'print("begun")\n  {end}')],
-      cwd=ROOT,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-    # Those that end at once are waited for first.
-    for times in (2, 1)
-    for end in (WAITS, COMPUTES)
-  }
-  for process in processes.values():
-    while process.stdout.readline() != 'begun\n':
-      pass
-  time.sleep(0.1)
-  begin = time.monotonic()
-  for least in (1, 2):
-    for (times, _), process in processes.items():
-      if times >= least:
-        process.send_signal(signal.SIGINT)
-    time.sleep(1)
-  for (times, _), process in processes.items():
-    process.wait(30)
-    yield process, times, time.monotonic() - begin
-
-
-SAYS = 'stopping: waits for what is under way, at most 7 s; Ctrl-C again does '
-
-
-def test_ctrl_c_ends_a_program_soon_and_a_second_one_at_once():
-  """And it says at once what it waits for."""
-  for process, times, seconds in interrupted():
-    assert process.returncode == 130 and seconds < {1: 10, 2: 4}[times]
-    expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
-    assert process.stderr.read().splitlines() == expected
-
 
 def test_in_the_background_ctrl_c_is_not_heard():
   code = PROGRAM.format(end='os.kill(os.getpid(), signal.SIGINT)')
@@ -366,3 +367,14 @@ def test_a_user_finds_modules_beside_the_program(tmp_path, monkeypatch):
   path[:] = ['/somewhere/else']  # As of a console program.
   launch.find_users_modules()
   assert path == [str(tmp_path), '/somewhere/else']
+
+
+SAYS = 'stopping: waits for what is under way, at most 7 s; Ctrl-C again does '
+
+
+def test_ctrl_c_ends_a_program_soon_and_a_second_one_at_once(interrupted):
+  """And it says at once what it waits for."""
+  for process, times, seconds in interrupted.result():
+    assert process.returncode == 130 and seconds < {1: 10, 2: 4}[times]
+    expected = ['seen', f'{SAYS}not wait', 'error: stopped at once']
+    assert process.stderr.read().splitlines() == expected

@@ -83,7 +83,16 @@ def start(logdir, *more):
 
 
 @pytest.fixture(scope='module')
-def parted(tmp_path_factory):
+def beside(tmp_path_factory):
+  """A run with one learner, while the two wait for one another."""
+  run = tmp_path_factory.mktemp('alone') / 'run'
+  args = ['worldmodels', 'train', *FLAGS, f'--logdir={run}']
+  with warm.start(args, cwd=conftest.ROOT) as process:
+    yield run, process
+
+
+@pytest.fixture(scope='module')
+def parted(tmp_path_factory, beside):
   """Two learners, of which the second is killed after an episode.
 
   Returns:
@@ -101,11 +110,11 @@ def parted(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def alone(tmp_path_factory):
+def alone(beside):
   """The same run with one learner."""
-  run = tmp_path_factory.mktemp('alone') / 'run'
-  done = conftest.run_program('train', *FLAGS, f'--logdir={run}')
-  assert done.returncode == 0, done.stdout + done.stderr
+  run, process = beside
+  printed = process.communicate(timeout=SECONDS)
+  assert process.returncode == 0, printed
   return run
 
 

@@ -113,7 +113,7 @@ def start(
     env: all variables of its environment.
     limit: bytes to which a file may grow, like a disk that is full.
     heavy: whether it has TensorFlow already.
-    python: which has this one's libraries, installed or by its path.
+    python: of an environment that has this one's libraries by its path.
 
   Returns:
     a Program.
@@ -124,12 +124,12 @@ def start(
     cwd=str(cwd or os.getcwd()),
     env=dict(os.environ if env is None else env),
     limit=limit,
+    python=str(python),
   )
   output = [tempfile.TemporaryFile() for _ in range(2)]
   status, told = os.pipe()
   descriptors = [told, *(file.fileno() for file in output)]
-  server = _server(heavy, str(python))
-  socket.send_fds(server, [json.dumps(asked).encode()], descriptors)
+  socket.send_fds(_server(heavy), [json.dumps(asked).encode()], descriptors)
   os.close(told)
   return Program(args, status, output)
 
@@ -142,14 +142,14 @@ def run(args, *, timeout=None, **options):
 
 
 @functools.cache
-def _server(heavy, python):
+def _server(heavy):
   """Starts the process that has the libraries; it ends with this one."""
   mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
   import wheel_environment  # Not in the process that programs are forks of.
 
   variables = wheel_environment.variables()
   subprocess.Popen(
-    [python, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
+    [sys.executable, __file__, str(its.fileno()), *(LIGHT + HEAVY * heavy)],
     cwd='/',
     env={'TF_CPP_MIN_LOG_LEVEL': '3', **variables},
     pass_fds=[its.fileno()],
@@ -206,7 +206,7 @@ def _tell(process, told, output):
   os._exit(0)
 
 
-def _become(path, args, cwd, env, limit):
+def _become(path, args, cwd, env, limit, python):
   """Makes this process as Python would have made it."""
   signal.signal(signal.SIGINT, signal.default_int_handler)
   os.chdir(cwd)
@@ -217,11 +217,29 @@ def _become(path, args, cwd, env, limit):
     sys.dont_write_bytecode = True  # Python would keep what is cut off.
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
   sys.argv = list(args)
+  if python != sys.executable:
+    path = _enter(python, path)
   places = filter(None, env.get('PYTHONPATH', '').split(os.pathsep))
   first = os.path.dirname(args[0]) if os.path.isabs(args[0]) else cwd
   own = [first, *(os.path.join(cwd, place) for place in places)]
   sys.path[:] = [*own, *path]
   importlib.invalidate_caches()
+
+
+def _enter(python, path):
+  """Enters an environment; returns where its Python looks for modules."""
+  sys.executable = python
+  sys.prefix = sys.exec_prefix = os.path.dirname(os.path.dirname(python))
+  # An editable install would find the checkout.
+  sys.meta_path[:] = [
+    finder
+    for finder in sys.meta_path
+    if not getattr(finder, '__module__', '').startswith('__editable__')
+  ]
+  version = f'python{sys.version_info[0]}.{sys.version_info[1]}'
+  own = os.path.join(sys.prefix, 'lib', version, 'site-packages')
+  first = next(i for i, x in enumerate(path) if x.endswith('-packages'))
+  return [*path[:first], own, *path[first:]]
 
 
 if __name__ == '__main__':

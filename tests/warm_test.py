@@ -13,6 +13,7 @@ import wheel_environment
 # What it is that a process can tell of itself.
 ASKED = """
 import json, os, resource, signal, sys, tempfile, threading
+from importlib import metadata
 import worldmodels
 variables = {k: v for k, v in os.environ.items() if k not in ('_', 'SHLVL')}
 print(json.dumps(dict(
@@ -21,7 +22,8 @@ print(json.dumps(dict(
   interrupt=str(signal.getsignal(signal.SIGINT)), child=int(
   signal.getsignal(signal.SIGCHLD)), limit=resource.getrlimit(
   resource.RLIMIT_FSIZE), threads=threading.active_count(),
-  main=sys.modules['__main__'].__file__,
+  main=sys.modules['__main__'].__file__, executable=sys.executable,
+  prefix=sys.prefix, files=str(metadata.files('worldmodels-tf')[0].locate()),
 )))
 print('to stderr', file=sys.stderr)
 sys.exit(7)

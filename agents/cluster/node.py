@@ -30,10 +30,12 @@ class Token:
   Attributes:
     path: of it.
     text: that is in it.
+    seconds: that it may take to be seen.
   """
 
   path: str
   text: str
+  seconds: float = _SEEN_SECONDS
 
 
 def complaint(token: Token, code: str) -> str:
@@ -47,7 +49,7 @@ def complaint(token: Token, code: str) -> str:
   if mine != code:
     return f'has worldmodels {mine} where {code} is wanted: install the same'
   folder = os.path.dirname(token.path)
-  end = time.monotonic() + _SEEN_SECONDS
+  end = time.monotonic() + token.seconds
   while _read(token.path) != token.text:
     if time.monotonic() > end:
       return (

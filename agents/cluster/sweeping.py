@@ -10,6 +10,7 @@ file system that all nodes see.
 
 import os
 import pathlib
+import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -233,7 +234,11 @@ class Command:
   def stop(self) -> None:
     """Asks it to stop, as Ctrl-C does."""
     self._stopping = True
-    self._holder.stop.remote()
+    if self.waits():  # Nobody would answer.
+      self.kill()
+      self._status = -signal.SIGINT
+    else:
+      self._holder.stop.remote()
 
   def kill(self) -> None:
     """Ends it at once."""
