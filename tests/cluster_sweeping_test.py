@@ -198,14 +198,13 @@ def test_cores_are_taken_by_one_at_a_time():
 
 
 def test_what_a_node_lacks(tmp_path, monkeypatch):
-  monkeypatch.setattr(node, '_SEEN_SECONDS', 0.0)
   (tmp_path / 'token').write_text('seen')
   token = node.Token(str(tmp_path / 'token'), 'seen')
   assert node.complaint(token, node.identity()) == ''
   assert 'where 0.2 (abc) is wanted' in node.complaint(token, '0.2 (abc)')
   for other in (
-    node.Token(str(tmp_path / 'token'), 'another'),
-    node.Token(str(tmp_path / 'gone'), 'seen'),
+    node.Token(str(tmp_path / 'token'), 'another', seconds=0.0),
+    node.Token(str(tmp_path / 'gone'), 'seen', seconds=0.0),
   ):
     said = node.complaint(other, node.identity())
     assert f'does not see the files in {tmp_path}' in said

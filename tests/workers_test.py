@@ -218,13 +218,13 @@ def test_a_killed_worker_is_reported_and_restarted(started):
     ('float_image', environments.TaskError, 'image is float32'),
     ('brings_tensorflow', environments.TaskError, 'imports TensorFlow'),
     ('nothing', environments.TaskError, 'no function'),
-    ('hangs_at_load', workers.WorkerError, 'no answer for 3 s'),
+    ('hangs_at_load', workers.WorkerError, 'no answer for 1 s'),
     ('_fail', workers.WorkerError, 'ZeroDivisionError: the pole broke'),
   ],
 )
 def test_a_worker_that_does_not_come_up_is_reported(function, kind, message):
   with pytest.raises(kind, match=message) as caught:
-    start(function, start_timeout=3 if function == 'hangs_at_load' else 60)
+    start(function, start_timeout=1 if function == 'hangs_at_load' else 60)
   assert '\n' not in str(caught.value)
 
 
