@@ -22,6 +22,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from absl.testing import flagsaver
+
 ROOT = pathlib.Path(__file__).parent.parent
 # What a program needs that absl does not know of: one of these flags.
 ONE_OF = {'audit': ('logdir', 'maze')}
@@ -273,7 +275,7 @@ def _of_program(program: str, commands: list[Command]) -> list[dict[str, Any]]:
   module = importlib.import_module(f'worldmodels.agents.programs.{name}')
   if program == _KEYS:
     return [_of_keys(module, command) for command in commands]
-  return [_forked(_of_command, module, command) for command in commands]
+  return [_of_command(module, command) for command in commands]
 
 
 def _of_keys(module, command: Command) -> dict[str, Any]:
@@ -282,12 +284,13 @@ def _of_keys(module, command: Command) -> dict[str, Any]:
   for preset in presets or ['']:
     words = [*filter(None, [preset]), *command.words]
     tried = command._replace(program='train', words=words, whole=False)
-    found = _forked(_of_command, module, tried)
+    found = _of_command(module, tried)
     if not found['problem']:
       break
   return {'problem': found['problem']}
 
 
+@flagsaver.flagsaver  # The next one begins with what the program defines.
 def _of_command(module, command: Command) -> dict[str, Any]:
   """Judges a command by what its program does with it before its main."""
   from absl import flags
