@@ -1,5 +1,6 @@
 """Runs a function ahead of its consumer, in a thread."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -44,6 +45,9 @@ class Prefetch(Iterator[Item], Generic[Item]):
   def close(self) -> None:
     """Ends the thread; may be called twice."""
     self._closed.set()
+    with contextlib.suppress(queue.Empty):
+      while True:  # Who waits for room has it at once.
+        self._items.get_nowait()
     self._thread.join()
 
   def __enter__(self) -> Self:

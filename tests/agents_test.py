@@ -6,9 +6,11 @@ made of nothing but the spec of its task.
 
 import importlib
 import pathlib
+from concurrent import futures
 
 import batches
 import keras
+import memory_test
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,6 +42,16 @@ def make(name):
     return find(name)(spec=SPEC)
   config = importlib.import_module(f'{configs.__name__}.{name}')
   return build.agent(config.get_config('debug'), SPEC)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def refused():
+  """A future of what is said of an update for which there is no memory.
+
+  TensorFlow looks for it for ten seconds; the other tests here run meanwhile.
+  """
+  with futures.ThreadPoolExecutor(1) as thread:
+    yield thread.submit(memory_test.ask_for_too_much, tf.zeros)
 
 
 @pytest.fixture(scope='module')
@@ -282,3 +294,7 @@ def test_a_relative_loss_knows_its_first_batch(eagerly):
   np.testing.assert_allclose(
     metrics['reward_loss'], plain / (real.var() + 0.02), rtol=1e-4
   )
+
+
+def test_an_update_without_memory_names_the_keys(refused):
+  assert memory_test.names_the_keys(refused.result())

@@ -52,7 +52,6 @@ SLOW = (
   'configs_test',
   'play_test',
   'world_model_test',
-  'memory_test',
 )
 # Files in which TensorFlow rewrites graphs before it computes them, as it does
 # in programs: their numbers are those of programs, or they compute for long.
