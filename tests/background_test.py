@@ -23,3 +23,16 @@ def test_an_error_in_the_background_is_raised_in_its_turn():
       next(items)
     with pytest.raises(StopIteration):
       next(items)
+
+
+def test_it_ends_at_once_though_it_waits_for_room(monkeypatch):
+  monkeypatch.setattr(background, '_POLL_SECONDS', 30)
+  made = []
+  items = background.Prefetch(lambda i: made.append(i) or i, 0, size=2)
+  while len(made) < 3:  # There is no room for the third.
+    time.sleep(0.01)
+  time.sleep(0.05)
+  begin = time.monotonic()
+  items.close()
+  assert time.monotonic() - begin < 15
+  assert len(made) == 3

@@ -80,8 +80,8 @@ def interrupted():
 def interrupt(processes):
   """Sends Ctrl-C to (process, how often); yields them and how long it took."""
   for process, _ in processes:
-    while process.stdout.readline() != 'begun\n':
-      pass
+    while (line := process.stdout.readline()) != 'begun\n':
+      assert line, process.stderr.read()
   time.sleep(0.1)
   begin = time.monotonic()
   for least in (1, 2):

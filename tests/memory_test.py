@@ -78,26 +78,21 @@ def test_one_line(error, keys, line, monkeypatch):
   assert memory.explain(error, 'an update', keys) == line
 
 
-def ask_for_too_much(allocate):
-  """Asks for an array in an update; returns the line about it."""
+def check_that_keys_are_named(allocate):
+  """Asks for too large an array in an update; looks at the line about it."""
   config = planet.get_config('debug')
   with pytest.raises(memory.OutOfMemoryError) as caught:
     with memory.during('an update', config, memory.LEARNING + ('no.key',)):
       allocate([2**20, 2**26])
-  return str(caught.value)
-
-
-def names_the_keys(line):
-  """Whether a line says what was asked for and what would fit."""
+  line = str(caught.value)
   assert 'train.batch is 3, --config.train.batch=1 may fit' in line
   assert 'GB was asked for' in line and 'GB are free' in line
   assert 'no.key' not in line and '\n' not in line
-  return True
 
 
 def test_who_is_at_work_names_the_keys():
   """TensorFlow refuses after ten seconds: in agents_test.py."""
-  assert names_the_keys(ask_for_too_much(np.empty))
+  check_that_keys_are_named(np.empty)
 
 
 def test_other_errors_are_as_they_were():
