@@ -136,6 +136,22 @@ class CuriousModel:
     """Makes a state of this model of one of the WorldModel, [N, ...]."""
     return {'model': state, 'reward': tf.zeros([states.size(state)])}
 
+  def particles(
+    self, state: State, count: int, seed: Tensor | None = None
+  ) -> State:
+    """Commits `count` copies of each state to members evenly: [N P, ...]."""
+    return {
+      'model': self._model.particles(state['model'], count, seed),
+      'reward': tf.repeat(state['reward'], count),
+    }
+
+  def spread(self, state: State) -> Tensor:
+    """Returns the dynamics' disagreement about the step to each state, [...].
+
+    It is that of their own members, not what is sought.
+    """
+    return self._model.spread(state['model'])
+
   def step(
     self, state: State, action: Tensor, seed: Tensor | None = None
   ) -> State:

@@ -23,6 +23,7 @@ from worldmodels.agents import planner_worlds
 from worldmodels.problem import Plan
 from worldmodels.problem import Problem
 from worldmodels.states import Tensor
+from worldmodels.trajectories import Sampling
 
 # A plan of nothing is nearer than that to every optimum.
 _MOST_TOLERANCE = 0.6
@@ -45,8 +46,8 @@ def check(
   Plans have their shapes, dtypes and bounds, and so has what the problem is
   asked about; each member of a batch gets its own optimum, whatever the others
   are; rewards, discounts, gamma, an objective and the value after the last step
-  count; the seed decides; what is not finite is an error; and it all works in a
-  graph.
+  count; of a model of several members all count; the seed decides; what is not
+  finite is an error; and it all works in a graph.
 
   Args:
     plan: the function `plan` of a planner.
@@ -80,6 +81,7 @@ def check(
   checks.members()
   checks.later()
   checks.swapped()
+  checks.particles()
   checks.finite()
 
 
@@ -141,16 +143,7 @@ class _Checks:
     """Checks that each gets its own best plan, whatever the others are."""
     goals = self._optimum
     found = self._in_graph(goals)
-    if self._discrete:
-      other = np.argmax(found, -1) != np.argmax(goals, -1)
-      off, amount = other.mean(1).max(), 'of the choices of a member differ'
-    else:
-      off, amount = np.abs(found - goals).max(), 'is the largest distance'
-    if off > self._tolerance + 1e-6:
-      raise PlannerError(
-        'the best plan is known, and that of the planner is another: '
-        f'{off:.3g} {amount}; the tolerance is {self._tolerance}'
-      )
+    self._check_near(found)
     # The member in the middle stays as it is.
     others = tf.stack([goals[2], goals[1], 3.0 * goals[0]])
     if np.abs(found[1] - self._in_graph(others)[1]).max() > 1e-4:
@@ -192,6 +185,24 @@ class _Checks:
       found = self._run(world.problem(**{option: world.worth})).actions[:, -1]
       _check_sign(world.side(found), best, f'{what} does not count')
 
+  def particles(self) -> None:
+    """Checks that of particles that see other goals the mean counts."""
+    sampling = Sampling(particles=2, propagation='tsinf')
+
+    @tf.function(autograph=False)
+    def planned() -> Tensor:
+      problem = self._problem(self._optimum, sampling=sampling)
+      return self._plan(problem, tf.constant(_SEED)).actions
+
+    try:
+      found = planned()
+    except (LookupError, TypeError, ValueError, tf.errors.OpError) as error:
+      raise PlannerError(
+        'it does not plan with several particles, whose states are [B, P, ...]'
+        f': {str(error).strip().splitlines()[0]}'
+      ) from error
+    self._check_near(found, 'with two particles that see other goals ')
+
   def finite(self) -> None:
     """Checks that a score that is not finite is an error."""
     for number in (np.nan, np.inf):
@@ -218,6 +229,20 @@ class _Checks:
         f'it returns {type(found).__name__}; it is a worldmodels.problem.Plan'
       )
     return found
+
+  def _check_near(self, found: Tensor, when: str = '') -> None:
+    """Raises PlannerError unless a plan is nearly the best one."""
+    best = self._optimum
+    if self._discrete:
+      other = np.argmax(found, -1) != np.argmax(best, -1)
+      off, amount = other.mean(1).max(), 'of the choices of a member differ'
+    else:
+      off, amount = np.abs(found - best).max(), 'is the largest distance'
+    if off > self._tolerance + 1e-6:
+      raise PlannerError(
+        f'{when}the best plan is known, and that of the planner is another: '
+        f'{off:.3g} {amount}; the tolerance is {self._tolerance}'
+      )
 
   def _check_plan(self, found: Plan, goals: Tensor, what: str) -> None:
     shape = tuple(goals.shape)

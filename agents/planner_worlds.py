@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from worldmodels import states
 from worldmodels.problem import Problem
 from worldmodels.spec import Spec
 from worldmodels.states import State
@@ -81,6 +82,16 @@ class Goals(World):
     del seed
     reward = self._worth(action, state['goals'])
     return {'reward': reward, 'discount': tf.ones_like(reward)}
+
+  def particles(
+    self, state: State, count: int, seed: Tensor | None = None
+  ) -> State:
+    """Commits states to two members; in the mean both have the goals."""
+    del seed
+    state = states.repeat(state, count)
+    sign = 1.0 - 2.0 * tf.cast(tf.range(states.size(state)) % 2, tf.float32)
+    apart = sign[:, None, None] * tf.one_hot(0, self.spec.actions)
+    return dict(state, goals=state['goals'] + apart)
 
   def _worth(self, action: Tensor, goal: Tensor) -> Tensor:
     if self._discrete:

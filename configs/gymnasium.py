@@ -27,7 +27,7 @@ def get_config(preset: str = 'pendulum') -> config_dict.ConfigDict:
 def pendulum() -> config_dict.ConfigDict:
   """Returns PlaNet for Pendulum-v1: swing a pendulum up with a weak motor."""
   config = planet.cpu()
-  config.preset = 'pendulum'
+  config.preset = 'gymnasium:pendulum'
   config.task = 'gymnasium:Pendulum-v1'
   # The pendulum reaches half as far as the picture: it fills what is left. Two
   # steps of 50 ms are an action, so that one sees it move, and 12 of them are
@@ -48,7 +48,7 @@ def pendulum() -> config_dict.ConfigDict:
 def cartpole() -> config_dict.ConfigDict:
   """Returns Dreamer for CartPole-v1: keep a pole from falling."""
   config = dreamer.cpu()
-  config.preset = 'cartpole'
+  config.preset = 'gymnasium:cartpole'
   config.task = 'gymnasium:CartPole-v1'
   # Above and below there is nothing, and far left and right the cart seldom is:
   # the angle is small, and each pixel of it counts. Two steps of 20 ms.
@@ -75,6 +75,7 @@ def cartpole() -> config_dict.ConfigDict:
 def debug() -> config_dict.ConfigDict:
   """Returns a tiny config that runs every part and learns next to nothing."""
   config = planet.debug()
+  config.preset = 'gymnasium:debug'
   config.task = 'gymnasium:CartPole-v1'
   config.evaluate.update(context=2, horizon=3)
   config.train.length = 6

@@ -61,7 +61,7 @@ def _once(
 def aggregate() -> config_dict.ConfigDict:
   """Returns the version that learns from its own episodes (DAgger's loop)."""
   config = _ensemble(planet.cpu())
-  config.preset = 'aggregate'
+  config.preset = 'pets:aggregate'
   config.train.episodes = 40
   return config
 
@@ -69,7 +69,7 @@ def aggregate() -> config_dict.ConfigDict:
 def mpc() -> config_dict.ConfigDict:
   """Returns the version that fits once, and plans at every step."""
   config = _once(aggregate())
-  config.preset = 'mpc'
+  config.preset = 'pets:mpc'
   return config
 
 
@@ -77,28 +77,28 @@ def open_loop() -> config_dict.ConfigDict:
   """Returns the version that fits once, and follows whole plans."""
   # An episode of dm_control's cartpole has 125 actions of 8 steps.
   config = _once(aggregate(), steps=125)
-  config.preset = 'open_loop'
+  config.preset = 'pets:open_loop'
   return config
 
 
 def small() -> config_dict.ConfigDict:
   """Returns `aggregate` for the task hill, in a minute or two."""
   config = _ensemble(planet.small())
-  config.preset = 'small'
+  config.preset = 'pets:small'
   return config
 
 
 def small_mpc() -> config_dict.ConfigDict:
   """Returns `mpc` for the task hill."""
   config = _once(small())
-  config.preset = 'small_mpc'
+  config.preset = 'pets:small_mpc'
   return config
 
 
 def small_open_loop() -> config_dict.ConfigDict:
   """Returns `open_loop` for the task hill, whose episodes have 50 actions."""
   config = _once(small(), steps=50)
-  config.preset = 'small_open_loop'
+  config.preset = 'pets:small_open_loop'
   return config
 
 
@@ -109,7 +109,7 @@ def vectors() -> config_dict.ConfigDict:
   the state, of which the vectors are predicted.
   """
   config = small()
-  config.preset = 'vectors'
+  config.preset = 'pets:vectors'
   config.task = 'cartpole_swingup'
   config.environment.update(image='none', vectors=('position', 'velocity'))
   config.train.update(episodes=15, seed_episodes=1, updates=400, batch=32)
@@ -127,7 +127,7 @@ def vectors() -> config_dict.ConfigDict:
 def debug() -> config_dict.ConfigDict:
   """Returns a tiny config that runs every part and learns next to nothing."""
   config = _ensemble(planet.debug())
-  config.preset = 'debug'
+  config.preset = 'pets:debug'
   config.dynamics.members = 3
   config.planner.particles = 3
   return config

@@ -24,7 +24,7 @@ def get_config(preset: str = 'cpu') -> config_dict.ConfigDict:
 def paper() -> config_dict.ConfigDict:
   """Returns PlaNet as its code runs it; where the paper differs: [P]."""
   config = config_dict.ConfigDict()
-  config.preset = 'paper'  # which of the functions here made it
+  config.preset = 'paper'  # the function that made it, or FILE:FUNCTION
   config.task = 'cartpole_swingup'  # docs/running.md: all names, and your own
   config.seed = 0  # [0, 4294967295] of everything that is random
 

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import states
+from worldmodels.agents import planner
 from worldmodels.agents.reports import audits
 from worldmodels.agents.reports import page
 from worldmodels.agents.reports import records
@@ -83,19 +84,20 @@ class Planner:
 
   name = 'plans'
 
-  def __init__(self, model):
-    self.model, self.planner = model, self
-
-  def initial(self, count):
-    return {'made': tf.zeros([count])}
-
-  def warm(self, kept, is_first):
-    return {'start': kept['made']}
-
-  def kept(self, plan):
-    return {'made': plan[:, 0, 0]}
+  def __init__(self, model, replan=1):
+    self.model = model
+    self.planner = planner.Planner(
+      model.spec,
+      kind='random_shooting',
+      horizon=2,
+      sample=False,
+      candidates=1,
+      warm_start=True,
+      replan=replan,
+    )
 
   def plan(self, state, seeds, start=None):
+    assert start is None or start.shape[1:] == (2, 1)
     steps = tf.constant([[[1.0], [2.0]]])
     actions = tf.repeat(steps, states.size(state), 0)
     return types.SimpleNamespace(actions=actions)
@@ -181,6 +183,14 @@ def test_plans_are_held_to_what_came_of_planning_at_each_step():
   np.testing.assert_allclose(found['predicted'], found['real'], rtol=1e-5)
   assert 'plans promise 4.75 for 2 steps; 4.25 came' in ' '.join(
     audits.words(found)
+  )
+
+
+def test_who_follows_whole_plans_is_predicted_to_follow_them():
+  found = audit.measure(Planner(Model(0.0), 2), {}, [episode(6)], **OPTIONS)
+  # Up by 1, by 2, and by 1 again from a fresh plan.
+  np.testing.assert_allclose(
+    found['predicted'], [2.5, 2.5 + 2.25, 2.5 + 2.25 + 1.375], rtol=1e-5
   )
 
 

@@ -21,6 +21,7 @@ SPEC = Spec(actions=1, image=None, vectors={'place': 2})
 STEPS, CELLS = 16, 20
 NO, YES = tf.constant(False), tf.constant(True)
 SEED = tf.constant([1, 2])
+PARTICLES = [('tsinf', 'mean'), ('ts1', 'disagreement')]
 
 
 def make(change=lambda config: None, spec=SPEC):
@@ -197,13 +198,31 @@ def test_a_reset_teaches_the_ensemble_nothing(explored):
 def test_without_members_it_asks_the_dynamics():
   def change(config):
     config.curiosity.members = 0
+    config.dynamics.update(kind='ensemble', members=3)
 
   agent = make(change)
   assert agent.ensemble is None and len(agent.optimized) == 1
   state, action = agent.model.initial(2), tf.ones([2, 1])
-  np.testing.assert_array_equal(
-    agent.disagreement(state, action), agent.model.disagreement(state, action)
-  )
+  found = agent.disagreement(state, action)
+  np.testing.assert_array_equal(found, agent.model.disagreement(state, action))
+  assert (found.numpy() > 0).all()
+  with pytest.raises(errors.UserError, match='curiosity.members is 0, and the'):
+    make(lambda config: config.curiosity.update(members=0))
+
+
+@pytest.mark.parametrize('propagation,risk', PARTICLES)
+def test_it_explores_by_particles_of_an_ensemble(propagation, risk):
+  def change(config):
+    config.dynamics.update(kind='ensemble', members=3)
+    config.planner.update(
+      particles=3, propagation=propagation, risk=risk, sample=True
+    )
+
+  agent = make(change)
+  state, seeds = agent.model.initial(2), tf.constant([[1, 2], [3, 4]])
+  for explore in (YES, NO):
+    found = agent.choose(state, seeds, explore)
+    assert found.shape == (2, 6, 1) and np.isfinite(found).all()
 
 
 def test_one_member_is_refused():

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import states
 from worldmodels.agents import planner_checks
 from worldmodels.agents.planner_checks import PlannerError
 from worldmodels.agents.planners import categorical_cem
@@ -55,6 +56,12 @@ def fine(problem, seed, *, iterations, candidates, elites, fault=''):
 
 def score_of(problem, actions, fault):
   """Scores of candidates, with what a search could do wrong by itself."""
+  if fault == 'one particle' and problem.state['reward'].shape.rank > 1:
+    state = states.apply(lambda x: x[:, 0], problem.state)
+    one = Problem(problem._model, state, horizon=problem.horizon)
+    return one.score(actions)
+  if fault == 'no particles':
+    tf.ensure_shape(problem.state['reward'], [None])
   if fault == 'ignores objective':
     return tf.reduce_sum(actions, [2, 3])
   if fault == 'climbs down':
@@ -137,6 +144,8 @@ def test_a_planner_that_is_right_passes(fault):
     ('late', 'later rewards are not weighed by them'),
     ('ignores value', 'the value after the last step does not count'),
     ('reward of the model', 'the objective in the place of the reward does no'),
+    ('one particle', 'two particles .* the best plan is known'),
+    ('no particles', r'several particles, whose states are \[B, P, ...\]: '),
     ('global elites', 'the best plan is known'),
     ('shares its spread', 'only the other members .* they are mixed'),
     ('asks out of bounds', r'the problem is asked .* they are in \[-1, 1\]'),

@@ -90,6 +90,13 @@ def test_configs_of_earlier_versions_and_of_nobody(agent, kind, tmp_path):
   assert record.score() == (2.0, None, 0, 'newest evaluation')
 
 
+def test_a_preset_that_names_its_file_is_called_so(tmp_path):
+  config = {'agent': {'kind': 'planet'}, 'preset': 'pets:small'}
+  path = write(tmp_path / 'run', [line(1, evaluation_return=2.0)], config)
+  (record,) = records.read([str(path)])
+  assert record.kind == 'pets:small'
+
+
 def test_damaged_lines_are_left_out_and_counted(tmp_path):
   path = write(tmp_path / 'run', [line(100)])
   with open(path / 'metrics.jsonl', 'ab') as file:

@@ -111,6 +111,23 @@ def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
     claim(tmp_path, asked)
 
 
+def test_a_run_goes_on_by_a_preset_of_another_name_and_the_same_values(
+  tmp_path,
+):
+  before, now = config(), config()
+  before.preset, now.preset = 'once', 'file:today'
+  directory = run_directory.RunDirectory(tmp_path)
+  directory.claim(before)
+  directory.start(before, Spec(actions=1))
+  del directory
+  claim(tmp_path, now)
+  now.environment.step_limit = 70
+  with pytest.raises(
+    run_directory.RunError, match='limit: 0 here, 70 asked; p'
+  ):
+    claim(tmp_path, now)
+
+
 def test_a_number_that_was_chosen_is_asked_for_by_the_same_command(tmp_path):
   spec = Spec(actions=3)
 

@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 import worlds
 
+from worldmodels import cores
 from worldmodels import errors
 from worldmodels import kinds
 from worldmodels import states
 from worldmodels.agents.planner import Planner
+from worldmodels.dynamics import ensemble
 from worldmodels.problem import Problem
 from worldmodels.spec import Spec
 from worldmodels.trajectories import Sampling
@@ -214,6 +216,68 @@ def test_every_planner_plans_by_the_risk(name):
   """Members do not agree about what is bold."""
   assert (side_of(name, 'optimism') > 0.3).all()
   assert (side_of(name, 'pessimism') < 0.3).all()
+
+
+class Members(worlds.World):
+  """A model whose dynamics are those of an ensemble: the real ones, tiny."""
+
+  def __init__(self, discrete=False):
+    self.spec = Spec(actions=2, discrete=discrete, image=None)
+    self.dynamics = ensemble.Dynamics(
+      members=3, embed=2, actions=2, deter=4, stoch=2, hidden=6,
+      activation='elu',
+    )  # fmt: skip
+    for name in ('particles', 'spread', 'step', 'imagine'):
+      setattr(self, name, getattr(self.dynamics, name))
+
+  def reward(self, state):
+    return tf.reduce_sum(self.dynamics.features(state), -1)
+
+
+@pytest.mark.parametrize('propagation', ['expectation', 'ts1', 'tsinf'])
+def test_candidates_that_are_equal_score_equally_by_common_draws(
+  propagation, monkeypatch
+):
+  """Their particles meet the same noise and are of the same members."""
+  monkeypatch.setattr(cores, 'split', lambda count, least: [count // 2] * 2)
+  world = Members()
+  actions = tf.repeat(tf.random.stateless_normal([B, 1, 4, 2], SEED), 6, 1)
+
+  def score(common):
+    problem = Problem(
+      world,
+      world.dynamics.initial(B),
+      horizon=4,
+      seed=SEED,
+      sampling=Sampling(
+        particles=2, propagation=propagation, seed=SEED + 1, common=common
+      ),
+    )
+    return problem.score(actions, tf.constant(3)).numpy()
+
+  found = score(common=True)
+  np.testing.assert_allclose(found, found[:, :1] + np.zeros(6), rtol=1e-5)
+  assert abs(found[0, 0] - found[1, 0]) > 1e-3
+  assert np.ptp(score(common=False), 1).min() > 1e-3
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_planner_plans_in_an_ensemble(name):
+  plan = kinds.find(PACKAGE, name, 'plan')
+  discrete = getattr(sys.modules[plan.__module__], 'DISCRETE', False)
+  world = Members(discrete)
+  made = Planner(
+    world.spec,
+    kind=name,
+    horizon=3,
+    sample=True,
+    particles=3,
+    propagation='tsinf',
+    risk='disagreement',
+    **kinds.named(plan, dict(iterations=2, candidates=8, elites=2)),
+  )
+  found = made.plan(world, world.dynamics.initial(B), SEEDS).actions
+  assert found.shape == (B, 3, 2) and np.isfinite(found).all()
 
 
 @pytest.mark.parametrize('risk,bold', [('mean', True), ('disagreement', False)])

@@ -164,12 +164,11 @@ class Problem:
     parts = cores.split(actions.shape[1], LEAST_CHAIN)
     if len(parts) < 2:
       return self._score_chain(actions, seed, sampling)
-    seeds = [None] * len(parts)
-    if sampling.common:
-      seeds = [seed] * len(parts)
-    elif seed is not None:
-      seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
-    samplings = [sampling.drawn(number) for number in range(len(parts))]
+    seeds, samplings = [seed] * len(parts), [sampling] * len(parts)
+    if not sampling.common:
+      samplings = [sampling.drawn(number) for number in range(len(parts))]
+      if seed is not None:
+        seeds = tf.unstack(tf.random.split(seed, len(parts)), len(parts))
     chains = zip(tf.split(actions, parts, 1), seeds, samplings)
     return tf.concat([self._score_chain(*chain) for chain in chains], 1)
 
@@ -184,7 +183,8 @@ class Problem:
     Args:
       state: [N, ...], or as `self.state`.
       action: [N, A].
-      seed: int32 [2] for a draw; None for the mean.
+      seed: int32 [2] for a draw; None for the mean. With ts1 it deals members
+        as well: another one for each step, or they stay with theirs.
 
     Returns:
       (state [N, ...], reward [N], discount [N] of what comes after).

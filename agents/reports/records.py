@@ -72,11 +72,13 @@ class Record:
 
   @property
   def kind(self) -> str:
-    """Agent and preset, such as `planet:cpu`."""
+    """Agent and preset, such as `planet:cpu`, or what the preset says."""
     agent = self.config.get('agent', 'unknown agent')
     if isinstance(agent, dict):
       agent = agent.get('kind', 'unknown agent')
     preset = self.config.get('preset')
+    if isinstance(preset, str) and ':' in preset:
+      return preset  # Of a file with a name of its own: `pets:small`.
     return f'{agent}:{preset}' if preset else str(agent)
 
   @property

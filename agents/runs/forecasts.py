@@ -152,7 +152,7 @@ def acted(
   Args:
     agent: who acts.
     starts: where it begins.
-    planning: whether its planner acts, at each step anew; else its actor.
+    planning: whether its planner acts; else its actor.
     gamma: discount per step.
     dreams: draws of the states, which are averaged.
     seed: of them, and of the planner.
@@ -185,10 +185,12 @@ def acted(
 
 def _planner(agent: WorldModelAgent) -> _Act:
   def act(state: State, kept: State, seed: Tensor) -> tuple[Tensor, State]:
-    begins = tf.zeros([states.size(state)], tf.bool)
-    warm = agent.planner.warm(kept, begins)
-    plan = agent.plan(state, tf.random.split(seed, 2), **warm).actions
-    return plan[:, 0], agent.planner.kept(plan)
+    seeds = tf.random.split(seed, 2)
+    return agent.planner.follow(
+      kept,
+      tf.zeros([states.size(state)], tf.bool),  # `initial` says it begins.
+      lambda **warm: agent.plan(state, seeds, **warm).actions,
+    )
 
   return act
 

@@ -201,13 +201,17 @@ class RunDirectory:
       config = build.chosen(config, self.spec())  # Heads of vectors.
     asked = stored_config.completed(json.loads(_json(config.to_dict())))
     asked = flatten(asked)
-    differing = [
-      f'{key}: {stored.get(key, "absent")} here, {asked.get(key, "absent")} '
-      'asked'
+    keys = [
+      key
       for key in sorted(stored.keys() | asked.keys())
       if stored.get(key) != asked.get(key) and key not in OPEN_KEYS
     ]
-    if differing:
+    if set(keys) - {'preset'}:  # What the same values are called is no matter.
+      differing = [
+        f'{key}: {stored.get(key, "absent")} here, {asked.get(key, "absent")} '
+        'asked'
+        for key in keys
+      ]
       shown = '; '.join(differing[:3])
       more = f' and {len(differing) - 3} more' if len(differing) > 3 else ''
       raise RunError(

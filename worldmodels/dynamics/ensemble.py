@@ -21,13 +21,14 @@ members, [..., K, *]: what each of them predicted from the state before; of an
 observed state K copies.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from worldmodels import common_draws
 from worldmodels import members
 from worldmodels import nets
-from worldmodels import replicas
 from worldmodels import states
 from worldmodels import uncertainty
 from worldmodels.dynamics import rssm
@@ -271,10 +272,14 @@ class Dynamics(rssm.Dynamics):
     Each is as likely as the others. Of K states in a row each has another, so
     that the particles of one candidate are of all members.
     """
-    count *= replicas.count()
-    hands = -(-count // self.members)
-    order = tf.argsort(
-      tf.random.stateless_uniform([steps, hands, self.members], seed)
-    )
-    dealt = tf.reshape(order, [steps, hands * self.members])[:, :count]
-    return replicas.share(tf.cast(dealt, tf.float32), 1)
+
+    def deal(shape: Sequence[int | Tensor], seed: Tensor) -> Tensor:
+      steps, count = shape
+      hands = -(-count // self.members)
+      order = tf.argsort(
+        tf.random.stateless_uniform([steps, hands, self.members], seed)
+      )
+      dealt = tf.reshape(order, [steps, hands * self.members])[:, :count]
+      return tf.cast(dealt, tf.float32)
+
+    return common_draws.draw(deal, [steps, count], seed, 1)
