@@ -180,6 +180,54 @@ def test_open_loop_has_the_baselines_and_takes_the_newest():
     assert series.points[0] == (1, 3.0) and math.isnan(series.points[1][1])
 
 
+def open_loop_of(one, kind, **values):
+  """Adds a line of open-loop figures to a run."""
+  found = {f'open_loop_{kind}_{key}': value for key, value in values.items()}
+  one.lines.append(dict(one.lines[0], **found))
+
+
+def test_of_several_members_reward_and_ranks_have_charts():
+  several, alone = record(0, [1.0]), record(1, [1.0])
+  errors = dict(image=[2.0], copy_image=[3.0], reward=[0.5])
+  open_loop_of(alone, 'random', **errors)
+  open_loop_of(
+    several,
+    'random',
+    **errors,
+    reward_variance=[4.0],
+    image_disagreement=[0.1],
+    reward_disagreement=[0.2],
+    image_disagreement_correlation=[0.7],
+    reward_disagreement_correlation=[None],
+  )
+  error, reward, ranks = figures.charts(
+    'hill', [several, alone], [], ['open_loop']
+  )
+  assert 'error of the reward' in reward.title
+  values = [[y for _, y in series.points] for series in reward.series]
+  assert values == [[0.5], [4.0], [0.2], [0.5]]
+  image, rewards = ranks.series
+  assert image.points == [(1, 0.7)] and 'image of' in image.name
+  assert math.isnan(rewards.points[0][1]) and not ranks.zero
+  # Who has one member has the first chart alone.
+  (error,) = figures.charts('hill', [alone], [], ['open_loop'])
+  assert 'open-loop error, random episodes' in error.title
+
+
+def test_without_images_the_first_vector_is_shown():
+  one = record(0, [1.0])
+  both = dict(speed=[2.0], copy_speed=[3.0], mean_speed=[1.0])
+  both |= dict(place=[7.0], copy_place=[8.0], copy_reward=[9.0])
+  open_loop_of(one, 'policy', **both)
+  (found,) = figures.charts('hill', [one], [], ['open_loop'])
+  values = [series.points[0][1] for series in found.series]
+  assert values == [2.0, 3.0, 1.0]
+  assert found.y == 'half the squared error of speed, nats'
+  open_loop_of(one, 'policy', image=[5.0], copy_image=[6.0])
+  (found,) = figures.charts('hill', [one], [], ['open_loop'])
+  assert [series.points[0][1] for series in found.series] == [5.0, 6.0]
+
+
 def test_a_model_that_was_fitted_has_no_returns():
   one = record(0, [])
   assert [x.title for x in figures.charts('hill', [one], [])][0].startswith(

@@ -198,5 +198,6 @@ def test_it_is_decoded_like_any_other_output():
   shown = decoded.Decoded(model, {'doubt': tf.constant([1.0, 2.0])})
   assert 'disagreement' in shown
   np.testing.assert_allclose(shown['disagreement'], [3.0, 6.0])
+  assert 'reward_disagreement' not in shown  # Dynamics of a user's.
   model.dynamics.members = 1
   assert 'disagreement' not in decoded.keys(model)

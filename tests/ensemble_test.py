@@ -168,6 +168,12 @@ def test_the_spread_is_that_of_the_members_about_a_step(latent):
   np.testing.assert_allclose(
     split.total, split.aleatoric + split.epistemic, rtol=1e-4
   )
+  # What each member believes is where its particles go.
+  for k in range(K):
+    gone = made.step(member(made, state, k, K), action)
+    np.testing.assert_allclose(
+      made.features(made.beliefs(after))[:, k], made.features(gone), rtol=1e-5
+    )
   # One member agrees with itself, and a gradient does not break on that.
   alone = make(members=1, latent=latent, classes=3)
   begun = alone.initial(N)

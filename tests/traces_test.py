@@ -48,6 +48,22 @@ def test_curves_stay_in_their_panels():
   assert np.isfinite(still).all()
 
 
+def test_members_that_differ_are_lines_around_what_is_imagined():
+  truth, predicted, apart = values(0), values(1), np.zeros([N, T, 3])
+  plain = traces.compose(truth, predicted, CONTEXT, list('abc'))
+  assert not has(plain[-1], traces._EDGE)
+  apart[1, CONTEXT:, 2] = 0.5  # Of the second, in its last row.
+  frames = traces.compose(truth, predicted, CONTEXT, list('abc'), apart=apart)
+  assert [has(frame, traces._EDGE) for frame in frames[: CONTEXT + 1]] == [
+    *[False] * CONTEXT,
+    True,
+  ]
+  rows, columns = (frames[-1] == traces._EDGE).all(-1).nonzero()
+  height, width = frames.shape[1:3]
+  own = (rows > height * 2 / 3) & (columns > width / 2)
+  assert own.any()
+
+
 @pytest.mark.parametrize('count, rows, scale', [(1, 1, 1), (4, 8, 3)])
 def test_sizes_are_even(count, rows, scale):
   assert all(side % 2 == 0 for side in traces.size(count, rows, scale))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import worldmodels
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import config_checks
@@ -105,6 +106,18 @@ def test_it_is_filmed_as_curves(trained, wheel_program, tmp_path):
   assert 'the position is below both baselines at' in done.stdout
   assert 'members apart, and rank correlation with the error' in done.stdout
   assert len(list(animation.decode(out.read_bytes(), '.webm'))) == 50
+
+
+def test_a_library_decodes_what_members_do_not_agree_about(trained):
+  run = worldmodels.load(trained[0])
+  episode = run.heldout[-1]
+  seen = {key: episode[key][:5] for key in run.spec.vectors}
+  state = run.observe(None, episode['action'][:5], vectors=seen)
+  dream = run.imagine(state, episode['action'][5:20])
+  for key in ('disagreement', 'reward_disagreement'):
+    found = dream.decode(key)
+    assert found.shape == (15,) and (found > 0).all()
+    assert state.decode(key) == 0.0  # It was observed.
 
 
 def test_a_vector_is_what_is_worth_something(trained, wheel_program):

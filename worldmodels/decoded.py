@@ -15,6 +15,7 @@ from worldmodels.world_model import WorldModel
 
 FEATURES = 'features'  # Of the states: what heads and learners read.
 DISAGREEMENT = 'disagreement'  # Of several members, about the step to a state.
+REWARD_DISAGREEMENT = 'reward_disagreement'  # The same, of its reward.
 ALWAYS = ('reward', 'discount')
 
 
@@ -23,7 +24,8 @@ class Decoded(Mapping[str, Tensor]):
 
   `image` goes from 0 to 255 and is not rounded, so that it has a gradient;
   `features` are those of the states, [..., F]; `discount` is 1 without a head.
-  An ensemble has `disagreement` as well, see `WorldModel.spread`.
+  An ensemble has `disagreement` and `reward_disagreement` as well, see
+  `WorldModel.spread` and worldmodels/disagreement.py.
   A key is decoded when it is first asked for: an image costs a hundred times
   what the step to its state does.
 
@@ -69,6 +71,8 @@ class Decoded(Mapping[str, Tensor]):
       return self._model.features(self._state)
     if key == DISAGREEMENT:
       return self._model.spread(self._state)
+    if key == REWARD_DISAGREEMENT:
+      return disagreement.about_reward(self._model, self._state)
     if key == 'reward':
       return self._model.reward(self._state)
     if key == 'discount':
@@ -83,4 +87,6 @@ def keys(model: WorldModel) -> tuple[str, ...]:
   """Returns the keys that states of a model are decoded to."""
   several = disagreement.members_of(model) > 1
   more = [DISAGREEMENT] if several else []
+  if several and hasattr(model.dynamics, 'beliefs'):  # Else users' dynamics.
+    more.append(REWARD_DISAGREEMENT)
   return tuple(dict.fromkeys([*model.keys, *ALWAYS, FEATURES, *more]))

@@ -49,6 +49,19 @@ def of_rewards(model: WorldModel, state: State, action: Tensor) -> Tensor:
   return uncertainty.deviation(rewards, 1)
 
 
+def about_reward(model: WorldModel, state: State) -> Tensor:
+  """Returns the deviation of the rewards that members saw in states [...].
+
+  It is about the step to each state, as `WorldModel.spread` is; `of_rewards` is
+  about a step that is to be taken.
+
+  Args:
+    model: a WorldModel with an ensemble.
+    state: [..., *].
+  """
+  return uncertainty.deviation(model.reward(model.dynamics.beliefs(state)), -1)
+
+
 def by_horizon(model: WorldModel, batch: Batch, context: int) -> Batch:
   """Measures disagreement by horizon, 1 .. T - context steps after an image.
 

@@ -1,12 +1,12 @@
-"""Makes the charts of runs of one task: curves of returns, open-loop error."""
+"""Makes the charts of runs of one task: curves of returns, open-loop errors."""
 
 import dataclasses
 import json
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from worldmodels.agents.reports import open_loop_charts
 from worldmodels.agents.reports import published
 from worldmodels.agents.reports.chart import COLORS
 from worldmodels.agents.reports.chart import INK
@@ -18,14 +18,7 @@ from worldmodels.agents.reports.records import Record
 from worldmodels.agents.runs.run_directory import OPEN_KEYS
 
 AXES = {'env_steps': 'env_steps (simulator frames)', 'minutes': 'minutes'}
-EPISODES = {'policy': "the policy's", 'random': 'random'}  # Open loop.
 _RETURNS = ('return', 'evaluation_return', 'last_evaluation_mean')
-_ERRORS = (
-  ('image', 'model'),
-  ('copy_image', 'copy of the last image seen'),
-  ('mean_image', 'mean image'),
-  ('image_disagreement', "members' disagreement"),
-)
 _MOST = 1000  # points of a curve: more than a chart has pixels for
 _DOTS = 200  # of an evaluation each; more of them are a line
 # Of published curves, which are not to be mistaken for ours.
@@ -97,7 +90,7 @@ def charts(
     wanted: which of CHARTS.
 
   Returns:
-    charts, two for open_loop where both kinds of episodes were measured.
+    charts; for open_loop those of each kind of episodes that was measured.
   """
   made = groups(records)
   found = []
@@ -109,22 +102,8 @@ def charts(
     if 'minutes' in wanted:
       found.append(_returns(task, made, random, 'minutes'))
   if 'open_loop' in wanted:
-    found += [_open_loop(task, made, kind) for kind in _measured(records)]
+    found += open_loop_charts.charts(task, made)
   return found
-
-
-def _measured(records: Sequence[Record]) -> list[str]:
-  """Returns the kinds of episodes on which open-loop error is measured."""
-  keys = {key for x in records for line in x.lines for key in line}
-  matches = [re.fullmatch(r'open_loop_(\w+)_image', key) for key in keys]
-  kinds = {match[1] for match in matches if match}
-  kinds = {x for x in kinds if not re.search('(copy|mean)$', x)}
-  known = [kind for kind in EPISODES if kind in kinds]
-  return [
-    kind
-    for kind in [*known, *sorted(kinds - EPISODES.keys())]
-    if any(record.last(f'open_loop_{kind}_image') for record in records)
-  ]
 
 
 def evaluations(record: Record, axis: str) -> Points:
@@ -263,38 +242,3 @@ def _best_published(
   flat = [(0.0, levels[best]), (right, levels[best])]
   name = f'{name} (best published)'
   return [Series(name, flat, _PALE[best], 1.5, dashed=True)]
-
-
-def _open_loop(task: str, made: Sequence[Group], kind: str) -> Chart:
-  series, named = [], set()
-  for group in made:
-    for record in group.records:
-      for key, name in _ERRORS:
-        line = record.last(f'open_loop_{kind}_{key}')
-        if line is None:
-          continue
-        values = line[f'open_loop_{kind}_{key}']
-        points = [
-          (step, float('nan') if value is None else float(value))
-          for step, value in enumerate(values, 1)
-        ]
-        if key == 'image':
-          label = f'model of {record.label}'
-          series.append(Series(label, points, group.color, 2.5, dots=True))
-          continue
-        # What it is compared with, of the same episodes.
-        label = '' if name in named else f'{name} (dashed, in its color)'
-        named.add(name)
-        dashed, dots = key == 'copy_image', key == 'image_disagreement'
-        how = 'dotted' if dots else 'dashed' if dashed else 'thin'
-        label = label.replace('dashed', how)
-        wide = 1.5 if dashed else 1.0
-        style = dict(dashed=dashed, dots=dots)
-        series.append(Series(label, points, group.color, wide, **style))
-  return Chart(
-    f'{task}: open-loop error, {EPISODES.get(kind, kind)} episodes',
-    'steps after the last image seen',
-    'half the squared error of an image, nats',
-    series,
-    zero=True,
-  )

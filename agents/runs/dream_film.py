@@ -58,7 +58,7 @@ def compose(
   """Returns frames uint8 [T, height, width, 3] of an open-loop prediction.
 
   Of an ensemble a fourth row shows how far its members are apart, on the scale
-  of the error.
+  of the error; curves have thin lines there.
 
   Args:
     model: that predicts.
@@ -70,6 +70,8 @@ def compose(
   options = dict(scale=scale, titles=titles)
   if 'image' not in batch:
     truth, predicted, names = traces.open_loop(model, batch, context)
+    if _has_several(model):
+      options['apart'] = traces.apart(model, batch, context)
     return traces.compose(truth, predicted, context, names, **options)
   truth, predicted = film.open_loop(model, batch, context)
   if _has_several(model):

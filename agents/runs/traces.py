@@ -2,14 +2,17 @@
 
 One frame shows one step of several chunks, a column for each; a row for each
 number of the vectors, and one for the reward. What was observed is blue up to
-the context, what is imagined orange, what really came gray.
+the context, what is imagined orange, what really came gray. Of an ensemble thin
+lines are a deviation of what its members dream above and below.
 """
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
+from worldmodels import disagreement
 from worldmodels import prediction
 from worldmodels import states
 from worldmodels.agents.runs.film import IMAGINED
@@ -19,6 +22,7 @@ from worldmodels.world_model import WorldModel
 Batch = dict[str, np.ndarray]
 
 _BACKGROUND, _PANEL = (18, 20, 24), (34, 37, 43)
+_EDGE = tuple(value // 2 for value in IMAGINED)
 _TRUTH, _TEXT = (150, 154, 162), (232, 232, 232)
 # Of a panel, of the space between two, of a line of text: pixels at scale 1.
 _WIDTH, _HEIGHT, _GAP, _LINE = 80, 24, 6, 8
@@ -41,19 +45,31 @@ def open_loop(
   found = prediction.predict(model, states.tensors(batch), context)
   features = model.features(found)
   truth, drawn, names = [], [], []
-  for key in (*model.spec.vectors, 'reward'):
-    if key not in model.keys:
-      continue
+  for key in _keys(model):
     values = np.asarray(model.head(key).mean(features))
     lead = values.shape[:2]
     drawn.append(values.reshape(*lead, -1))
     truth.append(np.asarray(batch[key]).reshape(*lead, -1))
     size = drawn[-1].shape[-1]
     names += [key if size == 1 else f'{key} {i}' for i in range(size)]
-  pair = [np.concatenate(part, -1) for part in (truth, drawn)]
-  # The reward is the last one.
-  keep = [*range(min(MOST, len(names)) - 1), len(names) - 1]
-  return pair[0][..., keep], pair[1][..., keep], [names[i] for i in keep]
+  pair = [_kept(np.concatenate(part, -1)) for part in (truth, drawn)]
+  return *pair, _kept(np.array(names)).tolist()
+
+
+def apart(model: WorldModel, batch: Batch, context: int) -> np.ndarray:
+  """Returns the deviation of what members dream: [B, T, V], as `open_loop`.
+
+  Args:
+    model: of several members.
+    batch: as of `open_loop`.
+    context: observed steps, about which they agree.
+  """
+  dreams = tf.function(disagreement.dreams, autograph=False)
+  keys = _keys(model)
+  found = dreams(model, states.tensors(batch), context, keys)
+  variance = [found[key][1].numpy() for key in keys]
+  joined = np.concatenate([x.reshape(*x.shape[:2], -1) for x in variance], -1)
+  return np.pad(_kept(np.sqrt(joined)), [(0, 0), (context, 0), (0, 0)])
 
 
 def compose(
@@ -64,6 +80,7 @@ def compose(
   *,
   scale: int = 3,
   titles: Sequence[str] = (),
+  apart: np.ndarray | None = None,
 ) -> np.ndarray:
   """Draws curves of several chunks, with captions.
 
@@ -74,10 +91,12 @@ def compose(
     names: of the V.
     scale: whole number by which panels are enlarged.
     titles: a short text over each column, or nothing.
+    apart: by how much the members of an ensemble differ, of the same shape.
 
   Returns:
     Frames uint8 [T, height, width, 3], height and width even.
   """
+  edges = () if apart is None else (predicted - apart, predicted + apart)
   count, steps, rows = truth.shape
   width, height = _WIDTH * scale, _HEIGHT * scale
   line, gap = _LINE * scale, _GAP * scale
@@ -103,19 +122,21 @@ def compose(
   curves = [
     [
       _points(values[column, :, row], low[row], span[row], (left, top), scale)
-      for values in (truth, predicted)
+      for values in (truth, predicted, *edges)
     ]
     for column, row, left, top in places
   ]
   thick = max(1, 2 * scale // 3)
   for step in range(steps):
     canvas = still.copy()
-    for came, drawn in curves:
-      seen, ahead = min(context, step + 1), drawn[context - 1 : step + 1]
+    for came, drawn, *around in curves:
+      seen, ahead = min(context, step + 1), slice(context - 1, step + 1)
       cv2.polylines(canvas, [came[: step + 1]], False, _TRUTH, thick)
       cv2.polylines(canvas, [drawn[:seen]], False, OBSERVED, thick)
       if step >= context:
-        cv2.polylines(canvas, [ahead], False, IMAGINED, thick)
+        cv2.polylines(canvas, [drawn[ahead]], False, IMAGINED, thick)
+        for edge in around:
+          cv2.polylines(canvas, [edge[ahead]], False, _EDGE, 1)
     frames.append(canvas)
   return np.stack(frames)
 
@@ -125,6 +146,18 @@ def size(count: int, rows: int, scale: int) -> tuple[int, int]:
   height = _LINE + rows * (_HEIGHT + _LINE) + _GAP
   width = _GAP + count * (_WIDTH + _GAP)
   return 2 * (height * scale // 2), 2 * (width * scale // 2)
+
+
+def _keys(model: WorldModel) -> list[str]:
+  """Returns what is drawn; the reward is the last one."""
+  return [key for key in (*model.spec.vectors, 'reward') if key in model.keys]
+
+
+def _kept(values: np.ndarray) -> np.ndarray:
+  """Returns the first of many numbers [..., V], and the last one."""
+  return np.concatenate(
+    [values[..., :-1][..., : MOST - 1], values[..., -1:]], -1
+  )
 
 
 def _ends(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

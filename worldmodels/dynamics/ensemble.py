@@ -78,6 +78,17 @@ class Dynamics(rssm.Dynamics):
     variance = tf.math.reduce_variance(centers, -2)
     return uncertainty.root(tf.reduce_mean(variance, -1))
 
+  def beliefs(self, state: State) -> State:
+    """Returns what each member took a state for: features of [..., K, *].
+
+    Of an observed state they are all what was observed.
+    """
+    each = [
+      self._latent.blend(state, x) for x in tf.unstack(tf.eye(self.members))
+    ]
+    deter = tf.repeat(state['deter'][..., None, :], self.members, -2)
+    return {'deter': deter, 'stoch': tf.stack(each, -2)}
+
   def uncertainty(self, state: State) -> uncertainty.Uncertainty:
     """Returns both kinds of uncertainty of the step to a state, nats [...]."""
     return self._latent.uncertainty(state)
