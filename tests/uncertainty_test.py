@@ -172,6 +172,15 @@ def measured():
       }
     found[data, 'left'] = look(-0.9, -0.2)
     found[data, 'right'] = look(0.5, 1.0)
+    for side in (
+      'left',
+      'right',
+    ):  # With -s they are seen: docs/uncertainty.md.
+      parts = ' '.join(
+        f'{name} {value:.2f}'
+        for name, value in found[data, side]._asdict().items()
+      )
+      print(f'learned {data}, asked {side}: {parts}')
   return found
 
 
