@@ -39,6 +39,7 @@ RUN_BY = {
     'bounce',
     'notes',
     'ledge',
+    'coverage',
   ),
   'foreign_project_test': (
     *('ball', 'mppi', 'residual', 'patches', 'laplace', 'warm', 'bright'),
@@ -230,6 +231,15 @@ def test_who_keeps_away_from_a_ledge_is_recorded(my_lab, tmp_path):
     assert 0 <= min(episode['reward']) and max(episode['reward']) < 0.86
     assert episode['image'].shape[1:] == (64, 64, 3)
     assert np.abs(episode['action']).max() <= 1
+
+
+def test_who_moves_covers_more_of_the_hill(my_lab):
+  coverage = my_lab('coverage')
+  few, many = (coverage.cells(coverage.at_random(0, x)) for x in (1, 4))
+  assert 10 < few <= 50 and few < many < 1600
+  (still,) = coverage.at_random(0, 1)
+  still['image'] = np.repeat(still['image'][:1], 51, 0)
+  assert coverage.cells([still]) == 1
 
 
 def test_notes_are_taken(my_lab, tmp_path):
