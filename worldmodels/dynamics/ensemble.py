@@ -6,12 +6,14 @@ that a state means the same to all; what is learned K times, from starts drawn
 for each, is the step to the next sample:
 
     deter_t     = cell(deter_{t-1}, f(stoch_{t-1}, action_t))
-    prior_t^k   = N(mean, std | deter_t, stoch_{t-1}, action_t),   k = 1 .. K
+    prior_t^k   = N(mean, std | deter_t, action_t),   k = 1 .. K
     posterior_t = N(mean, std | deter_t, embed_t)
 
 and the KL of the loss is the mean over members. A member has its own view of
-sample and action beside the memory: where there were no data the memory is one
-and the same extrapolation, and members that saw nothing else would share it.
+the action beside the memory. It does not see the sample itself: a way from
+sample to sample beside the cell, which nothing bounds, lets the scale of the
+samples and the gradients of long dreams grow without end (docs/uncertainty.md).
+Without a recurrent path that way is all there is, and members do see it.
 Offline RL from Images with Latent Space Models (Rafailov et al., 2021) has an
 ensemble over a shared memory as well.
 
@@ -173,10 +175,11 @@ class Dynamics(rssm.Dynamics):
     self, hidden: int, actions: int, *, initializer: str, dtype: str
   ) -> None:
     """Builds the layers of all members."""
+    self._of_sample = self._cell is None
     self._member_hidden = members.Dense(
       self.members,
       hidden,
-      self._deter + self._latent.size + actions,
+      self._deter + actions + self._of_sample * self._latent.size,
       initializer=initializer,
       dtype=dtype,
       name='member_hidden',
@@ -220,7 +223,8 @@ class Dynamics(rssm.Dynamics):
     """
     if committed is None:
       committed = tf.zeros_like(deter[..., 0]) + _NONE
-    outputs = self._outputs(tf.concat([deter, before, action], -1))
+    seen = [deter, before, action] if self._of_sample else [deter, action]
+    outputs = self._outputs(tf.concat(seen, -1))
     each = self._latent.state(outputs, 0.0)  # [..., K, *]
     of_none = (committed < 0.0)[..., None]
     if member is None:
@@ -235,7 +239,7 @@ class Dynamics(rssm.Dynamics):
     return {'deter': deter, 'stoch': stoch, 'member': committed, **held}
 
   def _outputs(self, inputs: Tensor) -> Tensor:
-    """Maps [..., D + S + A] to the outputs of all members, [..., K, O]."""
+    """Maps what members see, [..., *], to their outputs, [..., K, O]."""
     rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
     hidden = self._activation(self._member_hidden(rows))
     outputs = tf.transpose(self._member_out(hidden), [1, 0, 2])
