@@ -3,14 +3,18 @@
 That they learn as one is seen by several_learners_test.
 """
 
+import types
+
 import keras
 import numpy as np
 import pytest
 
+from worldmodels.agents.runs import learning
 from worldmodels.agents.runs import team
 from worldmodels.agents.runs import team_member
 from worldmodels.agents.runs import team_place
 from worldmodels.agents.runs import team_workers
+from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
 from worldmodels.data.store import Store
 
@@ -86,6 +90,62 @@ def test_one_learner_has_the_whole_batch():
 def test_more_learners_than_devices_are_one_line():
   with pytest.raises(team_place.PlaceError, match='--learners=99'):
     team.Mirrored(99)
+
+
+class Together(team_workers.Workers):
+  """One of two learners, without servers: what is told comes at once."""
+
+  def __init__(self, other=None):
+    self.leads, self._other, self._processes = other is not None, other, None
+    self.drawn = []
+
+  def rows(self, batch):
+    return slice(batch)  # All of them, to be compared.
+
+  def update_of(self, agent):
+    return lambda batch, seed: self.drawn.append(batch) or {}
+
+  def _sum(self, numbers):
+    if not self.leads:
+      return self.told
+    self._other.told = numbers
+    self._other.on_order(self._other.hear())
+    return numbers
+
+
+def learning_with(learners, directory, on_update):
+  config = planet.get_config('debug')
+  config.train.batch, config.train.length = 4, 3
+  agent = types.SimpleNamespace(state_variables=[], skipped=(0, 0))
+  return learning.Learning(
+    *(config, RunDirectory(directory), agent, print, on_update, ''),
+    learners=learners,
+  )
+
+
+def test_all_learn_from_the_episodes_of_the_beginning(store, tmp_path):
+  """An episode that comes meanwhile is of the next updates."""
+  other, orders = Together(), []
+  other.on_order = lambda order: orders.append((order, opened(store, order)))
+  store.append(episode(9), index=5)
+
+  def come(updates):  # With numbers before one that is there, and behind it.
+    store.append(episode(20 + updates), index=[3, 2, 4, 7][updates % 4])
+
+  first = Together(other)
+  one = learning_with(first, tmp_path, come)
+  two = learning_with(other, tmp_path, lambda updates: None)
+  one.learn(store, 0)  # Nothing is to be done: the others are not told.
+  assert not orders
+  for until in (8, 16):
+    one.learn(store, until)
+    order, seen = orders.pop()
+    two.learn(seen, order.until, order.limit)
+    assert seen.episodes == order.limit
+  assert len(first.drawn) == len(other.drawn) == 16
+  for mine, theirs in zip(first.drawn, other.drawn, strict=True):
+    np.testing.assert_equal(mine, theirs)
+  assert store.episodes == 7
 
 
 def test_who_follows_learns_until_there_is_no_more(monkeypatch, tmp_path):

@@ -86,6 +86,8 @@ class Workers(team.Mirrored):
     TeamError: the other processes do not come.
   """
 
+  fixed = True
+
   def __init__(
     self,
     place: team_place.Place,
@@ -150,8 +152,8 @@ class Workers(team.Mirrored):
     variables: Sequence[keras.Variable],
   ) -> None:
     """Tells the others of the next updates; see the base class."""
-    if not self.leads:
-      return
+    if not self.leads or updates >= until:
+      return  # Without an update nothing would hold new episodes back.
     limit = store.episodes if limit is None else limit
     weights = struct.unpack('q', struct.pack('d', measure(variables)))
     order = updates, until, limit, fingerprint(store, limit), *weights
