@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import time
 
 import conftest
@@ -172,3 +173,23 @@ def test_learners_that_cannot_be_are_one_line(tmp_path, flags, line):
   assert done.returncode
   assert line in done.stderr and len(done.stderr.splitlines()) == 1
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path):
+  with socket.socket() as taken:
+    taken.bind(('127.0.0.1', 0))
+    taken.listen()
+    mine = f'127.0.0.1:{taken.getsockname()[1]}'
+    told = dict(
+      cluster=dict(worker=['127.0.0.1:1', mine]),
+      task=dict(type='worker', index=1),
+    )
+    done = conftest.run_program(
+      *('train', *FLAGS, '--learners=2', f'--logdir={tmp_path / "run"}'),
+      TF_CONFIG=json.dumps(told),
+      CUDA_VISIBLE_DEVICES='',
+    )
+  assert done.returncode == 1
+  line = done.stderr.splitlines()[-1]
+  assert line.startswith(f'error: cannot listen at {mine}: another program')
+  assert 'Traceback' not in done.stderr
