@@ -37,21 +37,32 @@ assert not ray.is_initialized()
 """
 ENDS = """
 import os, signal
+import processes
 from worldmodels.agents.cluster import engine
 from worldmodels.agents.cluster import ray_failures
 from worldmodels.agents.cluster import start
 from worldmodels.agents.runs import memory
 with engine.Engine(slots=1, store_mb=80) as started:
+  assert os.environ['RAY_AUTH_MODE'] == 'token'
+  (head,) = [x for x, text in processes.below().items() if 'gcs_server' in text]
+  assert started.answers()
+  os.kill(head, signal.SIGSTOP)
+  engine._REACH_SECONDS = 0.5
+  assert not started.answers()
+  os.kill(head, signal.SIGCONT)
+  engine._REACH_SECONDS = 30
+  assert started.answers()
   print(started.ray._private.worker._global_node.get_session_dir_path())
   print(started.address, flush=True)
   os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def run(text, *arguments):
+def run(text, *arguments, **variables):
   return subprocess.run(
     [sys.executable, '-c', text, *arguments],
     cwd=ROOT,
+    env={**os.environ, **variables},
     capture_output=True,
     text=True,
     timeout=120,
@@ -157,9 +168,11 @@ def test_asks_for_a_token(cluster, monkeypatch):
   assert 'ClusterError' in done.stderr
 
 
-def test_ends_with_who_started_it():
-  done = run(ENDS)
-  assert done.returncode == -9
+def test_a_ray_of_ours_and_its_end():
+  """It asks for a token, sees a stopped head, and ends with its process."""
+  path = f'{ROOT}:{ROOT / "tests"}'
+  done = run(ENDS, RAY_AUTH_MODE='disabled', PYTHONPATH=path)
+  assert done.returncode == -9, done.stderr
   session, address = done.stdout.split()
   host, port = address.split(':')
   with pytest.raises(OSError):

@@ -123,12 +123,12 @@ class Engine:
     self._leave.close()
 
   def answers(self) -> bool:
-    """Returns whether somebody answers at the address of the head."""
+    """Returns whether the head answers in time; a stopped one does not."""
     try:
       _reach(self.address, self._flag)
     except ClusterError:
       return False
-    return True
+    return ray_failures.answers(self.ray, _REACH_SECONDS)
 
   def _start(self, stack: contextlib.ExitStack) -> None:
     """Starts a Ray of our own."""
@@ -140,6 +140,8 @@ class Engine:
         | _FAIR
         | _BRIEF
         | {'RAY_AUTH_TOKEN': os.environ.get('RAY_AUTH_TOKEN') or _token()}
+        # What Ray does without it depends on its version.
+        | {'RAY_AUTH_MODE': 'token'}
         # What the processes of Ray are to find: this package, of a checkout.
         | {'PYTHONPATH': _with_package(os.environ.get('PYTHONPATH', ''))}
       )

@@ -34,6 +34,22 @@ def hush(ray: ModuleType) -> None:
     worker.print_to_stdstream = lambda *_, **__: None
 
 
+def answers(ray: ModuleType, seconds: float) -> bool:
+  """Returns whether the head of the cluster answers a request in time.
+
+  Ray has no public function that would not wait for a minute. A Ray without
+  this one is asked nothing.
+  """
+  client = getattr(ray._private.worker.global_worker, 'gcs_client', None)
+  if not hasattr(client, 'check_alive'):
+    return True
+  try:
+    client.check_alive([], timeout=seconds)
+  except ray.exceptions.RayError:
+    return False
+  return True
+
+
 def hint(error: Exception) -> str:
   """Returns what is to be done where a cluster may want a token.
 
