@@ -3,6 +3,7 @@
 All share one Ray (`cluster` of conftest.py), but for the tests of how one ends.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -199,6 +200,36 @@ def test_who_is_slow_delays_nobody(joined, hill, folder):
   while len(lines) < 2:
     made.poll(1.0)
   assert 'came twice' in lines[1]
+  made.close()
+
+
+def test_who_is_not_there_is_told_whatever_others_do(joined, hill, monkeypatch):
+  monkeypatch.setattr(pool, '_SILENCE', 0.5)
+  others = joined.ray.remote(num_cpus=7)(actor.Actor)  # Of 8 cores.
+  settings = actor.Settings({}, hill[1].to_dict(), {}, '')
+  other, lines, start = others.remote(settings), [], time.monotonic()
+  joined.ray.get(other.place.remote())
+  made = make_pool(joined, hill, 2, lines)
+  episodes = collected(made, range(3))
+  while sum('1 of 2 collectors are there' in line for line in lines) < 2:
+    assert time.monotonic() - start < 60
+    episodes |= collected(made, range(3))
+  assert_equal(episodes, dict([*hill[2].items()][:3]))
+  # One comes; of one that dies while it waits there is no old id to be killed.
+  joined.ray.kill(other)
+  while len(made._actors.places) < 2:
+    made.poll(0.1)
+  lines.clear()
+  old = made._actors.places[1]
+  os.kill(old.pid, signal.SIGKILL)
+  new = old
+  while new == old:
+    with contextlib.suppress(joined.ray.exceptions.RayError):
+      new = joined.ray.get(made._actors[1].place.remote())
+  while made._actors.places[1] == old:
+    collected(made, range(2))
+  assert made._actors.places[1] == new
+  assert 'collector 1 died while it waited: it was started anew' in lines
   made.close()
 
 

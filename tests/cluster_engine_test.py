@@ -48,9 +48,10 @@ with engine.Engine(slots=1, store_mb=80) as started:
   assert started.answers()
   os.kill(head, signal.SIGSTOP)
   engine._REACH_SECONDS = 0.5
-  assert not started.answers()
+  stopped = started.answers()
   os.kill(head, signal.SIGCONT)
   engine._REACH_SECONDS = 30
+  assert not stopped
   assert started.answers()
   print(started.ray._private.worker._global_node.get_session_dir_path())
   print(started.address, flush=True)

@@ -1454,6 +1454,21 @@ CLUSTER = (
     'fixed = False',
     'team_workers_test.py::test_all_learn_from_the_episodes_of_the_beginning',
   ),
+  Fault(
+    'a process is killed whose id another one had before',
+    'agents/cluster/processes.py',
+    'if process.started and process == of(process.pid):',
+    'if process.started:',
+    'cluster_processes_test.py::test_no_other_is_killed_in_its_place',
+  ),
+  Fault(
+    'that collectors are missing is told only where all are',
+    'agents/cluster/pool.py',
+    'if there == self.count:',
+    'if there:',
+    'cluster_collecting_test.py::'
+    'test_who_is_not_there_is_told_whatever_others_do',
+  ),
 )
 
 # As docs/faults.md has them.
