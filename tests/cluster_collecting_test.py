@@ -226,8 +226,7 @@ def test_who_is_not_there_is_told_whatever_others_do(joined, hill, monkeypatch):
   while new == old:
     with contextlib.suppress(joined.ray.exceptions.RayError):
       new = joined.ray.get(made._actors[1].place.remote())
-  while made._actors.places[1] == old:
-    collected(made, range(2))
+  collected(made, range(2))  # An episode for each.
   assert made._actors.places[1] == new
   assert 'collector 1 died while it waited: it was started anew' in lines
   made.close()
