@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import time
+import types
 
 import numpy as np
 import processes
@@ -321,9 +322,22 @@ def test_a_run(run):
   for line in episodes:
     mine = kept[line['episodes'] - 1]
     assert line['age'] == mine['arrived'] - mine['acted']
-  # An evaluation says which parameters it is of.
-  first = next(x for x in metrics_of(logdir) if 'evaluation_return' in x)
-  assert first['updates'] == 0
+  # An evaluation says which parameters it is of: those of when it began.
+  found = [x for x in metrics_of(logdir) if 'evaluation_return' in x]
+  assert [line['updates'] for line in found] == [0, 10]
+
+
+def test_what_was_collected_is_evaluated_and_filmed(run, tmp_path, program):
+  folder, logdir, _ = run
+  done = program('evaluate', f'--logdir={logdir}', '--episodes=1', cwd=folder)
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout)
+  assert found['checkpoint'] == 15 and len(found['returns']) == 1
+  out = tmp_path / 'dream.gif'
+  flags = (f'--logdir={logdir}', f'--out={out}', '--episodes=1', '--scale=1')
+  done = program('video', *flags, '--horizon=5', cwd=folder)
+  assert done.returncode == 0, done.stderr
+  assert 'heldout' in done.stdout and out.stat().st_size
 
 
 def test_a_run_goes_on_without_collectors_and_with_others(
@@ -420,7 +434,19 @@ def test_why_ray_says_that_a_call_has_failed():
   assert actors.cause(RuntimeError()) == 'RuntimeError'
 
 
-def test_ray_that_has_ended_here_is_one_line():
+def test_ray_that_has_ended_here_is_one_line(joined, hill, monkeypatch):
   actors.check_here(RuntimeError('The actor died.'))
   with pytest.raises(engine.ClusterError, match='raylet.* has ended'):
     actors.check_here(RuntimeError("Owner's node has crashed"))
+  made = make_pool(joined, hill, 1, [])
+  there = types.SimpleNamespace(exceptions=joined.ray.exceptions)
+
+  def broken(*_, **__):  # As Ray does where the object store was.
+    raise BrokenPipeError(32, 'Broken pipe')
+
+  there.put = there.wait = broken
+  monkeypatch.setattr(made, '_ray', there)
+  for call in made.poll, lambda: made.put([]):
+    with pytest.raises(engine.ClusterError, match='raylet.* has ended'):
+      call()
+  made.close()

@@ -6,6 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -183,6 +184,19 @@ def test_a_ray_of_ours_and_its_end():
   assert folder.exists()
   with folders.made():  # Of the next one.
     assert not folder.exists()
+
+
+@pytest.mark.parametrize('answers', [True, False])
+def test_a_head_that_does_not_answer_is_not_waited_for(monkeypatch, answers):
+  """To leave it would take Ray for ever, now or when the process ends."""
+  left, forgotten = [], []
+  joined = engine.Engine('127.0.0.1:1')
+  joined.ray = types.SimpleNamespace(shutdown=lambda: left.append(True))
+  monkeypatch.setattr(joined, 'answers', lambda: answers)
+  monkeypatch.setattr(engine.atexit, 'unregister', forgotten.append)
+  joined._part()
+  assert left == [True] * answers
+  assert forgotten == [joined.ray.shutdown] * (not answers)
 
 
 def test_environment_is_given_back(monkeypatch):

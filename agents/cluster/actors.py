@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from worldmodels.agents.cluster import actor
 from worldmodels.agents.cluster import processes
+from worldmodels.agents.cluster import ray_failures
 from worldmodels.agents.cluster.engine import ClusterError
 from worldmodels.agents.cluster.engine import Engine
 from worldmodels.agents.cluster.processes import Process
@@ -138,10 +139,7 @@ def check_here(error: Exception) -> None:
   """
   here = type(error).__name__ == 'LocalRayletDiedError'
   if here or _OWNER in str(error):
-    raise ClusterError(
-      "Ray's process on this machine (raylet) has ended; the same command "
-      'starts or joins it again, and continues'
-    ) from error
+    raise ClusterError(ray_failures.HERE) from error
 
 
 def cause(error: Exception) -> str:

@@ -7,6 +7,7 @@ is the optional extra `cluster`; nothing of it is imported before `Engine` is
 entered.
 """
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -175,7 +176,7 @@ class Engine:
     stack.enter_context(_environment(_QUIET | loopback))
     self.ray = ray = ray_failures.imported()
     ray_failures.hush(ray)
-    stack.callback(ray.shutdown)
+    stack.callback(self._part)
     paths = {'PYTHONPATH': _with_package('')}
     try:
       ray.init(
@@ -189,6 +190,16 @@ class Engine:
         f'{ray_failures.line(error)}'
         f'{ray_failures.hint(error)}'
       ) from error
+
+  def _part(self) -> None:
+    """Parts from a cluster; from one that does not answer without a word.
+
+    Ray would wait for its answer, now and at the end of this process.
+    """
+    if self.answers():
+      self.ray.shutdown()
+    else:
+      atexit.unregister(self.ray.shutdown)
 
 
 def _options() -> dict[str, object]:

@@ -21,6 +21,7 @@ from worldmodels.agents.cluster.engine import ClusterError
 from worldmodels.agents.cluster.engine import Engine
 from worldmodels.agents.cluster.leases import Job
 from worldmodels.agents.cluster.leases import Lease
+from worldmodels.agents.cluster.ray_failures import guarded
 from worldmodels.agents.runs.rollouts import Episode
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Pool:
 
   def put(self, parameters: list[np.ndarray]) -> 'ray.ObjectRef':
     """Puts parameters into the object store, once for all collectors."""
-    return self._ray.put(parameters)
+    return guarded(self._ray, self._ray.put)(parameters)
 
   def lease(self, job: Job, payload: Payload) -> None:
     """Gives a job to a collector that waits for one."""
@@ -140,7 +141,7 @@ class Pool:
     if not references:  # They wait to be asked again, or for jobs.
       time.sleep(min(seconds, _MOMENT))
       return []
-    wait = self._ray.wait
+    wait = guarded(self._ray, self._ray.wait)
     ready, _ = wait(references, num_returns=1, timeout=seconds)
     if ready:
       ready, _ = wait(references, num_returns=len(references), timeout=0)
@@ -198,7 +199,7 @@ class Pool:
     lease = self._running.pop(reference)
     exceptions = self._ray.exceptions
     try:
-      outcome = self._ray.get(reference)
+      outcome = guarded(self._ray, self._ray.get)(reference)
     except exceptions.RayTaskError as error:
       self._failed(lease, cause(error))
       self._idle.append(lease.holder)
