@@ -13,6 +13,7 @@ import signal
 import time
 import types
 
+import large_task
 import numpy as np
 import processes
 import pytest
@@ -23,6 +24,7 @@ from worldmodels.agents.cluster import actors
 from worldmodels.agents.cluster import collecting
 from worldmodels.agents.cluster import collector
 from worldmodels.agents.cluster import engine
+from worldmodels.agents.cluster import leases
 from worldmodels.agents.cluster import pool
 from worldmodels.agents.cluster import random_actions
 from worldmodels.agents.cluster import start
@@ -30,6 +32,7 @@ from worldmodels.agents.runs import build
 from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs import seeds
 from worldmodels.configs import planet
+from worldmodels.spec import Spec
 
 ROOT = pathlib.Path(__file__).parent.parent
 # Less to be traced, and little that is measured.
@@ -243,6 +246,30 @@ def test_a_head_that_is_lost_is_one_line(joined, hill, monkeypatch):
     while True:
       made.poll()
   assert not [*answers]
+  made.close()
+
+
+def test_what_the_object_store_does_not_hold_is_not_lost(joined, hill, folder):
+  shutil.copy(ROOT / 'tests/large_task.py', folder)
+  config = planet.debug()
+  config.task, config.environment.size = 'large_task:load', large_task.SIZE
+  spec = Spec(actions=1, image=(large_task.SIZE, large_task.SIZE, 3))
+  lines = []
+  made = make_pool(joined, (config, spec, None), 2, lines, task=config.task)
+  while made.idle < 2:
+    made.poll(0.1)
+  for number in range(2):
+    job = leases.Job(collecting.RANDOM, number, seed(number), True, True)
+    made.lease(job, pool.Payload())
+  joined.ray.wait([*made._running], num_returns=2, timeout=120)  # 144 of 128 MB
+  found = []
+  while len(found) < 2:
+    found += [(x.job.number, x.episode['image']) for x in made.poll(0.1)]
+  for number, images in found:
+    task = large_task.load(seed(number))
+    assert len(images) == large_task.STEPS + 1
+    assert (images == task.reset().observation['image']).all()
+  assert not lines
   made.close()
 
 
