@@ -509,6 +509,9 @@ def test_a_head_that_has_ended_is_said(monkeypatch, tmp_path):
   with pytest.raises(engine.ClusterError) as caught:
     place.look()
   assert str(caught.value).startswith('the head of the cluster at 192.0.2.10')
+  answers += [False, False]
+  with pytest.raises(engine.ClusterError, match='192.0.2.10:6379 has ended'):
+    place.place()  # What was lost with it is not started again.
   assert 'the same command continues' in str(caught.value)
 
 

@@ -125,6 +125,7 @@ class Cluster:
 
   def place(self) -> tuple[object, object]:
     """Makes an actor for a command; returns it, and where it is to be."""
+    self.await_head()
     options = dict(
       num_cpus=self.size.cores,
       num_gpus=self.size.gpus,
@@ -149,6 +150,16 @@ class Cluster:
     if number not in self._refused:
       self._refused[number] = said
       self.say(f'without   {name}: it {said}')
+
+  def await_head(self) -> None:
+    """Waits for the head to answer; raises ClusterError after a while.
+
+    Where an actor is asked for without a head, Ray waits for a minute, and then
+    ends this process without a word.
+    """
+    while not self.engine.answers():
+      self.look()
+      time.sleep(_HEAD_SECONDS / 10)
 
   def look(self) -> None:
     """Raises ClusterError where nothing can go on.
