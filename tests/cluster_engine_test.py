@@ -190,10 +190,13 @@ def test_a_ray_of_ours_and_its_end():
 def test_a_head_that_does_not_answer_is_not_waited_for(monkeypatch, answers):
   """To leave it would take Ray for ever, now or when the process ends."""
   left, forgotten = [], []
-  joined = engine.Engine('127.0.0.1:1')
+  joined = engine.Engine('127.0.0.1:1')  # Nobody is there.
   joined.ray = types.SimpleNamespace(shutdown=lambda: left.append(True))
-  monkeypatch.setattr(joined, 'answers', lambda: answers)
+  monkeypatch.setattr(ray_failures, 'answers', lambda *_: answers)
   monkeypatch.setattr(engine.atexit, 'unregister', forgotten.append)
+  joined._part()
+  assert left.pop() and not forgotten
+  monkeypatch.setattr(engine, '_reach', lambda *_: None)  # Somebody is.
   joined._part()
   assert left == [True] * answers
   assert forgotten == [joined.ray.shutdown] * (not answers)

@@ -192,14 +192,19 @@ class Engine:
       ) from error
 
   def _part(self) -> None:
-    """Parts from a cluster; from one that does not answer without a word.
+    """Parts from a cluster, and does not wait for one that does not answer.
 
-    Ray would wait for its answer, now and at the end of this process.
+    Ray would, now and at the end of this process.
     """
-    if self.answers():
-      self.ray.shutdown()
-    else:
+    try:
+      _reach(self.address, self._flag)
+      silent = not ray_failures.answers(self.ray, _REACH_SECONDS)
+    except ClusterError as error:  # Ray knows of one that has ended.
+      silent = not isinstance(error.__cause__, ConnectionRefusedError)
+    if silent:
       atexit.unregister(self.ray.shutdown)
+    else:
+      self.ray.shutdown()
 
 
 def _options() -> dict[str, object]:
