@@ -17,7 +17,7 @@ def sample(
   batch: int,
   length: int,
   seed: int | Sequence[int],
-  short: str,
+  short: str = 'pad',
   lengths: np.ndarray | None = None,
   part: slice = slice(None),
   margin: float = 0.0,

@@ -26,6 +26,11 @@ from worldmodels.data.index import Index
 from worldmodels.data.metadata import StoreError
 from worldmodels.data.reading import IrregularError
 
+# Episodes, the shapes of their rows, and the rows of each.
+_There = tuple[
+  list[episode_files.EpisodeFile], dict[str, tuple[int, ...]], np.ndarray
+]
+
 
 class Store(Index):
   """Episodes on disk, and chunks of them.
@@ -147,17 +152,9 @@ class Store(Index):
       StoreError: there is no episode to draw from.
       OptionError: `short` is neither.
     """
+    given = (batch, length, seed, short)
     with self._lock:
-      files = self._files[:limit]
-      try:
-        return sampling.sample(
-          *(files, self._shapes, batch, length, seed, short),
-          lengths=self._row_counts()[:limit],
-          part=part,
-          margin=margin,
-        )
-      except LookupError as error:
-        raise StoreError(f'{self.directory}: {error}') from error
+      return self._drawn(self._there(limit), *given, part=part, margin=margin)
 
   def chunks(
     self,
@@ -167,19 +164,35 @@ class Store(Index):
     start: int = 0,
     limit: int | None = None,
     prefetch: int = 2,
+    fixed: bool = False,
     **options: Any,
   ) -> background.Prefetch[dict[str, np.ndarray]]:
     """Prepares batches number start, start + 1, ... in the background.
 
     Batch i is sample(batch, length, (*seed, i), limit, **options). Close the
     iterator to end its thread.
+
+    Args:
+      batch: B, chunks.
+      length: T, rows of a chunk.
+      seed: one or several integers from 0.
+      start: number of the first batch.
+      limit: episodes to draw from, the first ones in order; None for all.
+      prefetch: batches to keep ready.
+      fixed: whether all batches are of the episodes that are there now, and
+        none that comes later, whatever its number; none of them may go.
+      **options: of `sample`.
     """
     seed = (seed,) if isinstance(seed, int) else tuple(seed)
-    return background.Prefetch(
-      lambda i: self.sample(batch, length, (*seed, i), limit, **options),
-      start,
-      prefetch,
-    )
+    with self._lock:
+      there = self._there(limit) if fixed else None
+
+    def made(number: int) -> dict[str, np.ndarray]:
+      with self._lock:
+        of = there or self._there(limit)
+        return self._drawn(of, batch, length, (*seed, number), **options)
+
+    return background.Prefetch(made, start, prefetch)
 
   def estimate(
     self, env_steps: int, batch: int, length: int, prefetch: int = 2
@@ -196,6 +209,20 @@ class Store(Index):
       f'{_megabytes(disk)} for {kept} env_steps; '
       f'{_megabytes(memory)} of memory for batches'
     )
+
+  def _there(self, limit: int | None) -> _There:
+    """Returns the first episodes, as they are now."""
+    return self._files[:limit], self._shapes, self._row_counts()[:limit]
+
+  def _drawn(
+    self, there: _There, *given: Any, **options: Any
+  ) -> dict[str, np.ndarray]:
+    """Draws chunks of episodes, see `sample`."""
+    files, shapes, lengths = there
+    try:
+      return sampling.sample(files, shapes, *given, lengths=lengths, **options)
+    except LookupError as error:
+      raise StoreError(f'{self.directory}: {error}') from error
 
   def _open_all(self) -> None:
     """Opens all files; what is damaged is set aside, unless another writes."""

@@ -3,6 +3,7 @@
 All share one Ray (`cluster` of conftest.py), but for the tests of how one ends.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -10,7 +11,9 @@ import re
 import shutil
 import signal
 import time
+import types
 
+import large_task
 import numpy as np
 import processes
 import pytest
@@ -21,6 +24,7 @@ from worldmodels.agents.cluster import actors
 from worldmodels.agents.cluster import collecting
 from worldmodels.agents.cluster import collector
 from worldmodels.agents.cluster import engine
+from worldmodels.agents.cluster import leases
 from worldmodels.agents.cluster import pool
 from worldmodels.agents.cluster import random_actions
 from worldmodels.agents.cluster import start
@@ -28,6 +32,7 @@ from worldmodels.agents.runs import build
 from worldmodels.agents.runs import rollouts
 from worldmodels.agents.runs import seeds
 from worldmodels.configs import planet
+from worldmodels.spec import Spec
 
 ROOT = pathlib.Path(__file__).parent.parent
 # Less to be traced, and little that is measured.
@@ -202,6 +207,35 @@ def test_who_is_slow_delays_nobody(joined, hill, folder):
   made.close()
 
 
+def test_who_is_not_there_is_told_whatever_others_do(joined, hill, monkeypatch):
+  monkeypatch.setattr(pool, '_SILENCE', 0.5)
+  others = joined.ray.remote(num_cpus=7)(actor.Actor)  # Of 8 cores.
+  settings = actor.Settings({}, hill[1].to_dict(), {}, '')
+  other, lines, start = others.remote(settings), [], time.monotonic()
+  joined.ray.get(other.place.remote())
+  made = make_pool(joined, hill, 2, lines)
+  episodes = collected(made, range(3))
+  while sum('1 of 2 collectors are there' in line for line in lines) < 2:
+    assert time.monotonic() - start < 60
+    episodes |= collected(made, range(3))
+  assert_equal(episodes, dict([*hill[2].items()][:3]))
+  # One comes; of one that dies while it waits there is no old id to be killed.
+  joined.ray.kill(other)
+  while len(made._actors.places) < 2:
+    made.poll(0.1)
+  lines.clear()
+  old = made._actors.places[1]
+  os.kill(old.pid, signal.SIGKILL)
+  new = old
+  while new == old:
+    with contextlib.suppress(joined.ray.exceptions.RayError):
+      new = joined.ray.get(made._actors[1].place.remote())
+  collected(made, range(2))  # An episode for each.
+  assert made._actors.places[1] == new
+  assert 'collector 1 died while it waited: it was started anew' in lines
+  made.close()
+
+
 def test_a_head_that_is_lost_is_one_line(joined, hill, monkeypatch):
   made = make_pool(joined, hill, 1, [])
   monkeypatch.setattr(pool, '_LOOK_SECONDS', 0.0)
@@ -212,6 +246,30 @@ def test_a_head_that_is_lost_is_one_line(joined, hill, monkeypatch):
     while True:
       made.poll()
   assert not [*answers]
+  made.close()
+
+
+def test_what_the_object_store_does_not_hold_is_not_lost(joined, hill, folder):
+  shutil.copy(ROOT / 'tests/large_task.py', folder)
+  config = planet.debug()
+  config.task, config.environment.size = 'large_task:load', large_task.SIZE
+  spec = Spec(actions=1, image=(large_task.SIZE, large_task.SIZE, 3))
+  lines = []
+  made = make_pool(joined, (config, spec, None), 2, lines, task=config.task)
+  while made.idle < 2:
+    made.poll(0.1)
+  for number in range(2):
+    job = leases.Job(collecting.RANDOM, number, seed(number), True, True)
+    made.lease(job, pool.Payload())
+  joined.ray.wait([*made._running], num_returns=2, timeout=120)  # 144 of 128 MB
+  found = []
+  while len(found) < 2:
+    found += [(x.job.number, x.episode['image']) for x in made.poll(0.1)]
+  for number, images in found:
+    task = large_task.load(seed(number))
+    assert len(images) == large_task.STEPS + 1
+    assert (images == task.reset().observation['image']).all()
+  assert not lines
   made.close()
 
 
@@ -291,9 +349,22 @@ def test_a_run(run):
   for line in episodes:
     mine = kept[line['episodes'] - 1]
     assert line['age'] == mine['arrived'] - mine['acted']
-  # An evaluation says which parameters it is of.
-  first = next(x for x in metrics_of(logdir) if 'evaluation_return' in x)
-  assert first['updates'] == 0
+  # An evaluation says which parameters it is of: those of when it began.
+  found = [x for x in metrics_of(logdir) if 'evaluation_return' in x]
+  assert [line['updates'] for line in found] == [0, 10]
+
+
+def test_what_was_collected_is_evaluated_and_filmed(run, tmp_path, program):
+  folder, logdir, _ = run
+  done = program('evaluate', f'--logdir={logdir}', '--episodes=1', cwd=folder)
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout)
+  assert found['checkpoint'] == 15 and len(found['returns']) == 1
+  out = tmp_path / 'dream.gif'
+  flags = (f'--logdir={logdir}', f'--out={out}', '--episodes=1', '--scale=1')
+  done = program('video', *flags, '--horizon=5', cwd=folder)
+  assert done.returncode == 0, done.stderr
+  assert 'heldout' in done.stdout and out.stat().st_size
 
 
 def test_a_run_goes_on_without_collectors_and_with_others(
@@ -390,7 +461,19 @@ def test_why_ray_says_that_a_call_has_failed():
   assert actors.cause(RuntimeError()) == 'RuntimeError'
 
 
-def test_ray_that_has_ended_here_is_one_line():
+def test_ray_that_has_ended_here_is_one_line(joined, hill, monkeypatch):
   actors.check_here(RuntimeError('The actor died.'))
   with pytest.raises(engine.ClusterError, match='raylet.* has ended'):
     actors.check_here(RuntimeError("Owner's node has crashed"))
+  made = make_pool(joined, hill, 1, [])
+  there = types.SimpleNamespace(exceptions=joined.ray.exceptions)
+
+  def broken(*_, **__):  # As Ray does where the object store was.
+    raise BrokenPipeError(32, 'Broken pipe')
+
+  there.put = there.wait = broken
+  monkeypatch.setattr(made, '_ray', there)
+  for call in made.poll, lambda: made.put([]):
+    with pytest.raises(engine.ClusterError, match='raylet.* has ended'):
+      call()
+  made.close()

@@ -6,6 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -37,21 +38,33 @@ assert not ray.is_initialized()
 """
 ENDS = """
 import os, signal
+import processes
 from worldmodels.agents.cluster import engine
 from worldmodels.agents.cluster import ray_failures
 from worldmodels.agents.cluster import start
 from worldmodels.agents.runs import memory
 with engine.Engine(slots=1, store_mb=80) as started:
+  assert os.environ['RAY_AUTH_MODE'] == 'token'
+  (head,) = [x for x, text in processes.below().items() if 'gcs_server' in text]
+  assert started.answers()
+  os.kill(head, signal.SIGSTOP)
+  engine._REACH_SECONDS = 0.5
+  stopped = started.answers()
+  os.kill(head, signal.SIGCONT)
+  engine._REACH_SECONDS = 30
+  assert not stopped
+  assert started.answers()
   print(started.ray._private.worker._global_node.get_session_dir_path())
   print(started.address, flush=True)
   os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def run(text, *arguments):
+def run(text, *arguments, **variables):
   return subprocess.run(
     [sys.executable, '-c', text, *arguments],
     cwd=ROOT,
+    env={**os.environ, **variables},
     capture_output=True,
     text=True,
     timeout=120,
@@ -157,9 +170,11 @@ def test_asks_for_a_token(cluster, monkeypatch):
   assert 'ClusterError' in done.stderr
 
 
-def test_ends_with_who_started_it():
-  done = run(ENDS)
-  assert done.returncode == -9
+def test_a_ray_of_ours_and_its_end():
+  """It asks for a token, sees a stopped head, and ends with its process."""
+  path = f'{ROOT}:{ROOT / "tests"}'
+  done = run(ENDS, RAY_AUTH_MODE='disabled', PYTHONPATH=path)
+  assert done.returncode == -9, done.stderr
   session, address = done.stdout.split()
   host, port = address.split(':')
   with pytest.raises(OSError):
@@ -169,6 +184,22 @@ def test_ends_with_who_started_it():
   assert folder.exists()
   with folders.made():  # Of the next one.
     assert not folder.exists()
+
+
+@pytest.mark.parametrize('answers', [True, False])
+def test_a_head_that_does_not_answer_is_not_waited_for(monkeypatch, answers):
+  """To leave it would take Ray for ever, now or when the process ends."""
+  left, forgotten = [], []
+  joined = engine.Engine('127.0.0.1:1')  # Nobody is there.
+  joined.ray = types.SimpleNamespace(shutdown=lambda: left.append(True))
+  monkeypatch.setattr(ray_failures, 'answers', lambda *_: answers)
+  monkeypatch.setattr(engine.atexit, 'unregister', forgotten.append)
+  joined._part()
+  assert left.pop() and not forgotten
+  monkeypatch.setattr(engine, '_reach', lambda *_: None)  # Somebody is.
+  joined._part()
+  assert left == [True] * answers
+  assert forgotten == [joined.ray.shutdown] * (not answers)
 
 
 def test_environment_is_given_back(monkeypatch):

@@ -384,6 +384,36 @@ def test_what_is_lost_again_and_again_has_failed(
   assert sweep.entries[0].said.endswith('2 times one after the other')
 
 
+def test_code_that_was_changed_meanwhile_ends_it(
+  cluster, tmp_path, monkeypatch
+):
+  """Once nothing runs any more: what has begun comes to its end."""
+  monkeypatch.setattr(sweeping, '_HEAD_SECONDS', 0.1)
+  made = live(tmp_path, ('slow', 'hill'))
+
+  def act():
+    looks.append([x for x in watch.told if 'without   ' in x])
+    if len(looks) > 5 and looks[-5]:
+      (made[0].path / 'go on').touch()
+
+  with entered(cluster, tmp_path) as place:
+    place.check()
+    watch, looks, begin = Watch(place, act), [], place.start
+
+    def start(*given):
+      if looks:  # The second one: it is another than that of the nodes.
+        monkeypatch.setattr(node, 'identity', lambda: 'another')
+      return begin(*given)
+
+    place.start = start
+    with pytest.raises(engine.ClusterError) as caught:
+      runner.Runner(made, place, look=watch).run()
+  said = str(caught.value)
+  assert said.startswith('no node of the cluster can run this: ')
+  assert 'another is wanted' in said and '\n' not in said
+  assert json.loads((made[0].path / 'metrics.jsonl').read_text())
+
+
 def test_ctrl_c_and_what_waits_for_room(cluster, tmp_path, monkeypatch):
   """One waits for cores that are not there; the other has been stopped."""
   monkeypatch.setattr(sweeping, '_WAITING_SECONDS', 0.5)
@@ -479,6 +509,9 @@ def test_a_head_that_has_ended_is_said(monkeypatch, tmp_path):
   with pytest.raises(engine.ClusterError) as caught:
     place.look()
   assert str(caught.value).startswith('the head of the cluster at 192.0.2.10')
+  answers += [False, False]
+  with pytest.raises(engine.ClusterError, match='192.0.2.10:6379 has ended'):
+    place.place()  # What was lost with it is not started again.
   assert 'the same command continues' in str(caught.value)
 
 

@@ -40,8 +40,8 @@ class Agent:
 class Batches:
   """Batches whose reward is the number of their update."""
 
-  def chunks(self, *_, start, limit, part, margin):
-    del limit, part
+  def chunks(self, *_, start, limit, fixed, part, margin):
+    del limit, fixed, part
     self.margin = margin
     self.number = start - 1
     return self

@@ -637,15 +637,15 @@ STORE = (
   Fault(
     'episodes that were collected meanwhile are drawn from',
     'data/store.py',
-    'files = self._files[:limit]',
-    'files = self._files[: (limit := None)]',
+    'return self._files[:limit], self._shapes, self._row_counts()[:limit]',
+    'return self._files[:], self._shapes, self._row_counts()[:]',
     'store_test.py::test_a_sample_is_a_pure_function_of_seed_and_episodes',
   ),
   Fault(
     'every batch is the first one',
     'data/store.py',
-    'lambda i: self.sample(batch, length, (*seed, i), limit, **options),',
-    'lambda i: self.sample(batch, length, (*seed, 0), limit, **options),',
+    'return self._drawn(of, batch, length, (*seed, number), **options)',
+    'return self._drawn(of, batch, length, (*seed, 0), **options)',
     'store_test.py::test_batches_are_prepared_in_order',
   ),
   Fault(
@@ -1446,6 +1446,35 @@ CLUSTER = (
     '_ROUNDS = 10',
     '_ROUNDS = 9',
     'cluster_random_actions_test.py::test_numbers_are_those_of_tensorflow',
+  ),
+  Fault(
+    'the first of several learners alone learns from what comes meanwhile',
+    'agents/runs/team_workers.py',
+    'fixed = True',
+    'fixed = False',
+    'team_workers_test.py::test_all_learn_from_the_episodes_of_the_beginning',
+  ),
+  Fault(
+    'a sweep waits for ever for nodes that it has refused',
+    'agents/cluster/sweeping.py',
+    'if all(command.waits() for command in self._commands):',
+    'if not self._commands:',
+    'cluster_sweeping_test.py::test_code_that_was_changed_meanwhile_ends_it',
+  ),
+  Fault(
+    'a process is killed whose id another one had before',
+    'agents/cluster/processes.py',
+    'if process.started and process == of(process.pid):',
+    'if process.started:',
+    'cluster_processes_test.py::test_no_other_is_killed_in_its_place',
+  ),
+  Fault(
+    'that collectors are missing is told only where all are',
+    'agents/cluster/pool.py',
+    'if there == self.count:',
+    'if there:',
+    'cluster_collecting_test.py::'
+    'test_who_is_not_there_is_told_whatever_others_do',
   ),
 )
 

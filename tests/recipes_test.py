@@ -298,6 +298,7 @@ def test_versions_are_the_pins():
     assert f'-t {images.copy().pop()} .' in text
   # The token is Ray's from 2.52 on.
   assert 'Ray has it since 2.52' in PAGE
+  assert 'cluster = ["ray>=2.52.' in project
   python = re.search(r'^FROM python:(3\.\d+)-', docker, re.MULTILINE)[1]
   assert f'Python :: {python}"' in project
 

@@ -524,6 +524,22 @@ def test_batches_are_prepared_in_order(tmp_path):
     assert_same(next(batches), store.sample(3, 4, (8, 5, 0)))
 
 
+def test_fixed_batches_are_of_what_was_there_at_first(tmp_path):
+  store = filled(tmp_path, 20, 30)
+  store.append(make(5, 25), index=5)
+  expected = [store.sample(3, 4, (8, i)) for i in range(9)]
+  fewer = [store.sample(3, 4, (8, i), limit=2) for i in range(9)]
+  with (
+    store.chunks(3, 4, 8, fixed=True) as batches,
+    store.chunks(3, 4, 8, limit=2, fixed=True) as some,
+  ):
+    for number in (3, 2, 6):  # Before one that is there, and behind it.
+      store.append(make(number, 40), index=number)
+    for whole, part in zip(expected, fewer, strict=True):
+      assert_same(next(batches), whole)
+      assert_same(next(some), part)
+
+
 @pytest.mark.parametrize('end', ['close', 'forget'])
 def test_the_thread_ends(tmp_path, end):
   before = {*threading.enumerate()}

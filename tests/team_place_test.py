@@ -123,5 +123,10 @@ def test_starts_that_cannot_be_shared_are_one_line():
 
 def test_a_store_that_drops_episodes_meanwhile_is_one_line():
   found = config(**{'store.capacity': 1000, 'train.overlap': True})
-  with pytest.raises(team_place.PlaceError, match='store.capacity=0'):
+  with pytest.raises(team_place.PlaceError, match='or train.overlap=false$'):
     team_place.Place(2).check(found)
+  found.train.overlap = False
+  team_place.Place(2).check(found)
+  with pytest.raises(team_place.PlaceError, match='or no --collectors$'):
+    team_place.Place(2).check(found, collectors=True)
+  team_place.Place().check(found, collectors=True)

@@ -21,8 +21,10 @@ import numpy as np
 from worldmodels import checkout
 from worldmodels import errors
 from worldmodels.agents.cluster import orphans
+from worldmodels.agents.cluster import processes
 from worldmodels.agents.cluster import random_actions
 from worldmodels.agents.cluster.leases import Job
+from worldmodels.agents.cluster.processes import Process
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import rollouts
 from worldmodels.data import workers
@@ -58,12 +60,14 @@ class Outcome:
     error: one line that says why there is none.
     lines: to be printed: what went wrong and was mended.
     seconds: that it took.
+    process: in which it was done.
   """
 
   episode: rollouts.Episode | None
   error: str
   lines: tuple[str, ...]
   seconds: float
+  process: Process
 
 
 class Actor:
@@ -87,9 +91,9 @@ class Actor:
     self._version = None
     self._lines: list[str] = []
 
-  def place(self) -> tuple[str, int]:
-    """Returns the machine and the process that this is in."""
-    return socket.gethostname(), os.getpid()
+  def place(self) -> Process:
+    """Returns the process that this is in."""
+    return processes.of(os.getpid())
 
   def collect(
     self,
@@ -118,7 +122,7 @@ class Actor:
       error = f'{raised}' or type(raised).__name__
       self._close()
     seconds = time.monotonic() - start
-    return Outcome(episode, error, tuple(self._lines), seconds)
+    return Outcome(episode, error, tuple(self._lines), seconds, self.place())
 
   def _started(self) -> workers.Worker:
     """Returns the environment, started by the first job that needs it."""

@@ -5,17 +5,17 @@ and then; one that Ray has given up is made anew.
 """
 
 import contextlib
-import os
 import re
-import signal
-import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from worldmodels.agents.cluster import actor
+from worldmodels.agents.cluster import processes
+from worldmodels.agents.cluster import ray_failures
 from worldmodels.agents.cluster.engine import ClusterError
 from worldmodels.agents.cluster.engine import Engine
+from worldmodels.agents.cluster.processes import Process
 
 if TYPE_CHECKING:
   import ray
@@ -34,7 +34,7 @@ class Actors:
 
   Attributes:
     count: of them.
-    places: machine and process of those that are there, by number.
+    places: processes of those that are there, by number.
     asked: references to answers of those that are not there yet, and numbers.
     log: called with a line for each that does not start.
 
@@ -54,7 +54,7 @@ class Actors:
   ):
     self.count = count
     self.log = log
-    self.places: dict[int, tuple[str, int]] = {}
+    self.places: dict[int, Process] = {}
     self.asked: dict[ray.ObjectRef, int] = {}
     self._ray = engine.ray
     self._class = self._ray.remote(
@@ -103,6 +103,12 @@ class Actors:
       return number
     return None
 
+  def seen(self, number: int, process: Process) -> None:
+    """Takes in who has answered: it may have been started anew."""
+    if self.places.get(number, process) != process:
+      self.log(f'collector {number} died while it waited: it was started anew')
+    self.places[number] = process
+
   def died(self, number: int) -> None:
     """Takes in that one has died; Ray starts it anew."""
     self.places.pop(number, None)
@@ -112,10 +118,8 @@ class Actors:
     """Kills one, also if it is stopped or does not listen."""
     with contextlib.suppress(self._ray.exceptions.RayError):
       self._ray.kill(self._actors[number], no_restart=False)
-    host, pid = self.places.get(number, (None, 0))
-    if host == socket.gethostname():
-      with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
+    if number in self.places:
+      processes.kill(self.places[number])
 
   def close(self) -> None:
     """Ends all of them."""
@@ -135,10 +139,7 @@ def check_here(error: Exception) -> None:
   """
   here = type(error).__name__ == 'LocalRayletDiedError'
   if here or _OWNER in str(error):
-    raise ClusterError(
-      "Ray's process on this machine (raylet) has ended; the same command "
-      'starts or joins it again, and continues'
-    ) from error
+    raise ClusterError(ray_failures.HERE) from error
 
 
 def cause(error: Exception) -> str:

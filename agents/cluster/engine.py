@@ -7,6 +7,7 @@ is the optional extra `cluster`; nothing of it is imported before `Engine` is
 entered.
 """
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -123,12 +124,12 @@ class Engine:
     self._leave.close()
 
   def answers(self) -> bool:
-    """Returns whether somebody answers at the address of the head."""
+    """Returns whether the head answers in time; a stopped one does not."""
     try:
       _reach(self.address, self._flag)
     except ClusterError:
       return False
-    return True
+    return ray_failures.answers(self.ray, _REACH_SECONDS)
 
   def _start(self, stack: contextlib.ExitStack) -> None:
     """Starts a Ray of our own."""
@@ -140,6 +141,8 @@ class Engine:
         | _FAIR
         | _BRIEF
         | {'RAY_AUTH_TOKEN': os.environ.get('RAY_AUTH_TOKEN') or _token()}
+        # What Ray does without it depends on its version.
+        | {'RAY_AUTH_MODE': 'token'}
         # What the processes of Ray are to find: this package, of a checkout.
         | {'PYTHONPATH': _with_package(os.environ.get('PYTHONPATH', ''))}
       )
@@ -173,7 +176,7 @@ class Engine:
     stack.enter_context(_environment(_QUIET | loopback))
     self.ray = ray = ray_failures.imported()
     ray_failures.hush(ray)
-    stack.callback(ray.shutdown)
+    stack.callback(self._part)
     paths = {'PYTHONPATH': _with_package('')}
     try:
       ray.init(
@@ -187,6 +190,21 @@ class Engine:
         f'{ray_failures.line(error)}'
         f'{ray_failures.hint(error)}'
       ) from error
+
+  def _part(self) -> None:
+    """Parts from a cluster, and does not wait for one that does not answer.
+
+    Ray would, now and at the end of this process.
+    """
+    try:
+      _reach(self.address, self._flag)
+      silent = not ray_failures.answers(self.ray, _REACH_SECONDS)
+    except ClusterError as error:  # Ray knows of one that has ended.
+      silent = not isinstance(error.__cause__, ConnectionRefusedError)
+    if silent:
+      atexit.unregister(self.ray.shutdown)
+    else:
+      self.ray.shutdown()
 
 
 def _options() -> dict[str, object]:

@@ -21,6 +21,7 @@ from worldmodels.agents.cluster.engine import ClusterError
 from worldmodels.agents.cluster.engine import Engine
 from worldmodels.agents.cluster.leases import Job
 from worldmodels.agents.cluster.leases import Lease
+from worldmodels.agents.cluster.ray_failures import guarded
 from worldmodels.agents.runs.rollouts import Episode
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # The head is lost when nobody answers there so often, so many seconds apart.
 _LOST, _LOOK_SECONDS = 3, 5.0
-# Without collectors, or an answer, there is a line now and then.
+# Without all collectors, or an answer, there is a line now and then.
 _SILENCE = 30.0
 _MOMENT = 0.1
 
@@ -89,7 +90,7 @@ class Pool:
     self._books = leases.Leases(limit)
     self._running: dict[ray.ObjectRef, Lease] = {}
     self._idle: list[int] = []
-    self._told = self._looked = time.monotonic()
+    self._told = self._looked = self._whole = time.monotonic()
     self._engine = engine
     self._silent = 0
     self.count = count
@@ -120,7 +121,7 @@ class Pool:
 
   def put(self, parameters: list[np.ndarray]) -> 'ray.ObjectRef':
     """Puts parameters into the object store, once for all collectors."""
-    return self._ray.put(parameters)
+    return guarded(self._ray, self._ray.put)(parameters)
 
   def lease(self, job: Job, payload: Payload) -> None:
     """Gives a job to a collector that waits for one."""
@@ -134,12 +135,13 @@ class Pool:
   def poll(self, seconds: float = 0.0) -> list[Answer]:
     """Returns the episodes that have come, after so many seconds at most."""
     self._look_for_head()
+    self._tell_missing()
     self._actors.ask()
     references = [*self._actors.asked, *self._running]
     if not references:  # They wait to be asked again, or for jobs.
       time.sleep(min(seconds, _MOMENT))
       return []
-    wait = self._ray.wait
+    wait = guarded(self._ray, self._ray.wait)
     ready, _ = wait(references, num_returns=1, timeout=seconds)
     if ready:
       ready, _ = wait(references, num_returns=len(references), timeout=0)
@@ -157,22 +159,26 @@ class Pool:
     return answers
 
   def waits(self, since: float) -> None:
-    """Says now and then what is waited for, `since` then."""
+    """Says now and then which answer is waited for, `since` then."""
     now = time.monotonic()
-    if now - max(self._told, since) < _SILENCE:
-      return
-    self._told = now
-    there = len(self._actors.places)
-    if there < self.count:
-      self.log(
-        f'waiting: {there} of {self.count} collectors are there; the others '
-        'wait for a core of the cluster, or start'
-      )
     oldest = min(self._running.values(), key=lambda x: x.since, default=None)
-    if oldest is not None:
+    if oldest and now - max(self._told, since) >= _SILENCE:
+      self._told = now
       self.log(
         f'waiting: {_name(oldest.job)} is {now - oldest.since:.0f} s at '
         f'collector {oldest.holder}'
+      )
+
+  def _tell_missing(self) -> None:
+    """Says now and then that not all are there, whatever the others do."""
+    now, there = time.monotonic(), len(self._actors.places)
+    if there == self.count:
+      self._whole = now
+    elif now - self._whole >= _SILENCE:
+      self._whole = now
+      self.log(
+        f'waiting: {there} of {self.count} collectors are there; the others '
+        'wait for a core of the cluster, or start'
       )
 
   def _look_for_head(self) -> None:
@@ -193,7 +199,7 @@ class Pool:
     lease = self._running.pop(reference)
     exceptions = self._ray.exceptions
     try:
-      outcome = self._ray.get(reference)
+      outcome = guarded(self._ray, self._ray.get)(reference)
     except exceptions.RayTaskError as error:
       self._failed(lease, cause(error))
       self._idle.append(lease.holder)
@@ -203,6 +209,7 @@ class Pool:
       self._died(lease, cause(error))
       return []
     self._idle.append(lease.holder)
+    self._actors.seen(lease.holder, outcome.process)
     for line in outcome.lines:
       self.log(f'collector {lease.holder}: {line}')
     if outcome.episode is None:

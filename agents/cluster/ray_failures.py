@@ -1,14 +1,44 @@
 """What Ray says when it cannot do something, made one line."""
 
+import functools
 import os
 import re
+from collections.abc import Callable
 from types import ModuleType
+from typing import ParamSpec, TypeVar
 
 from worldmodels import errors
+
+HERE = (
+  "Ray's process on this machine (raylet) has ended; the same command starts "
+  'or joins it again, and continues'
+)
+Given = ParamSpec('Given')
+Found = TypeVar('Found')
 
 
 class ClusterError(errors.UserError):
   """Ray is not there, or a cluster cannot be joined; the text is one line."""
+
+
+def guarded(
+  ray: ModuleType, function: Callable[Given, Found]
+) -> Callable[Given, Found]:
+  """Returns a function of Ray that says so where its process here has ended.
+
+  It raises `Broken pipe` where the object store was that it writes into.
+  """
+
+  @functools.wraps(function)
+  def called(*given: Given.args, **options: Given.kwargs) -> Found:
+    try:
+      return function(*given, **options)
+    except ray.exceptions.RayError:
+      raise  # Also of what a task has raised there.
+    except OSError as error:
+      raise ClusterError(HERE) from error
+
+  return called
 
 
 def imported() -> ModuleType:
@@ -32,6 +62,22 @@ def hush(ray: ModuleType) -> None:
   worker = ray._private.worker
   if hasattr(worker, 'print_to_stdstream'):
     worker.print_to_stdstream = lambda *_, **__: None
+
+
+def answers(ray: ModuleType, seconds: float) -> bool:
+  """Returns whether the head of the cluster answers a request in time.
+
+  Ray has no public function that would not wait for a minute. A Ray without
+  this one is asked nothing.
+  """
+  client = getattr(ray._private.worker.global_worker, 'gcs_client', None)
+  if not hasattr(client, 'check_alive'):
+    return True
+  try:
+    client.check_alive([], timeout=seconds)
+  except ray.exceptions.RayError:
+    return False
+  return True
 
 
 def hint(error: Exception) -> str:

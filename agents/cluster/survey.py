@@ -3,7 +3,7 @@
 Of a node that cannot run our commands, or an error of Ray's, one line is made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worldmodels.agents.cluster import engine
 from worldmodels.agents.cluster import node
@@ -33,6 +33,20 @@ def nodes(of: engine.Engine) -> list[places.Node]:
   return found
 
 
+def says(of: engine.Engine, size: places.Size) -> str:
+  """Says how many commands run at a time, and on what."""
+  there = nodes(of)
+  cores = sum(x.cores for x in there)
+  parts = [f'{size.cores} core{"s" * (size.cores > 1)}']
+  if size.gpus:
+    parts.append(f'{size.gpus:g} GPU{"s" * (size.gpus > 1)}')
+  return (
+    f'up to {size.jobs} at a time, each with {" and ".join(parts)}, on '
+    f'{len(there)} node{"s" * (len(there) != 1)} of {cores} cores at '
+    f'{of.address}'
+  )
+
+
 def ask(
   of: engine.Engine, there: Sequence[places.Node], token: node.Token
 ) -> dict[str, str]:
@@ -56,6 +70,21 @@ def ask(
     except of.ray.exceptions.RayError as error:
       said[asked[x]] = missing(error) or cause(error)
   return said
+
+
+def check(of: engine.Engine, refused: Mapping[str, str]) -> None:
+  """Raises ClusterError where no node is left of those that are there.
+
+  Args:
+    of: Ray.
+    refused: what is wrong with some nodes, by their numbers.
+  """
+  there = nodes(of) if refused else []
+  if there and all(x.number in refused for x in there):
+    raise engine.ClusterError(
+      f'no node of the cluster can run this: {there[0].name} '
+      f'{refused[there[0].number]}'
+    )
 
 
 def missing(error: Exception) -> str:

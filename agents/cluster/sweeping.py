@@ -60,17 +60,7 @@ class Cluster:
   @property
   def says(self) -> str:
     """How many commands run at a time, and on what."""
-    there = survey.nodes(self.engine)
-    cores = sum(x.cores for x in there)
-    size = self.size
-    parts = [f'{size.cores} core{"s" * (size.cores > 1)}']
-    if size.gpus:
-      parts.append(f'{size.gpus:g} GPU{"s" * (size.gpus > 1)}')
-    return (
-      f'up to {size.jobs} at a time, each with {" and ".join(parts)}, on '
-      f'{len(there)} node{"s" * (len(there) != 1)} of {cores} cores at '
-      f'{self.engine.address}'
-    )
+    return survey.says(self.engine, self.size)
 
   @property
   def free(self) -> bool:
@@ -97,12 +87,7 @@ class Cluster:
     for x in there:
       if said[x.number]:
         self.refuse(x.number, x.name, said[x.number])
-    if there and len(self._refused) == len(there):
-      first = there[0]
-      raise engine.ClusterError(
-        f'no node of the cluster can run this: {first.name} '
-        f'{said[first.number]}'
-      )
+    survey.check(self.engine, self._refused)
 
   def start(
     self,
@@ -140,6 +125,7 @@ class Cluster:
 
   def place(self) -> tuple[object, object]:
     """Makes an actor for a command; returns it, and where it is to be."""
+    self.await_head()
     options = dict(
       num_cpus=self.size.cores,
       num_gpus=self.size.gpus,
@@ -165,14 +151,30 @@ class Cluster:
       self._refused[number] = said
       self.say(f'without   {name}: it {said}')
 
+  def await_head(self) -> None:
+    """Waits for the head to answer; raises ClusterError after a while.
+
+    Where an actor is asked for without a head, Ray waits for a minute, and then
+    ends this process without a word.
+    """
+    while not self.engine.answers():
+      self.look()
+      time.sleep(_HEAD_SECONDS / 10)
+
   def look(self) -> None:
-    """Raises ClusterError where the head has not answered for a while."""
+    """Raises ClusterError where nothing can go on.
+
+    The head has not answered for a while; or nothing runs any more, and all
+    nodes were refused, as when the code was changed that a node has.
+    """
     now = time.monotonic()
     if now - self._looked < _HEAD_SECONDS:
       return
     self._looked = now
     if self.engine.answers():
       self._answered = time.monotonic()
+      if all(command.waits() for command in self._commands):
+        survey.check(self.engine, self._refused)
     elif now - self._answered > _LOST_SECONDS:
       raise engine.ClusterError(
         f'the head of the cluster at {self.engine.address} has ended, and the '

@@ -72,11 +72,11 @@ def main(argv: list[str]) -> None:
   """
   del argv
   sink.check('--sinks', _SINKS.value)
-  _COLLECTORS()
+  collectors = _COLLECTORS().count > 0
   config = _CONFIG.value
   directory = RunDirectory(_LOGDIR.value)
   place = _LEARNERS()
-  place.check(config)
+  place.check(config, collectors)
   if place.number:
     learner_flag.follow(config, directory, place)
     return

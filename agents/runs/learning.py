@@ -103,6 +103,7 @@ class Learning:
       seed_of(self._config.seed, SAMPLE),
       start=self.updates,
       limit=limit,
+      fixed=self._team.fixed,
       part=self._team.rows(train.batch),
       margin=train.margin,
     )

@@ -35,9 +35,11 @@ class Alone:
   Attributes:
     leads: whether this process is the one that writes.
     count: of replicas.
+    fixed: whether all updates of a stretch are from the episodes that there
+      were at its beginning: other processes do not see those that come.
   """
 
-  leads, count = True, 1
+  leads, count, fixed = True, 1, False
 
   def devices(self) -> list[str]:
     """Names what TensorFlow computes on."""

@@ -51,8 +51,14 @@ class Place:
     """Replicas of each process."""
     return self.learners // max(1, len(self.addresses))
 
-  def check(self, config: ml_collections.ConfigDict) -> None:
+  def check(
+    self, config: ml_collections.ConfigDict, collectors: bool = False
+  ) -> None:
     """Checks that a config can be shared out.
+
+    Args:
+      config: of the run.
+      collectors: whether episodes come from --collectors meanwhile.
 
     Raises:
       PlaceError: it cannot; the message says by which key.
@@ -71,10 +77,11 @@ class Place:
           f'{key} is {value}, which {self.learners} learners cannot share '
           f'evenly: --config.{key}={fits}, or another --learners'
         )
-    if config.train.overlap and config.store.capacity:
+    if config.store.capacity and (collectors or config.train.overlap):
+      or_else = 'no --collectors' if collectors else 'train.overlap=false'
       raise PlaceError(
         f'--learners={self.learners} cannot learn from a store that drops '
-        'episodes meanwhile: store.capacity=0, or train.overlap=false'
+        f'episodes meanwhile: store.capacity=0, or {or_else}'
       )
 
   def variable(self, number: int) -> str:

@@ -17,7 +17,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -35,13 +34,11 @@ from worldmodels.agents.runs import team_processes
 from worldmodels.data.store import Store
 from worldmodels.spec import Spec
 
-# For all to have come; for an exchange of an update; for files to be seen; to
-# end once another one has ended.
-_START_SECONDS, _UPDATE_SECONDS, _FILE_SECONDS, _END_SECONDS = 600, 300, 60, 20
+# For all to have come; for an exchange of an update; to end once another one
+# has ended.
+_START_SECONDS, _UPDATE_SECONDS, _END_SECONDS = 600, 300, 20
 _FOREVER = 1e7  # While the first one collects, the others wait.
 _RUN, _LEARN, _END = 1, 2, 3
-# Weights are alike to rounding: processors need not be.
-_APART = 1e-3
 _LOST = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,
@@ -83,8 +80,10 @@ class Workers(team.Mirrored):
 
   Raises:
     PlaceError: this machine has no devices for its learners.
-    TeamError: the other processes do not come.
+    TeamError: the other processes do not come, or this one cannot be reached.
   """
+
+  fixed = True
 
   def __init__(
     self,
@@ -111,12 +110,7 @@ class Workers(team.Mirrored):
     if processes is not None:
       processes.watch(lambda said: give_up(self._lost(said)))
     with self.explained(), _same_handler(signal.SIGTERM):
-      strategy = tf.distribute.MultiWorkerMirroredStrategy(
-        resolver,
-        tf.distribute.experimental.CommunicationOptions(
-          timeout_seconds=_UPDATE_SECONDS
-        ),
-      )
+      strategy = _strategy(resolver, place.addresses[place.number])
     first = place.number * place.local
     self._set(strategy, place.learners, place.local, first)
     self._summed = tf.function(
@@ -150,8 +144,8 @@ class Workers(team.Mirrored):
     variables: Sequence[keras.Variable],
   ) -> None:
     """Tells the others of the next updates; see the base class."""
-    if not self.leads:
-      return
+    if not self.leads or updates >= until:
+      return  # Without an update nothing would hold new episodes back.
     limit = store.episodes if limit is None else limit
     weights = struct.unpack('q', struct.pack('d', measure(variables)))
     order = updates, until, limit, fingerprint(store, limit), *weights
@@ -228,38 +222,26 @@ class Workers(team.Mirrored):
       tf.config.set_visible_devices(gpus[: place.local], 'GPU')
 
 
-def open_store(
-  order: Order, config: ml_collections.ConfigDict, path: os.PathLike
-) -> Store:
-  """Opens the store that another process learns from as well.
+def _strategy(
+  resolver: tf.distribute.cluster_resolver.ClusterResolver, address: str
+) -> tf.distribute.Strategy:
+  """Starts the server of this process, and waits for those of the others.
 
   Raises:
-    TeamError: its episodes are others.
+    TeamError: it cannot listen at its address.
   """
-  end = time.monotonic() + _FILE_SECONDS
-  while True:
-    store = Store(
-      path, memory_bytes=config.store.memory_mb * 2**20, reading=True
-    )
-    if fingerprint(store, order.limit) == order.episodes:
-      return store
-    if time.monotonic() > end:
-      raise TeamError(
-        f'{path} has {store.episodes} episodes here, which are not the '
-        f'{order.limit} that the first learner has: --logdir has to be the '
-        'same folder on all machines'
-      )
-    time.sleep(0.5)  # A network file system shows files late.
-
-
-def check_weights(order: Order, variables: Sequence[keras.Variable]) -> None:
-  """Raises TeamError where weights are not those of the first learner."""
-  mine = measure(variables)
-  if abs(mine - order.weights) > _APART * abs(order.weights):
+  options = tf.distribute.experimental.CommunicationOptions(
+    timeout_seconds=_UPDATE_SECONDS
+  )
+  try:
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+  except tf.errors.UnknownError as error:
+    if 'start gRPC server' not in str(error):
+      raise
     raise TeamError(
-      f'the weights differ from those of the first learner (a sum of {mine:.6g}'
-      f', there {order.weights:.6g}): the learners have come apart'
-    )
+      f'cannot listen at {address}: another program has this port, or the '
+      'address is of another machine'
+    ) from error
 
 
 def fingerprint(store: Store, limit: int) -> int:
