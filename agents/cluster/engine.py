@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Self
@@ -203,8 +204,21 @@ class Engine:
       silent = not isinstance(error.__cause__, ConnectionRefusedError)
     if silent:
       atexit.unregister(self.ray.shutdown)
+      atexit.register(_end)
     else:
       self.ray.shutdown()
+
+
+def _end() -> None:
+  """Ends this process as one that failed: without a head Ray would crash.
+
+  What else is to be done at the end is done first.
+  """
+  atexit.unregister(_end)
+  atexit._run_exitfuncs()
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(1)
 
 
 def _options() -> dict[str, object]:
