@@ -9,6 +9,7 @@ import pytest
 
 from worldmodels.agents.reports import chart
 from worldmodels.agents.reports import figures
+from worldmodels.agents.reports import open_loop_charts
 from worldmodels.agents.reports import published
 from worldmodels.agents.reports import raster
 from worldmodels.agents.reports import records
@@ -210,7 +211,7 @@ def test_of_several_members_reward_and_ranks_have_charts():
   assert image.points == [(1, 0.7)] and 'image of' in image.name
   assert math.isnan(rewards.points[0][1]) and not ranks.zero
   # Who has one member has the first chart alone.
-  (error,) = figures.charts('hill', [alone], [], ['open_loop'])
+  (error,) = open_loop_charts.charts('hill', figures.groups([alone]))
   assert 'open-loop error, random episodes' in error.title
 
 

@@ -310,8 +310,8 @@ PLANNER = (
   Fault(
     'candidates of two chains do not share their draws',
     'worldmodels/problem.py',
-    'seeds = [seed] * len(parts)',
-    'seeds = list(seeds)',
+    'if not sampling.common:',
+    'if sampling.particles:',
     'problem_test.py::test_candidates_may_share_their_draws',
   ),
   Fault(

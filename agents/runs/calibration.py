@@ -192,11 +192,7 @@ def _scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _fit(
   kind: str, inputs: np.ndarray, values: np.ndarray, updates: int
 ) -> tuple[Predict, float]:
-  """Fits a kind to inputs [N, I] and values [N, D].
-
-  Returns:
-    (what predicts, seconds of the updates).
-  """
+  """Fits a kind to inputs [N, I], values [N, D]; also returns the seconds."""
   if kind == 'gaussian_process':
     model = _Processes(inputs, values.shape[1])
   else:
@@ -224,11 +220,7 @@ def _fit(
     rows = random.integers(len(inputs), size=count)
     update(tf.constant(inputs[rows]), tf.constant(values[rows]))
   seconds = time.monotonic() - begun
-
-  def predict(x: np.ndarray) -> tuple[np.ndarray, ...]:
-    return tuple(y.numpy() for y in model.predict(tf.constant(x)))
-
-  return predict, seconds
+  return lambda x: [y.numpy() for y in model.predict(tf.constant(x))], seconds
 
 
 class _Processes(keras.layers.Layer):
