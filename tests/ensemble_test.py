@@ -184,6 +184,19 @@ def test_the_spread_is_that_of_the_members_about_a_step(latent):
   assert np.isfinite(tape.gradient(found, action)).all()
 
 
+@pytest.mark.parametrize('recurrent', [True, False])
+def test_members_see_the_sample_only_where_there_is_no_memory(recurrent):
+  """From sample to sample there is one way, through the cell, if there is one."""
+  made = make(recurrent=recurrent)
+  state, _ = start(made)
+  given = [actions()[:, 0], state['member'], None, None]
+  one, other = (
+    made._predicted(state['deter'], stoch, *given)['mean']
+    for stoch in (state['stoch'], state['stoch'] + 1.0)
+  )
+  assert (np.abs(one - other).max() == 0.0) == recurrent
+
+
 def test_deterministic_members_draw_nothing_but_the_member():
   made = make(latent='deterministic')
   mine = made.particles(start(made)[0], 1)
