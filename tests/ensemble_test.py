@@ -186,7 +186,7 @@ def test_the_spread_is_that_of_the_members_about_a_step(latent):
 
 @pytest.mark.parametrize('recurrent', [True, False])
 def test_members_see_the_sample_only_where_there_is_no_memory(recurrent):
-  """From sample to sample there is one way, through the cell if there is one."""
+  """From sample to sample there is one way: the cell, where there is one."""
   made = make(recurrent=recurrent)
   state, _ = start(made)
   given = [actions()[:, 0], state['member'], None, None]
