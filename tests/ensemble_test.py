@@ -188,11 +188,10 @@ def test_the_spread_is_that_of_the_members_about_a_step(latent):
 def test_members_see_the_sample_only_where_there_is_no_memory(recurrent):
   """From sample to sample there is one way: the cell, where there is one."""
   made = make(recurrent=recurrent)
-  state, _ = start(made)
-  given = [actions()[:, 0], state['member'], None, None]
+  memory = tf.ones([N, made.features_size - S])
   one, other = (
-    made._predicted(state['deter'], stoch, *given)['mean']
-    for stoch in (state['stoch'], state['stoch'] + 1.0)
+    made._predicted(memory, sample, actions()[:, 0], None, None, None)['mean']
+    for sample in (tf.zeros([N, S]), tf.ones([N, S]))
   )
   assert (np.abs(one - other).max() == 0.0) == recurrent
 

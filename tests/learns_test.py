@@ -27,7 +27,7 @@ from worldmodels.agents.runs import loop
 from worldmodels.agents.runs import selection
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
-from worldmodels.data.store import Store
+from worldmodels.data import sampling
 
 # Measured, sound program: docs/experiments.md, "The regression guard".
 UPDATES = 700  # of each model that is trained anew
@@ -49,14 +49,14 @@ def untrained_reward(config, monkeypatch):
 def shifted_actions(config, monkeypatch):
   """Batches hold each action one row late."""
   del config
-  sample = Store.sample
+  sample = sampling.sample
 
-  def shifted(self, *args, **kwargs):
-    batch = sample(self, *args, **kwargs)
+  def shifted(*args, **kwargs):
+    batch = sample(*args, **kwargs)
     batch['action'] = np.roll(batch['action'], 1, axis=1)
     return batch
 
-  monkeypatch.setattr(Store, 'sample', shifted)
+  monkeypatch.setattr(sampling, 'sample', shifted)
 
 
 def heavy_kl(config, monkeypatch):
