@@ -45,14 +45,12 @@ class Agent(planet.Agent):
       raise errors.OptionError(
         'curiosity.members', 'is 1; one alone disagrees with nobody: 2 or more'
       )
-    alone = disagreement.members_of(self.model) == 1
-    if not options['members'] and alone:
-      if not disagreement.is_told_by(self.model):
-        raise errors.OptionError(
-          'curiosity.members',
-          'is 0, and the dynamics have one member, which agrees with itself: 2 '
-          'or more, or dynamics of several',
-        )
+    if not options['members'] and not disagreement.is_told_by(self.model):
+      raise errors.OptionError(
+        'curiosity.members',
+        'is 0, and the dynamics have one member, which agrees with itself: 2 '
+        'or more, or dynamics of several',
+      )
     if options['members']:
       with keras.name_scope('curiosity'), errors.group('curiosity'):
         self.ensemble = Ensemble(

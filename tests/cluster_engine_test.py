@@ -36,6 +36,12 @@ with engine.Engine(sys.argv[1]) as joined:
   print(ray.get(where.remote()))
 assert not ray.is_initialized()
 """
+LEFT = """
+import atexit, sys
+from worldmodels.agents.cluster import ray_failures
+atexit.register(print, 'done at the end', end='')
+ray_failures.end_with(int(sys.argv[1]))
+"""
 ENDS = """
 import os, signal
 import processes
@@ -189,17 +195,35 @@ def test_a_ray_of_ours_and_its_end():
 @pytest.mark.parametrize('answers', [True, False])
 def test_a_head_that_does_not_answer_is_not_waited_for(monkeypatch, answers):
   """To leave it would take Ray for ever, now or when the process ends."""
-  left, forgotten = [], []
+  left, forgotten, ends = [], [], []
   joined = engine.Engine('127.0.0.1:1')  # Nobody is there.
   joined.ray = types.SimpleNamespace(shutdown=lambda: left.append(True))
   monkeypatch.setattr(ray_failures, 'answers', lambda *_: answers)
   monkeypatch.setattr(engine.atexit, 'unregister', forgotten.append)
+  monkeypatch.setattr(ray_failures, 'end_with', ends.append)
   joined._part()
   assert left.pop() and not forgotten
   monkeypatch.setattr(engine, '_reach', lambda *_: None)  # Somebody is.
   joined._part()
   assert left == [True] * answers
   assert forgotten == [joined.ray.shutdown] * (not answers)
+  assert ends == [0] * (not answers)
+
+
+@pytest.mark.parametrize('status', [0, 130])
+def test_what_is_to_be_done_at_the_end_is_done(status):
+  done = run(LEFT, str(status))
+  assert (done.returncode, done.stdout) == (status, 'done at the end')
+
+
+@pytest.mark.parametrize(
+  'kind, status', [(KeyboardInterrupt, 130), (OSError, 1)]
+)
+def test_a_program_ends_as_what_ended_it(kind, status):
+  left = engine.Engine('127.0.0.1:1')
+  assert left._status == 0
+  left.__exit__(kind, None, None)
+  assert left._status == status
 
 
 def test_environment_is_given_back(monkeypatch):

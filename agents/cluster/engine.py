@@ -14,8 +14,8 @@ import importlib.util
 import os
 import re
 import secrets
+import signal
 import socket
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Self
@@ -107,6 +107,7 @@ class Engine:
     self._store_mb = store_mb or STORE_MB
     self._flag = flag
     self._leave = contextlib.ExitStack()
+    self._status = 0
 
   def __enter__(self) -> Self:
     with contextlib.ExitStack() as stack:
@@ -117,7 +118,10 @@ class Engine:
       self._leave = stack.pop_all()
     return self
 
-  def __exit__(self, *unused: object) -> None:
+  def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
+    if kind is not None:
+      stopped = issubclass(kind, KeyboardInterrupt)
+      self._status = 128 + signal.SIGINT if stopped else 1
     self.close()
 
   def close(self) -> None:
@@ -204,21 +208,9 @@ class Engine:
       silent = not isinstance(error.__cause__, ConnectionRefusedError)
     if silent:
       atexit.unregister(self.ray.shutdown)
-      atexit.register(_end)
+      ray_failures.end_with(self._status)
     else:
       self.ray.shutdown()
-
-
-def _end() -> None:
-  """Ends this process as one that failed: without a head Ray would crash.
-
-  What else is to be done at the end is done first.
-  """
-  atexit.unregister(_end)
-  atexit._run_exitfuncs()
-  sys.stdout.flush()
-  sys.stderr.flush()
-  os._exit(1)
 
 
 def _options() -> dict[str, object]:

@@ -1,8 +1,10 @@
 """What Ray says when it cannot do something, made one line."""
 
+import atexit
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import ParamSpec, TypeVar
@@ -78,6 +80,22 @@ def answers(ray: ModuleType, seconds: float) -> bool:
   except ray.exceptions.RayError:
     return False
   return True
+
+
+def end_with(status: int) -> None:
+  """Has this process end with a status: without a head Ray would crash it.
+
+  What else is to be done at its end is done first.
+  """
+
+  def end() -> None:
+    atexit.unregister(end)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+  atexit.register(end)
 
 
 def hint(error: Exception) -> str:
