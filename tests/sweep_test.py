@@ -301,6 +301,22 @@ def test_a_damaged_run_is_not_done(name, content, tmp_path):
   assert row['state'] in ('begun', 'damaged')
 
 
+@pytest.mark.parametrize('variance,share', [(0.25, 2.0), (5e-8, None)])
+def test_where_all_rewards_are_the_same_an_error_is_no_share(
+  variance, share, tmp_path
+):
+  """An agent that has learned its task stores rewards that hardly vary."""
+  (job,) = live(tmp_path)
+  run([job])
+  path = job.path / 'metrics.jsonl'
+  line = json.loads(path.read_text())
+  line['open_loop_policy_reward_variance'] = [variance] * 6
+  path.write_text(json.dumps(line))
+  row = results.row(job.path, dict(setting='a', task='b', seed=0, command='c'))
+  assert row.get('reward_1') == share
+  assert row['image_1'] == 1.0
+
+
 def test_they_are_stopped_with_whoever_runs_them(tmp_path):
   (slow, after) = live(tmp_path, ('slow',), (0, 1))
   began = slow.path.parent / 'began'

@@ -14,6 +14,9 @@ from worldmodels.data import reading
 
 # Steps after the last image seen whose error is in a table.
 HORIZONS = (1, 5, 15)
+# Variance of rewards below which an error is no share of it: where all chunks
+# have about the same reward, whatever error there is would be many times that.
+_SOME_VARIANCE = 1e-6
 # Episodes whose open-loop error is taken: the first of these that there are.
 _EPISODES = ('recorded', 'policy', 'random')
 _ERRORS = {
@@ -97,7 +100,7 @@ def _share(value: object, variance: object) -> float | None:
   """Returns an error as a share of a variance; of none there is no share."""
   if not (reading.is_number(value) and reading.is_number(variance)):
     return None
-  return value / variance if variance > 1e-12 else None
+  return value / variance if variance > _SOME_VARIANCE else None
 
 
 def _learning(record: records.Record) -> Row:
