@@ -9,6 +9,7 @@ import pytest
 
 from worldmodels.agents.reports import chart
 from worldmodels.agents.reports import figures
+from worldmodels.agents.reports import groups
 from worldmodels.agents.reports import open_loop_charts
 from worldmodels.agents.reports import published
 from worldmodels.agents.reports import raster
@@ -157,7 +158,7 @@ def record(seed, returns, **config):
 
 def test_seeds_of_one_config_are_a_group():
   seeds = [record(0, [1, 2]), record(1, [3, 4]), record(0, [5, 6], preset='x')]
-  assert [len(group.records) for group in figures.groups(seeds)] == [2, 1]
+  assert [len(group.records) for group in groups.groups(seeds)] == [2, 1]
   returns, minutes = figures.charts('hill', seeds, [2.0, 4.0])
   names = [series.name for series in returns.series]
   assert 'random policy, mean of 2' in names
@@ -211,7 +212,7 @@ def test_of_several_members_reward_and_ranks_have_charts():
   assert image.points == [(1, 0.7)] and 'image of' in image.name
   assert math.isnan(rewards.points[0][1]) and not ranks.zero
   # Who has one member has the first chart alone.
-  (error,) = open_loop_charts.charts('hill', figures.groups([alone]))
+  (error,) = open_loop_charts.charts('hill', groups.groups([alone]))
   assert 'open-loop error, random episodes' in error.title
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from worldmodels import errors
 from worldmodels.agents.reports import figures
+from worldmodels.agents.reports import groups
 from worldmodels.agents.reports import picture
 from worldmodels.agents.reports import records
 from worldmodels.agents.reports import scores
@@ -126,9 +127,9 @@ def test_a_single_file_may_have_its_own_config_and_versions(tmp_path):
   assert (row['seed'], row['commit'], row['machine']) == ('1', 'cc', '')
   # Runs that differ in seed and length alone are one group.
   both = records.read([str(path), str(path / 'seed_1.jsonl')])
-  assert len(figures.groups(both)) == 1
+  assert len(groups.groups(both)) == 1
   both[1].config['evaluate'] = {}
-  assert len(figures.groups(both)) == 2
+  assert len(groups.groups(both)) == 2
 
 
 def test_runs_are_found_three_folders_down_but_not_inside_a_run(tmp_path):

@@ -4,24 +4,71 @@ Errors are those of the newest evaluation of each run: worldmodels/prediction.py
 and, of several members, worldmodels/disagreement.py.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from worldmodels.agents.reports.chart import Chart
 from worldmodels.agents.reports.chart import Points
 from worldmodels.agents.reports.chart import Series
+from worldmodels.agents.reports.groups import Group
 from worldmodels.agents.reports.records import Record
 
 EPISODES = {'policy': "the policy's", 'random': 'random'}
-_STEPS = 'steps after the last image seen'
 
 
-class Group(Protocol):
-  """Runs of one color; see figures.py."""
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+  """A chart for each kind of episodes.
 
-  records: Sequence[Record]
-  color: str
+  Attributes:
+    title: before the name of the episodes.
+    unit: of what is drawn.
+    keys: as of _curves.
+    zero: whether the axis begins there.
+  """
+
+  title: str
+  unit: str
+  keys: tuple[tuple[str, str, str], ...]
+  zero: bool = True
+
+
+_REWARDS = _Kind(
+  'error of the reward, ',
+  'squared error of a reward',
+  (
+    ('reward', 'model', ''),
+    ('reward_variance', 'mean reward', 'thin'),
+    ('reward_disagreement', "members' disagreement", 'dotted'),
+  ),
+)
+
+
+def _errors(seen: str) -> _Kind:
+  of = 'an image' if seen == 'image' else seen
+  return _Kind(
+    'open-loop error, ',
+    f'half the squared error of {of}, nats',
+    (
+      (seen, 'model', ''),
+      (f'copy_{seen}', f'copy of the last {seen} seen', 'dashed'),
+      (f'mean_{seen}', f'mean {seen}', 'thin'),
+      (f'{seen}_disagreement', "members' disagreement", 'dotted'),
+    ),
+  )
+
+
+def _ranks(seen: str) -> _Kind:
+  return _Kind(
+    'does disagreement tell the error? ',
+    'rank correlation of the two over chunks',
+    (
+      (f'{seen}_disagreement_correlation', seen, ''),
+      ('reward_disagreement_correlation', 'reward', 'dashed'),
+    ),
+    zero=False,
+  )
 
 
 def charts(task: str, made: Sequence[Group]) -> list[Chart]:
@@ -39,11 +86,20 @@ def charts(task: str, made: Sequence[Group]) -> list[Chart]:
   records = [record for group in made for record in group.records]
   found = []
   for kind, seen in _measured(records).items():
-    where = f'{EPISODES.get(kind, kind)} episodes'
-    found.append(_errors(task, made, kind, seen, where))
+    wanted = [_errors(seen)]
     if any(_line(x, kind, 'reward_disagreement') for x in records):
-      found.append(_rewards(task, made, kind, where))
-      found.append(_ranks(task, made, kind, seen, where))
+      wanted += [_REWARDS, _ranks(seen)]
+    where = f'{EPISODES.get(kind, kind)} episodes'
+    found += [
+      Chart(
+        f'{task}: {one.title}{where}',
+        'steps after the last image seen',
+        one.unit,
+        list(_curves(made, kind, one.keys)),
+        zero=one.zero,
+      )
+      for one in wanted
+    ]
   return found
 
 
@@ -102,52 +158,3 @@ def _curves(
         style = dict(dashed=how == 'dashed', dots=how == 'dotted')
         width = 1.5 if how == 'dashed' else 1.0
         yield Series(label, points, group.color, width, **style)
-
-
-def _errors(
-  task: str, made: Sequence[Group], kind: str, seen: str, where: str
-) -> Chart:
-  keys = (
-    (seen, 'model', ''),
-    (f'copy_{seen}', f'copy of the last {seen} seen', 'dashed'),
-    (f'mean_{seen}', f'mean {seen}', 'thin'),
-    (f'{seen}_disagreement', "members' disagreement", 'dotted'),
-  )
-  of = 'an image' if seen == 'image' else seen
-  return Chart(
-    f'{task}: open-loop error, {where}',
-    _STEPS,
-    f'half the squared error of {of}, nats',
-    list(_curves(made, kind, keys)),
-    zero=True,
-  )
-
-
-def _rewards(task: str, made: Sequence[Group], kind: str, where: str) -> Chart:
-  keys = (
-    ('reward', 'model', ''),
-    ('reward_variance', 'mean reward', 'thin'),
-    ('reward_disagreement', "members' disagreement", 'dotted'),
-  )
-  return Chart(
-    f'{task}: error of the reward, {where}',
-    _STEPS,
-    'squared error of a reward',
-    list(_curves(made, kind, keys)),
-    zero=True,
-  )
-
-
-def _ranks(
-  task: str, made: Sequence[Group], kind: str, seen: str, where: str
-) -> Chart:
-  keys = (
-    (f'{seen}_disagreement_correlation', seen, ''),
-    ('reward_disagreement_correlation', 'reward', 'dashed'),
-  )
-  return Chart(
-    f'{task}: does disagreement tell the error? {where}',
-    _STEPS,
-    'rank correlation of the two over chunks',
-    list(_curves(made, kind, keys)),
-  )
