@@ -18,6 +18,7 @@ from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import experience
 from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import rollouts
+from worldmodels.agents.runs import silence
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import planet
@@ -75,7 +76,7 @@ class Actor(uniform.Agent):
     return tf.where(explore, action, tf.round(2 * action) / 2), state
 
 
-def make(path, environment=None, **values):
+def make(path, environment=None, on_step=str, **values):
   """The experience of a run of seed 7 with 3 random episodes of 8.
 
   It is evaluated before episodes 3, 5 and 7, on 2 episodes each.
@@ -105,8 +106,22 @@ def make(path, environment=None, **values):
     made.actor,
     made.environment,
     made.lines.append,
+    on_step=on_step,
   )
   return made
+
+
+def test_steps_are_told_whoever_takes_them(tmp_path, monkeypatch):
+  told, said = [], []
+  monkeypatch.setattr(silence, 'SECONDS', -1.0)
+  run = make(tmp_path, on_step=told.append)
+  run.experience.collect_random()  # Three to learn from, three held out.
+  assert told == 6 * [0, 1, 2, 3]
+  run.experience.collect(3)
+  assert told[24:] == [0, 1, 2, 3]
+  evaluation.returns(run.actor, [run.environment], range(2), said.append)
+  assert 'episode 2 of 2 is at step 3' in said
+  assert len([x for x in said if 'return' in x]) == 2
 
 
 def collect_all(run):

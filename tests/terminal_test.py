@@ -49,7 +49,9 @@ def config_of(**train):
   return config
 
 
-def started(path, bar, updates=0, step_limit=50, model=True, **train):
+def started(
+  path, bar, updates=0, step_limit=50, model=True, seen=('image',), **train
+):
   """Returns a terminal after its start."""
   agent = types.SimpleNamespace(
     model=model,
@@ -57,7 +59,10 @@ def started(path, bar, updates=0, step_limit=50, model=True, **train):
     state_variables=[keras.Variable(np.zeros([1024, 1024]))],
   )
   environment = types.SimpleNamespace(
-    action_repeat=2, quality='fast', step_limit=step_limit
+    action_repeat=2,
+    quality='fast',
+    step_limit=step_limit,
+    observation_spec=lambda: dict.fromkeys(seen),
   )
   store = Store(path / 'store', metadata={'size': 64}, log=str)
   shown = terminal.Terminal(bar)
@@ -264,6 +269,52 @@ def test_a_pipe_hears_of_what_takes_long(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(terminal.time, 'monotonic', lambda at=now + seconds: at)
     shown.note(f'at {seconds}')
     assert (capsys.readouterr().out == f'at {seconds}\n') == said
+
+
+def test_a_pipe_hears_that_updates_and_steps_go_on(
+  tmp_path, capsys, monkeypatch
+):
+  """A plan may take seconds, an update of a wide model too."""
+  shown = started(tmp_path, False)
+  capsys.readouterr()
+  said, now = [], time.monotonic()
+
+  def at(seconds):
+    monkeypatch.setattr(terminal.time, 'monotonic', lambda: now + seconds)
+
+  for seconds in range(0, 170, 11):
+    at(seconds)
+    if 70 <= seconds < 130:
+      shown.update(seconds)
+    shown.acting(seconds)
+    said += capsys.readouterr().out.splitlines()
+  assert said == [
+    'acting, step 33 of 50',
+    'acting, step 66 of 50',
+    'learning, 99 of 15 updates',
+    'acting, step 132 of 50',
+    'acting, step 165 of 50',
+  ]
+
+
+def test_the_bar_shows_the_step_where_nothing_else_moves(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(terminal.tqdm.tqdm, 'mininterval', 0, raising=False)
+  shown = started(tmp_path, True, step_limit=None)
+  shown.update(3)
+  shown.acting(7)
+  assert 'acting' not in capsys.readouterr().err
+  now = time.monotonic()
+  monkeypatch.setattr(terminal.time, 'monotonic', lambda: now + 2)
+  shown.acting(8)
+  assert 'acting, step 8' in capsys.readouterr().err
+  shown.close()
+
+
+def test_what_is_learned_from_without_images_is_steps(tmp_path, capsys):
+  started(tmp_path, False, seen=('position',)).close()
+  assert 'updates of 3 x 12 steps' in capsys.readouterr().out
 
 
 def test_the_start_says_that_nobody_names_a_limit(tmp_path, capsys):

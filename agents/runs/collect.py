@@ -39,6 +39,7 @@ class Collector(rollouts.Collector):
     agent: who acts.
     environments: workers; as many episodes are collected at a time.
     log: called with a line for each failure.
+    on_step: called with the number of each step.
   """
 
   def __init__(
@@ -46,9 +47,10 @@ class Collector(rollouts.Collector):
     agent: Actor,
     environments: Sequence[workers.Worker],
     log: Callable[[str], Any],
+    on_step: Callable[[int], Any] = lambda step: None,
   ):
     acts = functools.partial(actions_of, agent)
-    super().__init__(acts, environments, log)
+    super().__init__(acts, environments, log, on_step)
 
 
 def actions_of(

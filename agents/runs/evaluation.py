@@ -20,6 +20,7 @@ from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import film
 from worldmodels.agents.runs import memory
 from worldmodels.agents.runs import selection
+from worldmodels.agents.runs.silence import Silence
 from worldmodels.data import workers
 from worldmodels.data.store import Store
 from worldmodels.world_model import WorldModel
@@ -49,8 +50,14 @@ def returns(
   Returns:
     the return of each episode.
   """
-  found = []
-  collector = collect.Collector(agent, environments, log)
+  found, silence = [], Silence()
+
+  def on_step(step: int) -> None:
+    if silence.is_long():
+      silence.end()
+      log(f'episode {len(found) + 1} of {len(seeds)} is at step {step}')
+
+  collector = collect.Collector(agent, environments, log, on_step)
   for _, episode in collector.collect(
     range(len(seeds)), seeds.__getitem__, explore=False
   ):
@@ -58,6 +65,7 @@ def returns(
     for take in takers:
       take(episode)
     log(f'episode {len(found)} of {len(seeds)}: return {found[-1]:.1f}')
+    silence.end()
   return found
 
 

@@ -50,6 +50,7 @@ class Experience:
     log: called with a line of text.
     collectors: who collects, at random and as the actor does; by default both
       are here, with that worker.
+    on_step: called with the number of each step that these take.
   """
 
   def __init__(
@@ -61,13 +62,14 @@ class Experience:
     environment: workers.Worker,
     log: Callable[[str], Any],
     collectors: tuple[rollouts.Collector, rollouts.Collector] | None = None,
+    on_step: Callable[[int], Any] = lambda step: None,
   ):
     self._config = config
     self._has_image = spec.image is not None
     self._environment = environment
     self._schedule = Schedule(config.train, config.evaluate)
     self._random_collector, self._collector = collectors or (
-      Collector(who, [environment], log)
+      Collector(who, [environment], log, on_step)
       for who in (uniform.Agent(spec=spec), actor)
     )
 

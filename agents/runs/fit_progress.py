@@ -9,8 +9,9 @@ from typing import Any
 
 import tqdm
 
+from worldmodels.agents.runs.silence import Silence
+
 _ROWS = 20  # after which the names of the columns are printed again
-_SILENCE = 30.0  # seconds after which a line says what is going on
 _HORIZONS = (1, 5, 15)
 _COLUMNS = (
   ('image_loss', 'image', '.2f'),
@@ -36,7 +37,8 @@ class Progress:
     self._bar = None
     self._rows = 0
     self._pace = None  # seconds of an update
-    self._last = self._last_line = time.monotonic()
+    self._last = time.monotonic()
+    self._silence = Silence()
 
   def line(self, text: str) -> None:
     """Prints a line, above the bar if there is one."""
@@ -44,7 +46,7 @@ class Progress:
       print(text, flush=True)
     else:
       self._bar.write(text, file=sys.stdout)
-    self._last_line = time.monotonic()
+    self._silence.end()
 
   def start(self, lines: Sequence[str], updates: int) -> None:
     """Prints what a run is, after `updates` that are done."""
@@ -66,7 +68,7 @@ class Progress:
     """Moves the bar; without one a line says now and then how far it is."""
     if self._bar is not None:
       self._bar.update(updates - self._bar.n)
-    elif time.monotonic() - self._last_line > _SILENCE:
+    elif self._silence.is_long():
       self.line(f'{updates} of {self._total} updates')
 
   def row(self, updates: int, values: dict[str, Any], seconds: float) -> None:

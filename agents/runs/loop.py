@@ -73,6 +73,7 @@ class Training:
     self.experience = Experience(
       *(config, directory, spec, self.actor, environment, self.terminal.line),
       self.collectors(),
+      self.terminal.acting,
     )
     self.learning = Learning(
       *(config, directory, self.agent, self.terminal.line),

@@ -33,6 +33,7 @@ class Collector:
       that makes the function `act` of `rollouts`.
     environments: workers; as many episodes are collected at a time.
     log: called with a line for each failure.
+    on_step: called with the number of each step.
   """
 
   def __init__(
@@ -40,8 +41,10 @@ class Collector:
     acts: Callable[[int, bool, int], Act],
     environments: Sequence[workers.Worker],
     log: Callable[[str], Any],
+    on_step: Callable[[int], Any] = lambda step: None,
   ):
     self._acts = acts
+    self._on_step = on_step
     self._environments = environments
     self._log = log
     self._stopped = threading.Event()
@@ -82,7 +85,7 @@ class Collector:
     for attempt in range(1, ATTEMPTS + 1):
       try:
         act = self._acts(len(seeds), explore, seeds[0])
-        return rollouts(self._unless_stopped(act), environments, seeds)
+        return rollouts(self._watched(act), environments, seeds)
       except workers.WorkerError as error:
         if self._stopped.is_set():
           raise Stopped from error
@@ -95,15 +98,18 @@ class Collector:
           environment.restart()
     raise AssertionError('unreachable')
 
-  def _unless_stopped(self, act: Act) -> Act:
-    """Returns the function `act` of `rollouts`, which may raise Stopped."""
+  def _watched(self, act: Act) -> Act:
+    """Returns `act` of `rollouts`, which tells its steps or raises Stopped."""
 
-    def guarded(*arguments: Any) -> np.ndarray:
+    def watched(
+      observation: Episode, is_first: np.ndarray, step: int
+    ) -> np.ndarray:
       if self._stopped.is_set():
         raise Stopped
-      return act(*arguments)
+      self._on_step(step)
+      return act(observation, is_first, step)
 
-    return guarded
+    return watched
 
 
 def rollouts(

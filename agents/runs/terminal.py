@@ -18,6 +18,7 @@ import tqdm
 
 from worldmodels.agents.runs import figures
 from worldmodels.agents.runs.schedule import Schedule
+from worldmodels.agents.runs.silence import Silence
 from worldmodels.agents.runs.time_left import TimeLeft
 from worldmodels.data import limits
 from worldmodels.data import workers
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 80  # of a line at the start or the end, in columns
 _NAME = 11  # of what a line at the start or the end is about
-# Without a bar a note becomes a line if there was none for so many seconds.
-_SILENCE = 30.0
+# Seconds without an update or a note, after which the step of an episode shows.
+_MOMENT = 1.0
 # The names of the columns stand above each so many episodes.
 _ROWS = 20
 
@@ -61,7 +62,10 @@ class Terminal:
     self._dreams = True
     self._columns = ()
     self._rows = 0
-    self._last_line = time.monotonic()
+    self._silence = Silence()
+    self._shown = time.monotonic()
+    self._steps = None
+    self._updates = 0  # at the end
 
   def line(self, text: str) -> None:
     """Prints a line, above the bar if there is one."""
@@ -70,7 +74,7 @@ class Terminal:
     else:
       self._bar.write(text, file=sys.stdout)
     sys.stdout.flush()
-    self._last_line = time.monotonic()
+    self._silence.end()
 
   def start(
     self,
@@ -97,7 +101,8 @@ class Terminal:
     likely = train.copy_and_resolve_references()
     likely.episodes = schedule.likely_episodes(held)
     schedule = Schedule(likely, config.evaluate)
-    last_update = schedule.updates_before(likely.episodes)
+    self._steps = steps
+    self._updates = schedule.updates_before(likely.episodes)
     self._entry(
       'task',
       f'{config.task}, action repeat {environment.action_repeat}, quality '
@@ -107,7 +112,8 @@ class Terminal:
     self._entry(
       'length',
       f'{train.episodes} episodes{figures.budget(train.env_steps)}, '
-      f'{last_update} updates of {train.batch} x {train.length} images',
+      f'{self._updates} updates of {train.batch} x {train.length} '
+      + ('images' if 'image' in environment.observation_spec() else 'steps'),
     )
     if steps:
       frames = likely.episodes * held
@@ -129,7 +135,7 @@ class Terminal:
     self._left = TimeLeft(schedule, updates)
     if self._shows_bar:
       self._bar = tqdm.tqdm(
-        total=last_update,
+        total=self._updates,
         initial=updates,
         mininterval=0.5,
         dynamic_ncols=True,
@@ -150,9 +156,12 @@ class Terminal:
     self.note('building the training step')
 
   def update(self, updates: int) -> None:
-    """Moves the bar to `updates`."""
+    """Moves the bar to `updates`; without one a line says so now and then."""
     self._left.update(updates)
-    if self._bar is not None:
+    self._shown = time.monotonic()
+    if self._bar is None:
+      self.note(f'learning, {updates} of {self._updates} updates')
+    else:
       self._bar.set_description('learning', refresh=False)
       left = self._left.seconds()
       if left is not None:
@@ -161,11 +170,18 @@ class Terminal:
 
   def note(self, text: str) -> None:
     """Shows a note beside the bar; without one now and then as a line."""
+    self._shown = time.monotonic()
     if self._bar is not None:
       self._bar.set_postfix_str('', refresh=False)
       self._bar.set_description(text)
-    elif time.monotonic() - self._last_line > _SILENCE:
+    elif self._silence.is_long():
       self.line(text)
+
+  def acting(self, step: int) -> None:
+    """Shows the step that an episode is at, where nothing else was shown."""
+    if time.monotonic() - self._shown > _MOMENT:
+      of = f' of {self._steps}' if self._steps else ''
+      self.note(f'acting, step {step}{of}')
 
   def episode(
     self, counters: dict[str, int], values: dict[str, Any], seconds: float
