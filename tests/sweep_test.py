@@ -385,6 +385,18 @@ def test_the_table_fits_the_terminal(tmp_path):
   assert len(few) == 4 and all('failed' in line for line in few[1:])
 
 
+def test_a_pipe_hears_each_minute_how_far_runs_are(
+  tmp_path, capsys, monkeypatch
+):
+  (job,) = live(tmp_path)
+  entries = [runner.Entry(job, runner.RUNNING, 'train')]
+  shown, now = progress.Progress(False), time.monotonic()
+  for seconds, said in ((50, 0), (70, 1), (120, 0), (140, 1)):
+    monkeypatch.setattr(time, 'monotonic', lambda at=now + seconds: at)
+    shown.look(entries)
+    assert capsys.readouterr().out.count(job.name) == said
+
+
 def test_lines_and_a_table_that_is_drawn_again(tmp_path, capsys):
   entries, _ = run(live(tmp_path, ('hill', 'broken')))
   for table in (False, True):

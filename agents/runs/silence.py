@@ -6,9 +6,14 @@ SECONDS = 30.0
 
 
 class Silence:
-  """The time since the last line."""
+  """The time since the last line.
 
-  def __init__(self):
+  Args:
+    seconds: after which it is long; by default SECONDS.
+  """
+
+  def __init__(self, seconds: float | None = None):
+    self._seconds = SECONDS if seconds is None else seconds
     self.end()
 
   def end(self) -> None:
@@ -17,4 +22,4 @@ class Silence:
 
   def is_long(self) -> bool:
     """Returns whether it is time to say what is going on."""
-    return time.monotonic() - self._since > SECONDS
+    return time.monotonic() - self._since > self._seconds

@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 
 from worldmodels.agents.runs import figures
+from worldmodels.agents.runs.silence import Silence
 from worldmodels.agents.sweeps import jobs
 from worldmodels.agents.sweeps import runner
 from worldmodels.agents.sweeps import standing
 from worldmodels.agents.sweeps.runner import Entry
 
 _HEAD = ('setting', 'task', 'seed', 'state', 'done', 'time', 'value')
-_AGAIN, _SILENCE = 2.0, 60.0  # seconds between two tables, and two lines
+_AGAIN, _LINES = 2.0, 60.0  # seconds between two tables, and two lines
 _WIDEST = 30  # characters of a column
 _UP, _ERASE = '\x1b[{}A', '\x1b[J'
 
@@ -27,13 +28,14 @@ class Progress:
   def __init__(self, table: bool | None = None):
     self._shows_table = sys.stdout.isatty() if table is None else table
     self._height = 0  # of the table that is there
-    self._last = self._last_line = time.monotonic()
+    self._last = time.monotonic()
+    self._silence = Silence(_LINES)
 
   def line(self, text: str) -> None:
     """Prints a line, above the table if there is one."""
     self._erase()
     print(text, flush=True)
-    self._last_line = time.monotonic()
+    self._silence.end()
     self._last = 0.0  # The table comes again soon.
 
   def told(self, entry: Entry) -> None:
@@ -62,7 +64,7 @@ class Progress:
     elif self._shows_table and now - self._last > _AGAIN:
       self._draw(entries)
       self._last = now
-    elif not self._shows_table and now - self._last_line > _SILENCE:
+    elif not self._shows_table and self._silence.is_long():
       for entry in entries:
         if entry.state == runner.RUNNING:
           cells = '  '.join(filter(None, _cells(entry)[3:]))
