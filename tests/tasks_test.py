@@ -1,9 +1,11 @@
 """Every file in data/tasks is under these tests the moment it exists."""
 
 import pathlib
+import unittest
 
 import numpy as np
 import pytest
+from dm_env import test_utils
 
 from worldmodels.data import actions
 from worldmodels.data import environments
@@ -56,6 +58,21 @@ def test_vectors_of_a_task_are_as_promised(name):
     for timestep in (first, second):
       for key, spec in worker.observation_spec().items():
         spec.validate(timestep.observation[key])
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_task_keeps_the_contract_of_dm_env(name):
+  class Contract(test_utils.EnvironmentTestMixin, unittest.TestCase):
+    def make_object_under_test(self):
+      return resolve.resolve(name).load(0)
+
+    def make_action_sequence(self):
+      return (self.make_action() for _ in range(60))  # Beyond every end.
+
+  result = unittest.TestResult()
+  unittest.defaultTestLoader.loadTestsFromTestCase(Contract).run(result)
+  assert result.testsRun >= 4
+  assert result.wasSuccessful(), result.failures + result.errors
 
 
 # ------------------------------------------------------------------- hill ----

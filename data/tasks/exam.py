@@ -49,6 +49,7 @@ class Exam(dm_env.Environment):
 
   def __init__(self, seed: int):
     self.reseed(seed)
+    self._phase = _OVER  # A step begins an episode.
 
   def reseed(self, seed: int) -> None:
     """Makes the episodes from the next reset on a pure function of `seed`."""
@@ -60,6 +61,8 @@ class Exam(dm_env.Environment):
     return dm_env.restart(self._observe())
 
   def step(self, action: int | np.integer) -> dm_env.TimeStep:
+    if self._phase == _OVER:
+      return self.reset()
     if self._phase == _OFFERED:
       if action != REFUSE:
         self._phase = _ASKED

@@ -59,6 +59,7 @@ class Hill(dm_env.Environment):
 
   def __init__(self, seed: int):
     self.reseed(seed)
+    self._step = _STEPS  # As after an episode: a step begins one.
     self._background = _draw_background()
 
   def reseed(self, seed: int) -> None:
@@ -72,6 +73,8 @@ class Hill(dm_env.Environment):
     return dm_env.restart(self._observe())
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    if self._step == _STEPS:
+      return self.reset()
     slope = _SLOPE * np.sin(np.pi * self._position / _VALLEY)
     self._velocity = _DRAG * (self._velocity + _PUSH * action[0] + slope)
     self._position += self._velocity

@@ -45,6 +45,7 @@ class Juggle(dm_env.Environment):
 
   def __init__(self, seed: int):
     self.reseed(seed)
+    self._step = _STEPS  # As after an episode: a step begins one.
 
   def reseed(self, seed: int) -> None:
     """Makes the episodes from the next reset on a pure function of `seed`."""
@@ -60,6 +61,8 @@ class Juggle(dm_env.Environment):
     return dm_env.restart(self._observe())
 
   def step(self, action: int | np.integer) -> dm_env.TimeStep:
+    if self._step == _STEPS:
+      return self.reset()
     self._place = np.clip(self._place + int(action) - 1, 0, _PLACES - 1)
     self._ball = self._ball + self._velocity
     out = np.abs(self._ball) > 1
