@@ -35,6 +35,7 @@ class Model:
   """
 
   spec = Spec(actions=1, image=None, vectors={'x': 1})
+  dynamics = types.SimpleNamespace(stochastic=True)
 
   def __init__(self, off, noise=0.0, going=1.0):
     self._off, self._noise, self._going = off, noise, going
@@ -200,7 +201,7 @@ def test_nothing_is_predicted_of_an_agent_that_did_not_play():
   )
   assert found['predicted'] is None and found['planned'] is None
   assert found['gap_of'] == 'actions' and found['gap'][0] == 0.5
-  assert audits.is_one(found)
+  assert audits.is_one(found) and found['assumes'][-1] == audit.BLIND
 
 
 def test_draws_are_averaged():
@@ -230,6 +231,40 @@ def test_after_an_end_nothing_comes():
     Actor(Model(0.0, going=0.0)), POLICY, [episode(4, ended=True)], **given
   )
   np.testing.assert_allclose(ending['predicted'], [2.5] * 4, rtol=1e-5)
+
+
+def test_ends_that_are_predicted_wrongly_are_in_the_bounds():
+  """The model ends with a probability of 0.1 at each step: the world does not.
+
+  It is a step to a state without reward, so that rewards begin at 0.
+  """
+  found = audit.measure(
+    Actor(Model(0.0, going=0.9)), POLICY, [episode(6)], **OPTIONS
+  )
+  assert found['transition_error'] == pytest.approx(0.1 + 0.1)
+  assert found['reward_width'] == pytest.approx(5.0)
+  assert 0 < found['gap'][1] and (np.less_equal(*_both(found))).all()
+  # Where the world ends and the model goes on they have all parted.
+  ended = audit.measure(
+    Actor(Model(0.0)), POLICY, [episode(4, ended=True)], **OPTIONS
+  )
+  assert ended['largest_transition_error'] == 1.0
+  assert ended['transition_error'] == pytest.approx((0.1 + 1.0) / 2)
+
+
+def _both(found):
+  return found['gap'], found['tight']
+
+
+def test_points_that_differ_have_nothing_in_common():
+  model = Model(0.5)
+  model.dynamics = types.SimpleNamespace(stochastic=False)
+  found = audit.measure(Actor(model), POLICY, [episode(6)], **OPTIONS)
+  assert found['transition_error'] == 1.0
+  parted = np.array([0.5, *[found['reward_width']] * 2])
+  np.testing.assert_allclose(
+    found['tight'], np.cumsum(parted * [1.0, 0.5, 0.25]), rtol=1e-5
+  )
 
 
 def test_what_cannot_be_audited_is_said():

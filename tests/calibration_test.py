@@ -54,7 +54,7 @@ def test_each_kind_is_calibrated_where_there_are_data():
 
 def test_what_a_run_prints(wheel_program):
   done = wheel_program(
-    *('calibrate', '--logdir=example:hill', '--sizes=32', '--updates=3')
+    *('calibrate', '--logdir=example:hill', '--sizes=32,4096', '--updates=3')
   )
   assert done.returncode == 0, done.stderr
   found = json.loads(done.stdout)
@@ -62,6 +62,8 @@ def test_what_a_run_prints(wheel_program):
   assert len(found['rows']) == 6 and found['training_steps'] == 200
   assert all(np.isfinite(row['nll']) for row in found['rows'])
   assert 'gaussian_process' in done.stderr
+  assert found['left_out'] == [4096]
+  assert '--sizes: 4096 left out: there are 200 steps' in done.stderr
 
 
 @pytest.mark.parametrize(

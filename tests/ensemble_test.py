@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from worldmodels import errors
 from worldmodels import losses
 from worldmodels import states
 from worldmodels.dynamics import ensemble
@@ -198,6 +199,9 @@ def test_members_see_the_sample_only_where_there_is_no_memory(recurrent):
 
 def test_deterministic_members_draw_nothing_but_the_member():
   made = make(latent='deterministic')
+  assert not made.stochastic and make().stochastic
+  with pytest.raises(errors.OptionError, match='points, which have no entropy'):
+    made.uncertainty(made.initial(2))
   mine = made.particles(start(made)[0], 1)
   drawn, mean = (
     made.features(made.imagine(mine, actions(), x)) for x in (SEED, None)

@@ -329,6 +329,21 @@ def test_total_is_the_scaled_sum_of_masked_means():
   assert float(model.total(terms, mask)) == pytest.approx(2 + 5 + 5 + 6)
 
 
+def test_a_reward_that_is_not_learned_is_not_learned_ahead_either():
+  """With scale 0 it moves nothing, whatever `overshooting.reward` says."""
+  model = make(
+    overshooting=dict(steps=2, kl=1.0, reward=5.0),
+    heads=dict(reward=REWARD | dict(scale=0.0)),
+  )
+  batch = tensors(make_batch())
+  with tf.GradientTape() as tape:
+    loss = model.total(model.loss(batch, SEED)[0], batch['mask'])
+  variables = [x.value for x in model.head('reward').trainable_variables]
+  assert variables and not any(
+    x is not None for x in tape.gradient(loss, variables)
+  )
+
+
 def test_relative_losses_are_per_variance():
   """Rewards a hundred times as small, and means as well: the same loss."""
   options = dict(overshooting=dict(steps=2, kl=1.0, reward=1.0))

@@ -32,10 +32,12 @@ class Dynamics(keras.layers.Layer):
   Attributes:
     features_size: F.
     members: K, transitions that are learned side by side.
+    stochastic: whether what it predicts are distributions, not points.
   """
 
   features_size: int
   members: int = 1
+  stochastic: bool = True
 
   def initial(self, count: int | Tensor) -> State:
     """Returns the state before anything was seen, [count, ...]."""

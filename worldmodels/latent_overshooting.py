@@ -40,7 +40,7 @@ def terms(
   seed, share_seed = tf.unstack(tf.random.split(seed, 2))
   last = batch['action'].shape[1] - steps
   start = states.flatten(states.between(posterior, None, last))
-  # Each start stays with one member, which learns from its own dreams.
+  # Each start stays with one member, from whose dream all of them learn.
   start = model.particles(start, 1, share_seed)
   imagined = model.imagine(start, ahead(batch['action'], steps), seed)
   features = model.features(imagined)

@@ -37,6 +37,7 @@ class Gaussian:
   """
 
   keys = ('mean', 'std')
+  stochastic = True
 
   def __init__(self, variables: int, min_std: float):
     self.size = variables
@@ -85,10 +86,20 @@ class Deterministic(Gaussian):
   The KL of two of them is half their squared distance.
   """
 
+  stochastic = False
+
   def state(self, outputs: Tensor, noise: Tensor) -> State:
     """Maps outputs [..., 2 S] to the part of a state; the noise is unused."""
     mean, _ = tf.split(outputs, 2, -1)
     return {'stoch': mean, 'mean': mean, 'std': tf.ones_like(mean)}
+
+  def uncertainty(self, state: State) -> Uncertainty:
+    """Raises OptionError: points have no entropy."""
+    raise errors.OptionError(
+      'latent',
+      "is 'deterministic': what its members predict are points, which have no "
+      'entropy; `disagreement` says how far they are apart',
+    )
 
 
 class Categorical:
@@ -110,6 +121,7 @@ class Categorical:
   """
 
   keys = ('logits',)
+  stochastic = True
 
   def __init__(self, variables: int, classes: int, unimix: float):
     self._shape = (variables, classes)

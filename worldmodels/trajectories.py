@@ -4,8 +4,9 @@ Chua et al. (2018), Deep Reinforcement Learning in a Handful of Trials using
 Probabilistic Dynamics Models (PETS), section 5. A sequence of actions is
 imagined by P particles, and their returns are made one score:
 
-    expectation   particles belong to no member: means are those of all members,
-                  and each draw is of another (E of the paper, with draws)
+    expectation   particles belong to no member: without draws each step goes to
+                  the mean of all (E of the paper); with them each step is a
+                  draw of another member, which is TS1
     ts1           each particle gets another member at every step (TS1)
     tsinf         each particle keeps its member to the end (TSinf)
 
@@ -17,7 +18,8 @@ mixed at every step, as if they were noise. Scores with other risks:
     optimism      E[return] + weight * deviation of the particles' returns
     pessimism     E[return] - weight * that deviation
     disagreement  E[return - weight * sum of the members' disagreements], in the
-                  reward of each step (MOPO; Yu et al., 2020)
+                  reward of each step: after MOPO (Yu et al., 2020), which takes
+                  the largest deviation that a member predicts, noise included
 """
 
 import dataclasses

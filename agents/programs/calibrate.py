@@ -76,12 +76,17 @@ def main(argv: list[str]) -> None:
     _UPDATES.value,
     _SEED.value,
   )
+  left_out = sorted(set(sizes) - {row['data'] for row in rows})
   _say(_table(rows))
+  if left_out:
+    counts = ', '.join(map(str, left_out))
+    _say(f'--sizes: {counts} left out: there are {steps} steps to learn from')
   found = dict(
     task=config.task,
     checkpoint=counters['updates'],
     training_steps=steps,
     test_steps=sum(len(episode['reward']) - 1 for episode in test),
+    left_out=left_out,
     rows=rows,
   )
   print(json.dumps(found))

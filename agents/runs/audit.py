@@ -18,6 +18,7 @@ from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.agents.runs import forecasts
 from worldmodels.agents.runs import starts
 from worldmodels.agents.runs.starts import Episode
+from worldmodels.world_model import WorldModel
 
 Values = dict[str, Any]
 
@@ -30,6 +31,9 @@ ASSUMES = (
   'tells what nobody could have predicted',
   'rewards lie between the least and the largest that was seen or predicted',
 )
+
+# Of recorded actions, which answered what was seen.
+BLIND = 'the actions would have been the same whatever had come of them'
 
 _DIGITS = 6  # significant ones, of what is printed
 
@@ -72,14 +76,13 @@ def measure(
       predicts is not finite.
   """
   planning = forecasts.plans(agent, config)
-  chosen, divergence = starts.choose(
-    agent.model, episodes, context=context, horizon=horizon, count=count
+  model = agent.model
+  chosen, divergence, ending = starts.choose(
+    model, episodes, context=context, horizon=horizon, count=count
   )
   options = dict(gamma=gamma, dreams=dreams, seed=seed)
   real = _returns(chosen, gamma)
-  replayed, reward, distance = forecasts.replayed(
-    agent.model, chosen, **options
-  )
+  replayed, reward, distance = forecasts.replayed(model, chosen, **options)
   predicted, planned, rewards = None, None, [reward, chosen.reward]
   if own and planning:
     planned = forecasts.planned(agent, chosen, **options)
@@ -90,9 +93,11 @@ def measure(
     )
     rewards.append(imagined)
   held = replayed if predicted is None else predicted
-  for value in (replayed, held, divergence):
+  for value in (replayed, held, divergence, ending):
     if not np.isfinite(value).all():
       raise AuditError('what the model predicts is not finite')
+  if ending.any() or not chosen.discount.all():
+    rewards.append(np.zeros(1))  # Of what follows an end.
   off = np.abs(reward - chosen.reward)
   gap, error = _gap(held - real, chosen.episode)
   return dict(
@@ -108,8 +113,9 @@ def measure(
     rms_error=_each(np.sqrt(np.square(held - real).mean(0))),
     reward_error=_each(_by_step(off, chosen.there)),
     divergence=_each(_by_step(distance, chosen.there)),
-    **_bounds(off, divergence, rewards, gamma),
-    assumes=list(ASSUMES),
+    step_divergence=_short(divergence.mean()),
+    **_bounds(off, _apart(model, divergence, ending), rewards, gamma),
+    assumes=[*ASSUMES, *(() if own else (BLIND,))],
   )
 
 
@@ -142,9 +148,29 @@ def _by_step(values: np.ndarray, there: np.ndarray) -> np.ndarray:
   return (values * there).sum(0) / np.maximum(there.sum(0), 1)
 
 
+def _apart(
+  model: WorldModel, divergence: np.ndarray, ending: np.ndarray
+) -> np.ndarray:
+  """Bounds the total variation of single steps, [...].
+
+  The end of an episode is a step to a state without reward, for good. Points
+  that differ have nothing in common.
+
+  Args:
+    model: a WorldModel.
+    divergence: KL in nats, [...].
+    ending: absolute error of the discount, [...].
+  """
+  if model.dynamics.stochastic:
+    apart = simulation_lemma.variation(divergence)
+  else:
+    apart = (divergence > 0).astype(np.float64)
+  return np.minimum(apart + ending, 1.0)
+
+
 def _bounds(
   off: np.ndarray,
-  divergence: np.ndarray,
+  apart: np.ndarray,
   rewards: Sequence[np.ndarray],
   gamma: float,
 ) -> Values:
@@ -152,11 +178,10 @@ def _bounds(
 
   Args:
     off: errors of predicted rewards, [N, H], the first ones of single steps.
-    divergence: KL of single steps in nats, [...].
+    apart: total variations of single steps, [...].
     rewards: all that were seen or predicted.
     gamma: discount per step.
   """
-  apart = simulation_lemma.variation(divergence)
   width = float(np.ptp(np.concatenate([np.ravel(x) for x in rewards])))
   given = dict(reward=float(off[:, 0].mean()), width=width)
   transition, horizon = float(apart.mean()), off.shape[1]
@@ -171,7 +196,6 @@ def _bounds(
       largest=_short(width / (1 - gamma)),
     )
   return dict(
-    step_divergence=_short(divergence.mean()),
     transition_error=_short(transition),
     largest_transition_error=_short(apart.max()),
     reward_width=_short(width),

@@ -171,7 +171,7 @@ def _steps(
   """Returns features, actions, rewards and next features of all steps."""
   found = []
   for episode in episodes:
-    state, _ = starts.filtered(model, episode)
+    state, *_ = starts.filtered(model, episode)
     features = model.features(tf.nest.map_structure(tf.constant, state)).numpy()
     found.append(
       (

@@ -47,7 +47,7 @@ def choose(
   context: int,
   horizon: int,
   count: int,
-) -> tuple[Starts, np.ndarray]:
+) -> tuple[Starts, np.ndarray, np.ndarray]:
   """Filters episodes and chooses starts at even distances.
 
   A row is one if the episode goes on for the horizon, or ends before that: then
@@ -61,8 +61,8 @@ def choose(
     count: of starts, at most.
 
   Returns:
-    (Starts, the KL in nats of each row after the context from its prediction,
-    of all episodes in a row).
+    (Starts; of each row after the context, of all episodes in a row, the KL in
+    nats from its prediction, and how far its discount is from that predicted).
 
   Raises:
     ShortError: no row is one.
@@ -82,38 +82,47 @@ def choose(
     )
   chosen = np.linspace(0, len(places) - 1, min(count, len(places)))
   places = [places[round(index)] for index in chosen]
-  parts, divergences = [], []
+  parts, divergences, endings = [], [], []
   for number, episode in enumerate(episodes):
     rows = np.array([row for one, row in places if one == number], int)
-    posterior, divergence = filtered(model, episode)
+    posterior, divergence, ending = filtered(model, episode)
     divergences.append(divergence[context:])
+    endings.append(ending[context:])
     if len(rows):
       parts.append(_cut(number, episode, posterior, rows, horizon))
   joined = tf.nest.map_structure(lambda *x: np.concatenate(x), *parts)
-  return joined, np.concatenate(divergences)
+  return joined, np.concatenate(divergences), np.concatenate(endings)
 
 
-def filtered(model: WorldModel, episode: Episode) -> tuple[State, np.ndarray]:
-  """Filters an episode: states [L, ...], KL of each from its prediction [L].
+def filtered(
+  model: WorldModel, episode: Episode
+) -> tuple[State, np.ndarray, np.ndarray]:
+  """Filters an episode: states [L, ...], and errors of predicting each [L].
 
   Args:
     model: a WorldModel.
     episode: {key: [L, ...]}.
+
+  Returns:
+    (states, their KL in nats from the predicted ones, the absolute error of
+    the discount).
   """
-  keys = ('action', 'is_first', *model.spec.vectors)
+  keys = ('action', 'is_first', 'discount', *model.spec.vectors)
   keys += ('image',) if model.spec.image else ()
   batch = states.tensors({key: episode[key][None] for key in keys})
-  posterior, divergence = _observe(model, batch)
-  return states.apply(lambda x: x[0].numpy(), posterior), divergence[0].numpy()
+  posterior, *off = _observe(model, batch)
+  posterior = states.apply(lambda x: x[0].numpy(), posterior)
+  return posterior, *(values[0].numpy() for values in off)
 
 
 # reduce_retracing: episodes may be of any length.
 @tf.function(reduce_retracing=True, autograph=False)
 def _observe(
   model: WorldModel, batch: dict[str, Tensor]
-) -> tuple[State, Tensor]:
+) -> tuple[State, Tensor, Tensor]:
   posterior, prior = model.observe(batch)
-  return posterior, model.divergence(posterior, prior)
+  ending = tf.abs(model.discount(prior) - batch['discount'])
+  return posterior, model.divergence(posterior, prior), ending
 
 
 def _cut(

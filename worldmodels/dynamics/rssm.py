@@ -80,6 +80,7 @@ class Dynamics(latent_dynamics.Dynamics):
     self._latent = latents.load(
       latent, stoch=stoch, min_std=min_std, classes=classes, unimix=unimix
     )
+    self.stochastic = self._latent.stochastic
     make_cell = nets.cell(cell)
     self._activation = keras.activations.get(activation)
     self._deter = deter if recurrent else hidden
