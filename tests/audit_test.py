@@ -35,7 +35,7 @@ class Model:
   """
 
   spec = Spec(actions=1, image=None, vectors={'x': 1})
-  dynamics = types.SimpleNamespace(stochastic=True)
+  stochastic = True
 
   def __init__(self, off, noise=0.0, going=1.0):
     self._off, self._noise, self._going = off, noise, going
@@ -258,7 +258,7 @@ def _both(found):
 
 def test_points_that_differ_have_nothing_in_common():
   model = Model(0.5)
-  model.dynamics = types.SimpleNamespace(stochastic=False)
+  model.stochastic = False
   found = audit.measure(Actor(model), POLICY, [episode(6)], **OPTIONS)
   assert found['transition_error'] == 1.0
   parted = np.array([0.5, *[found['reward_width']] * 2])

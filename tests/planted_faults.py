@@ -1130,6 +1130,21 @@ TRUST = (
     'audit_test.py::test_after_an_end_nothing_comes',
   ),
   Fault(
+    'the bounds of an audit know nothing of ends',
+    'agents/runs/audit.py',
+    'np.minimum(apart + ending, 1.0)',
+    'np.minimum(apart, 1.0)',
+    'audit_test.py::test_ends_that_are_predicted_wrongly_are_in_the_bounds',
+  ),
+  Fault(
+    'a reward of no weight is learned ahead',
+    'worldmodels/world_model.py',
+    'if not self._scales.get(key):',
+    'if key not in self._scales:',
+    'world_model_test.py::'
+    'test_a_reward_that_is_not_learned_is_not_learned_ahead_either',
+  ),
+  Fault(
     'starts in one episode count as if they were independent',
     'agents/runs/audit.py',
     'if len(means) > 1:',

@@ -37,6 +37,7 @@ class WorldModel(keras.layers.Layer):
   Attributes:
     spec: of the task.
     features_size: F.
+    stochastic: whether predicted states are distributions, not points.
     keys: the keys of the batch that have a head.
     share: {key of a head: share of the steps that it predicts at an update}.
 
@@ -75,6 +76,7 @@ class WorldModel(keras.layers.Layer):
         actions=spec.actions,
       )
     self.features_size = self.dynamics.features_size
+    self.stochastic = self.dynamics.stochastic
     # Terms of the loss, and their weights.
     self._kl, self._overshooting = dict(kl), dict(overshooting)
     self._scales = {'kl': self._kl.pop('scale'), 'divergence': 0.0}

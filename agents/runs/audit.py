@@ -161,7 +161,7 @@ def _apart(
     divergence: KL in nats, [...].
     ending: absolute error of the discount, [...].
   """
-  if model.dynamics.stochastic:
+  if model.stochastic:
     apart = simulation_lemma.variation(divergence)
   else:
     apart = (divergence > 0).astype(np.float64)
