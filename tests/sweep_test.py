@@ -81,7 +81,7 @@ def looked_at_often(monkeypatch):
 
 
 def setting(name='plain', **values):
-  resolved = {**BUDGET, **values}
+  resolved = {**BUDGET, 'dynamics.kind': 'rssm', **values}
   return jobs.Setting(name, 'planet:debug', values, resolved)
 
 
@@ -532,8 +532,10 @@ def test_what_came_of_it_is_in_tables_and_a_report(tmp_path, capsys):
     *('abc', 'a machine', '1', '3.11')
   ]
   text = (tmp_path / 'table.md').read_text()
-  assert '| plain | hill | 2 | 1.5 ± 1.4 | 2 ± 1.41 / 2 ± 1.41 |' in text
-  assert '| plain | hill | 0 | done | 0.5 ± 0.5 of 2 episodes | 1 / 1 |' in text
+  assert '| plain | hill | 2 | 1.5 ± 1.4 | 2 ± 1.41 / 2 ± 1.41 / – |' in text
+  assert (
+    '| plain | hill | 0 | done | 0.5 ± 0.5 of 2 episodes | 1 / 1 / – |' in text
+  )
   assert f'    {first["command"]}\n' in text
   page = (tmp_path / 'report.html').read_text()
   assert '2 runs: hill' in page and 'mean of 2 seeds' in page
@@ -559,6 +561,71 @@ def test_runs_of_an_earlier_command_stay_in_the_tables(tmp_path, capsys):
   states = [(row['seed'], row['state']) for row in read(tmp_path)]
   assert states == [('0', 'of an earlier command'), ('1', 'done')]
   assert [row['return'] for row in read(tmp_path)] == ['0.5', '1.5']
+
+
+def test_the_mean_is_that_of_the_seeds_that_are_done():
+  rows = [
+    dict(setting='a', task='b', seed=seed, state=state, command='c') | more
+    for seed, (state, more) in enumerate(
+      [
+        (runner.DONE, {'return': 900.0, 'image_5': 2.0}),
+        (runner.WAITING, {'return': 100.0, 'image_1': 9.0, 'image_5': 9.0}),
+        (results.EARLIER, {'return': 800.0, 'return_of': 'evaluate'}),
+        (results.EARLIER, {'return': 0.0, 'return_of': 'newest evaluation'}),
+      ]
+    )
+  ]
+  text = tables.as_markdown(rows, 'x').decode()
+  assert '| a | b | 2 of 4 | 850.0 ± 70.7 | – / 2 (1 known) / – |' in text
+  # A column of step 5 alone is one, and stays in its place.
+  text = tables.as_markdown(rows[:1], 'x').decode()
+  assert '| a | b | 1 | 900.0 | – / 2 / – |' in text
+
+
+def test_a_score_that_the_run_has_passed_is_not_its_own(tmp_path):
+  """The run goes on for longer, and has evaluated itself since."""
+  (job,) = live(tmp_path, probes=True)
+  run([job])
+  about = dict(setting='a', task='b', seed=0, command='c')
+  row = results.row(job.path, about)
+  assert (row['return'], row['return_of']) == (0.5, 'evaluate')
+  assert row['probe_place'] == 0.5
+  path = job.path / 'metrics.jsonl'
+  line = json.loads(path.read_text()) | dict(updates=12, evaluation_return=7.0)
+  del line['last_evaluation_mean']
+  with open(path, 'a') as file:
+    file.write(json.dumps(line) + '\n')
+  row = results.row(job.path, about)
+  assert row['return_of'] != 'evaluate' and 'probe_place' not in row
+
+
+def test_a_finished_run_of_another_config_is_not_that_of_the_job(tmp_path):
+  heavy = setting(**{'kl.scale': 2.0, 'encoder.channels': (4,)})
+  (job,) = live(tmp_path, settings=[heavy])
+  run([job])
+  path = job.path / 'config.json'
+  config = json.loads(path.read_text())
+  same = dict(kl={'scale': 2.0}, encoder={'channels': [4]})
+  for values, done in (
+    (same, True),
+    (dict(kl={'scale': 99.0}), False),
+    (dict(encoder={'channels': [5]}), False),
+    (dict(task='juggle'), False),
+    (dict(seed=7), False),
+    (dict(preset='another'), True),
+  ):
+    path.write_text(json.dumps(config | values))
+    assert standing.is_done(job) == done, values
+  # What the task decides is no difference.
+  (job,) = live(tmp_path, settings=[setting(**{'planner.kind': 'auto'})])
+  path.write_text(json.dumps(config | dict(planner={'kind': 'cem'})))
+  assert standing.is_done(job)
+
+
+def test_features_are_probed_where_there_is_a_model(tmp_path):
+  free = jobs.Setting('free', 'model_free:debug', {}, BUDGET)
+  made = live(tmp_path, probes=True, settings=[setting(), free])
+  assert [len(job.stages) for job in made] == [3, 2]
 
 
 def test_no_figures_are_no_report(tmp_path, capsys):

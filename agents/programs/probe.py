@@ -16,6 +16,7 @@ from absl import flags
 
 from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import time_limits
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 
@@ -31,6 +32,7 @@ def main(argv: list[str]) -> None:
   del argv
   directory = RunDirectory(_LOGDIR.value)
   config, spec = directory.load(), directory.spec()
+  model_needed.check(config, directory.path, 'it has no features to fit to')
   restore.check(directory, _CHECKPOINT.value)
   _say('starting TensorFlow, which takes some seconds')
   from worldmodels.agents.runs import operations

@@ -107,7 +107,7 @@ class Record:
       `evaluate`, else of the evaluation at its end, else of the newest one.
     """
     found = self.evaluation
-    if reading.is_number(found.get('mean')):
+    if reading.is_number(found.get('mean')) and not self._is_passed(found):
       return _score(found, 'mean', 'std', 'returns', 'evaluate')
     if ends := self.curve('last_evaluation_mean'):
       keys = (f'last_evaluation_{x}' for x in ('mean', 'std', 'returns'))
@@ -118,6 +118,13 @@ class Record:
       count = count if reading.is_count(count) else 0
       return newest[-1]['evaluation_return'], None, count, 'newest evaluation'
     return None
+
+  def _is_passed(self, evaluation: Line) -> bool:
+    """Returns whether the run has evaluated itself after an evaluation."""
+    of = evaluation.get('checkpoint')
+    keys = ('last_evaluation_mean', 'evaluation_return')
+    later = [line['updates'] for key in keys for line in self.curve(key)]
+    return reading.is_count(of) and max(later, default=0) > of
 
 
 def read(paths: Sequence[str]) -> list[Record]:
@@ -178,22 +185,17 @@ def _record(metrics: pathlib.Path) -> Record:
   record = Record(metrics.parent, metrics)
   # Beside a single file of figures: FILE_config.json and so on.
   own = '' if record.whole else f'{metrics.stem}_'
-  record.config = record_json(
-    record, metrics.parent / f'{own}config.json', dict
-  )
+
+  def beside(name: str, kind: type) -> Any:  # noqa: ANN401 (of `kind`)
+    return record_json(record, metrics.parent / f'{own}{name}', kind)
+
+  record.config = beside('config.json', dict)
   record.own_config = record.whole or bool(record.config)
   if not record.own_config:
     record.config = record_json(record, metrics.parent / 'config.json', dict)
-  record.versions = [
-    start
-    for start in record_json(
-      record, metrics.parent / f'{own}versions.json', list
-    )
-    if isinstance(start, dict)
-  ]
-  record.evaluation = record_json(
-    record, metrics.parent / f'{own}{EVALUATION}', dict
-  )
+  starts = beside('versions.json', list)
+  record.versions = [start for start in starts if isinstance(start, dict)]
+  record.evaluation = beside(EVALUATION, dict)
   if record.whole:
     record.audit = record_json(record, metrics.parent / AUDIT, dict)
   if not record.config:
@@ -286,7 +288,9 @@ def name(records: Sequence[Record]) -> None:
   parts = []
   for record in records:
     path = record.path.resolve()
-    parts.append(path.parts if record.whole else (*path.parts, _stem(record)))
+    parts.append(
+      path.parts if record.whole else (*path.parts, record.metrics.stem)
+    )
   for record, own in zip(records, parts):
     count = 1 if record.whole else 2
     while (
@@ -294,7 +298,3 @@ def name(records: Sequence[Record]) -> None:
     ):
       count += 1
     record.label = '/'.join(own[-count:])
-
-
-def _stem(record: Record) -> str:
-  return record.metrics.name.removesuffix('.jsonl')

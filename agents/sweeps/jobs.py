@@ -52,6 +52,7 @@ class Job:
     path: of the run.
     stages: in order; the first makes the run.
     budget: the OPEN_KEYS of its config: how long it goes on.
+    asked: {key: value} of the config that it is to have.
   """
 
   setting: str
@@ -60,6 +61,7 @@ class Job:
   path: pathlib.Path
   stages: tuple[Stage, ...] = ()
   budget: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  asked: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
   def name(self) -> str:
@@ -111,6 +113,11 @@ class Setting:
     """How long its runs go on."""
     return {key: self.resolved[key] for key in OPEN_KEYS}
 
+  @property
+  def has_model(self) -> bool:
+    """Whether its agent has a world model, whose features can be probed."""
+    return any(key.startswith('dynamics.') for key in self.resolved)
+
 
 def live(
   root: pathlib.Path,
@@ -129,7 +136,8 @@ def live(
     tasks: to try each of them on.
     seeds: to try each of these with.
     episodes: of the evaluation at the end.
-    probes: whether the true state is looked for in what they have learned.
+    probes: whether the true state is looked for in what their models have
+      learned.
     limits: further flags of programs that start a task.
   """
   found = []
@@ -143,11 +151,11 @@ def live(
         'evaluate', (logdir, f'--episodes={episodes}', *limits), EVALUATION
       ),
     ]
-    if probes:
+    if probes and setting.has_model:
       stages.append(Stage('probe', (logdir, *limits), PROBE))
-    found.append(
-      Job(setting.name, task, seed, path, tuple(stages), setting.budget)
-    )
+    asked = {**setting.resolved, 'task': task, 'seed': seed}
+    about = (setting.name, task, seed, path)
+    found.append(Job(*about, tuple(stages), setting.budget, asked))
   return found
 
 

@@ -20,8 +20,6 @@ from worldmodels.agents.sweeps.progress import Progress
 from worldmodels.agents.sweeps.results import Row
 from worldmodels.data import atomic
 
-_EARLIER = 'of an earlier command'
-
 
 def of(
   place: SweepDirectory,
@@ -85,7 +83,7 @@ class Written:
     self._command = command
     self._rows: dict[pathlib.Path, Row] = {}
     for path, run in place.runs.items():
-      self._rows[path] = results.row(path, run) | {'state': _EARLIER}
+      self._rows[path] = results.row(path, run) | {'state': results.EARLIER}
     # Settings and tasks as they were given, then seeds.
     settings, tasks = (
       list(dict.fromkeys(run[key] for run in place.runs.values()))

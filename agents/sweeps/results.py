@@ -31,6 +31,8 @@ _MEANS = {
 }
 VERSIONS = ('python', 'tensorflow', 'tensorflow-probability', 'keras', 'numpy')
 
+EARLIER = 'of an earlier command'  # the state of such a run
+
 Row = dict[str, Any]
 
 
@@ -118,8 +120,10 @@ def _learning(record: records.Record) -> Row:
 def _probes(record: records.Record) -> Row:
   """Returns the R2 of linear probes, by vector: the mean of its parts."""
   path = record.path / jobs.PROBE
-  vectors = records.record_json(record, path, dict).get('vectors')
-  found = {}
+  probe = records.record_json(record, path, dict)
+  if record.lines and probe.get('checkpoint') != record.lines[-1]['updates']:
+    return {}  # The run has gone on since.
+  vectors, found = probe.get('vectors'), {}
   for name, about in (vectors if isinstance(vectors, dict) else {}).items():
     parts = about.get('r2') if isinstance(about, dict) else None
     parts = [x for x in parts or () if reading.is_number(x)]

@@ -10,6 +10,10 @@ import os
 import pathlib
 from typing import Any
 
+from worldmodels.agents import suited
+from worldmodels.agents.runs import config_checks
+from worldmodels.agents.runs import stored_config
+from worldmodels.agents.runs.run_directory import OPEN_KEYS
 from worldmodels.agents.sweeps import jobs
 from worldmodels.agents.sweeps.jobs import Job
 from worldmodels.agents.sweeps.jobs import Stage
@@ -144,12 +148,34 @@ def _is_made(job: Job, lines: list[Line]) -> bool:
   for key, value in job.budget.items():
     if train.get(key.removeprefix('train.'), 0) != value:
       return False
+  if not _is_of(job, config):
+    return False  # Its program says which key is another.
   last, budget = lines[-1], job.budget
   if job.stages[0].name == 'fit':
     return last['updates'] == budget['train.updates_total']
   spent = 0 < budget['train.env_steps'] <= last['env_steps']
   whole = spent or last['episodes'] == budget['train.episodes']
   return whole and 'last_evaluation_mean' in last
+
+
+def _is_of(job: Job, config: Line) -> bool:
+  """Returns whether the config of a run is the one that its job asks for.
+
+  Keys that came later, and what is left to the task, are no difference.
+
+  Args:
+    job: of the run.
+    config: in its config.json.
+  """
+  there = config_checks.flatten(stored_config.completed(config))
+  free = {*OPEN_KEYS, 'preset'}
+  if there.get('heads.image.kind') == 'none':  # Of a task without an image.
+    free |= {'heads.image.kind', 'overshooting.image'}
+  return not any(
+    there[key] != (list(value) if isinstance(value, tuple) else value)
+    for key, value in job.asked.items()
+    if key in there and key not in free and not suited.by_task(key, value)
+  )
 
 
 def _is_written(job: Job, stage: Stage, lines: list[Line]) -> bool:

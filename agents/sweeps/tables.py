@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from worldmodels.agents.sweeps import results
+from worldmodels.agents.sweeps import runner
 from worldmodels.agents.sweeps.results import Row
 
 _FIRST = ('setting', 'task', 'seed', 'state', 'said')
@@ -94,19 +95,30 @@ def _figures(rows: Sequence[Row]) -> list[str]:
   return [
     key
     for key in known
-    if key in there or f'{key}_{results.HORIZONS[0]}' in there
+    if key in there or any(f'{key}_{x}' in there for x in results.HORIZONS)
   ]
 
 
 def _means(rows: Sequence[Row], figures: Sequence[str]) -> list[list[str]]:
-  """Returns the lines of the mean over seeds."""
+  """Returns the lines of the mean over seeds that are done."""
   groups: dict[tuple[str, str], list[Row]] = {}
   for row in rows:
     groups.setdefault((row['setting'], row['task']), []).append(row)
-  return [
-    [*names, str(len(group)), *(_cell(group, figure) for figure in figures)]
-    for names, group in groups.items()
-  ]
+  lines = []
+  for names, group in groups.items():
+    done = [row for row in group if _is_done(row)]
+    count = str(len(group))
+    if len(done) < len(group):
+      count = f'{len(done)} of {count}'
+    lines.append([*names, count, *(_cell(done, figure) for figure in figures)])
+  return lines
+
+
+def _is_done(row: Row) -> bool:
+  """Returns whether a run is done; one of an earlier command was scored."""
+  if row['state'] == results.EARLIER:
+    return row.get('return_of', 'evaluate') == 'evaluate'
+  return row['state'] == runner.DONE
 
 
 def _cell(rows: Sequence[Row], figure: str) -> str:
@@ -115,7 +127,7 @@ def _cell(rows: Sequence[Row], figure: str) -> str:
   if figure in _ERRORS:
     keys = [f'{figure}_{step}' for step in results.HORIZONS]
     texts = [_spread(rows, key, form) for key in keys]
-    return ' / '.join(filter(None, texts))
+    return ' / '.join(text or '–' for text in texts) if any(texts) else ''
   return _spread(rows, figure, form)
 
 
