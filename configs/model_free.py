@@ -6,8 +6,8 @@
 
 What is not named here is as in configs/planet.py, what actor and critic have as
 in configs/dreamer.py. [RAD] is Laskin et al. (2020) with the values of its
-code, [DrQ2] Yarats et al. (2022), [S] Haarnoja et al. (2018), [X] our
-experiments (docs/model_free.md).
+code, [DrQ2] Yarats et al. (2022), [S] Haarnoja et al. (2018). How this differs
+from them stands in docs/model_free.md.
 """
 
 from ml_collections import config_dict
@@ -25,7 +25,7 @@ def get_config(preset: str = 'cpu') -> config_dict.ConfigDict:
 
 
 def cpu() -> config_dict.ConfigDict:
-  """Returns the recipe for two cores: docs/model_free.md says why."""
+  """Returns the recipe for two cores."""
   config = _without_model(planet.cpu())
   config.train.update(
     episodes=100, updates=200, batch=128, length=6, overlap=False
@@ -59,10 +59,13 @@ def _without_model(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   for key in ('dynamics', 'heads', 'kl', 'overshooting', 'planner'):
     del config[key]
   del config.exploration  # the actor's own
+  # So a transition is as likely at the ends of an episode, where one that the
+  # task ends tells so, as in its middle: a third of frames and steps.
+  config.train.margin = 1 / 3
   config.agent = config_dict.create(
     kind='model_free',
     frames=3,  # [1, 64] images of a stack; one shows no velocity [RAD]
-    shift=4,  # [0, 64] pixels that images move by, at most [DrQ2]
+    shift=3,  # [0, 64] pixels that images move by, at most [DrQ2: 4 of 84]
   )
   config.encoder = config_dict.create(
     kind='convolutional',
@@ -83,7 +86,7 @@ def _without_model(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
     average=0.0,
   )
   network = dict(
-    units=256,
+    units=256,  # [RAD, DrQ2: 1024]
     layers=2,
     activation='relu',
     initializer='he_normal',
@@ -119,7 +122,7 @@ def _without_model(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
       std=1.0,
       bins=255,
       limit=20.0,
-      slow_share=0.01,  # [RAD, DrQ2]
+      slow_share=0.01,  # [DrQ2; RAD: at every second update]
       **network,
     ),
   )

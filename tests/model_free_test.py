@@ -11,7 +11,9 @@ import tensorflow as tf
 
 import worldmodels
 from worldmodels import errors
+from worldmodels import states
 from worldmodels.agents import stacks
+from worldmodels.agents import transitions
 from worldmodels.agents.model_free import Agent
 from worldmodels.agents.reports import films
 from worldmodels.agents.reports import records
@@ -27,6 +29,7 @@ from worldmodels.agents.runs import scenes
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.configs import model_free
 from worldmodels.configs import planet
+from worldmodels.data.store import Store
 from worldmodels.spec import Spec
 
 B, T = 4, 8
@@ -123,6 +126,47 @@ def test_images_are_shifted_to_be_learned_from(agent):
   assert (found[0] != found[1]).any()
   for image in found[2:]:
     np.testing.assert_array_equal(image, plain)
+
+
+def test_what_is_seen_before_and_after_is_shifted_apart(monkeypatch):
+  agent, seeds, shifts = make(), [], stacks.shifts
+
+  def spy(count, most, seed):
+    seeds.append((most, *seed.numpy()))
+    return shifts(count, most, seed)
+
+  monkeypatch.setattr(stacks, 'shifts', spy)
+  tf.config.run_functions_eagerly(True)
+  try:
+    agent.train(batches.chunks(PIXELS, B, T), SEED)
+  finally:
+    tf.config.run_functions_eagerly(False)
+  assert len(set(seeds)) == 2 and {most for most, *_ in seeds} == {3}
+
+
+@pytest.mark.parametrize('preset', ['cpu', 'small', 'debug'])
+def test_transitions_are_as_likely_wherever_they_are(preset, tmp_path):
+  """Those at the ends too, which say that the task ends an episode."""
+  config, rows = model_free.get_config(preset), 12
+  store = Store(tmp_path / 'episodes', log=print)
+  store.append(
+    {
+      'image': np.zeros([rows, 2, 2, 3], np.uint8),
+      'action': np.zeros([rows, 1], np.float32),
+      'reward': np.arange(rows, dtype=np.float32),
+      'discount': np.ones(rows, np.float32),
+      'is_last': np.arange(rows) == rows - 1,
+    }
+  )
+  batch = store.sample(
+    11_000, config.train.length, 1, margin=config.train.margin
+  )
+  drawn = transitions.draw(
+    *(states.tensors(batch), config.agent.frames, config.learner.steps),
+    *(0.0, SEED),  # With gamma 0 a return is the number of the row after.
+  )
+  counts = np.bincount(drawn.returns.numpy().astype(int), minlength=rows)
+  np.testing.assert_allclose(counts[1:], 1000, rtol=0.15)
 
 
 def test_a_batch_that_is_damaged_anywhere_is_not_learned_from(agent):
@@ -291,6 +335,7 @@ def test_it_is_loaded_and_acts(run):
     (['video'], 'it imagines nothing that could be filmed; --real films it'),
     (['play'], 'without a world model: it has no dream to steer'),
     (['compare'], 'is a run of an agent without a planner: model_free'),
+    (['probe'], 'without a world model: it has no features to fit to'),
     (['evaluate', '--goal=a.png'], 'needs a planner; this run has none'),
     (
       ['fit', '--config=model_free:debug', '--data=.'],
