@@ -19,6 +19,7 @@ from worldmodels.data import rows
 from worldmodels.data.recordings import RecordingError
 
 # What h5py has been seen to raise for damaged files.
+_REFERENCE = 16  # bytes of a row whose length is its own, beside what it holds
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 
 
@@ -99,13 +100,24 @@ def numbers(
   return found[start:stop]
 
 
+def _rows(found: h5py.Dataset) -> Iterator[bytes]:
+  """Yields rows of bytes, as long as they are not too much in all."""
+  size = len(found) * _REFERENCE
+  recordings.check_size(repr(found.name), size)
+  for place in range(len(found)):
+    value = np.asarray(found[place], np.uint8).tobytes()
+    size += len(value)
+    recordings.check_size(repr(found.name), size)
+    yield value
+
+
 def encoded(found: h5py.Dataset) -> list[bytes] | None:
   """Reads a dataset of files, of images for example; None for any other.
 
   They are rows of bytes, of one length or each of its own.
   """
   if h5py.check_vlen_dtype(found.dtype) == np.uint8 and found.ndim == 1:
-    return [bytes(np.asarray(value, np.uint8)) for value in found[()]]
+    return list(_rows(found))
   if found.dtype == np.uint8 and found.ndim == 2:
     return [value.tobytes() for value in numbers(found)]
   return None

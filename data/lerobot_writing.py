@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _VERSION = 'v3.0'
 _LARGEST_FILE = 100 << 20  # bytes of images, as LeRobot has it
 _FPS = 20  # Films of ours are shown at that; what a step takes is not known.
 _TASK = 'recorded'
+_NOT_OF_A_KEY = re.compile(r'[^\w.-]')  # It is part of a path.
 
 
 def write(folder: pathlib.Path, recorded: Recorded) -> None:
@@ -119,7 +121,7 @@ def _table(
 
 
 def _named(key: str) -> str:
-  return f'observation.{key}'
+  return f'observation.{_NOT_OF_A_KEY.sub("_", key)}'
 
 
 def _features(episode: Episode, discrete: bool) -> dict[str, Any]:

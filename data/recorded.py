@@ -115,7 +115,7 @@ class Recorded:
 
   def _scan(self, bounds: Sequence[float] | None) -> None:
     """Reads all actions: their size, kind and range."""
-    sizes, whole, one_hot = set(), True, True
+    sizes, whole, flat, one_hot = set(), True, True, True
     low, high = np.inf, -np.inf
     for position in range(len(self)):
       with self._naming(position):
@@ -127,7 +127,8 @@ class Recorded:
           )
         if not np.isfinite(action).all():
           raise RecordingError('its actions are not all finite')
-        whole &= action.ndim == 1 and action.dtype.kind in 'iub'
+        whole &= _single(action).ndim == 1
+        flat &= action.ndim == 1
         action = action.reshape(len(action), -1)
         sizes.add(action.shape[1])
         if len(sizes) > 1:
@@ -142,7 +143,8 @@ class Recorded:
         low = np.minimum(low, taken.min(0))
         high = np.maximum(high, taken.max(0))
     self.actions = sizes.pop()
-    if whole:
+    # Of a column [L, 1] those below 0 are numbers, such as -1, 0 and 1.
+    if whole and (flat or not np.ndim(low) or low[0] >= 0):
       self._count_choices(low, high)
     else:
       self.discrete = one_hot and self.actions > 1 and np.ndim(low) > 0
@@ -179,6 +181,12 @@ class Recorded:
       bounds, why = (low, high), 'the range in the data, which names no bounds'
     else:
       return
+    sizes = {np.size(bound) for bound in bounds} - {1, self.actions}
+    if sizes:
+      raise RecordingError(
+        f'{self.path}: its actions have {self.actions} parts, {why} have '
+        f'{sizes.pop()}'
+      )
     first, last = (
       np.broadcast_to(np.asarray(bound, np.float64), (self.actions,))
       for bound in bounds
@@ -203,8 +211,8 @@ class Recorded:
 
   def _scaled(self, action: np.ndarray) -> np.ndarray:
     """Returns actions in [-1, 1] or one-hot; in row 0 they stay zero."""
-    if self.discrete and action.ndim == 1:
-      chosen = np.eye(self.actions, dtype=np.float32)[action]
+    if self.discrete and (choices := _single(action)).ndim == 1:
+      chosen = np.eye(self.actions, dtype=np.float32)[choices]
       chosen[0] = 0
       return chosen
     action = action.reshape(len(action), -1)
@@ -247,7 +255,11 @@ class Recorded:
 
   def _check_shapes(self, episode: Episode) -> None:
     """Raises RecordingError where episodes are of unlike shapes."""
-    shapes = {key: value.shape[1:] for key, value in episode.items()}
+    shapes = {
+      key: value.shape[1:]
+      for key, value in episode.items()
+      if key != rows.COUNT  # Which files of others need not have.
+    }
     first = self._shapes = self._shapes or shapes
     for key in sorted(first.keys() | shapes.keys()):
       if first.get(key) != shapes.get(key):
@@ -259,6 +271,13 @@ class Recorded:
         raise RecordingError(
           f'{key} is {mine}, in the episodes before it {others}{hint}'
         )
+
+
+def _single(action: np.ndarray) -> np.ndarray:
+  """Returns whole numbers [L] or [L, 1] as int64 [L]; others as they are."""
+  if action.dtype.kind not in 'iub' or action.shape[1:] not in ((), (1,)):
+    return action.reshape(len(action), -1)
+  return action.reshape(-1).astype(np.int64)
 
 
 def _name(key: str) -> str:

@@ -117,7 +117,8 @@ def moved_down(outcome: np.ndarray) -> np.ndarray:
   Returns:
     [L, ...], zero in row 0, which is the reset.
   """
-  return np.concatenate([np.zeros_like(outcome[:1]), outcome])
+  reset = np.zeros((1, *outcome.shape[1:]), outcome.dtype)
+  return np.concatenate([reset, outcome])
 
 
 def flags(length: int, terminal: bool) -> Episode:

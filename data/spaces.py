@@ -44,7 +44,9 @@ def of_actions(
       if not low.size == high.size == size or np.isnan([*low, *high]).any():
         raise ValueError(f'bounds of {low.size} numbers for {size}')
       return low, high, 0, 0
-  except (ValueError, TypeError, KeyError, RecursionError) as error:
+  except (
+    *(ValueError, TypeError, KeyError, RecursionError, OverflowError),
+  ) as error:
     raise RecordingError(
       f'{path} is damaged: action_space is no space ({error})'
     ) from error

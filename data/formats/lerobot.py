@@ -82,7 +82,10 @@ def read(path: pathlib.Path, image: str | None = None) -> Recordings:
       start = place[f'videos/{camera}/from_timestamp']
       early = 0.5 / info['fps']  # Times are rounded.
       start = max(0.0, start - early)
-      images = np.stack(films.span(file, start, place['length'], size))
+      images = films.span(file, start, place['length'], size)
+      if not images:
+        raise RecordingError(f'{file.name} ends before it begins')
+      images = np.stack(images)
     return _rows(found, images, vectors)
 
   names = [f'episode {place["episode_index"]}' for place in episodes]

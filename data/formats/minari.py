@@ -179,7 +179,7 @@ def _chosen(
     if files is not None:
       images.append(key)
       values[key] = files
-    else:
+    elif found.dtype.kind in rows.NUMBERS:  # Texts say nothing here.
       values[key] = hdf5.numbers(found)
       if values[key].dtype == np.uint8 and values[key].ndim in (3, 4):
         images.append(key)

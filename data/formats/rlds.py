@@ -207,7 +207,15 @@ def _rows(
     if f'steps/{key}' in found
   }
   recordings.check_lengths({'image': episode['image'], **flags})
-  ended = flags.pop('is_terminal', np.zeros(len(taken), bool))
+  discount = np.ones(len(taken), np.float32)
+  if 'steps/discount' in found:
+    discount = _numbers(found, columns, 'steps/discount').reshape(-1)
+  recordings.check_lengths({'image': episode['image'], 'discount': discount})
+  discount = recordings.moved_down(discount[:-1])
+  discount[:1] = 1
+  ended = flags.pop(
+    'is_terminal', (np.arange(len(taken)) > 0) & (discount == 0)
+  )
   if ended[:-1].any():
     raise RecordingError('is_terminal is true before the end')
   return {
@@ -215,6 +223,7 @@ def _rows(
     'action': recordings.moved_down(taken[:-1]),
     'reward': recordings.moved_down(reward[:-1]),
     **recordings.flags(len(taken), bool(ended[-1])),
+    'discount': np.where(ended, 0, discount),
     **flags,
   }
 
