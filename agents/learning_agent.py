@@ -102,6 +102,13 @@ class LearningAgent(keras.layers.Layer):
     ):
       mine.assign(theirs)
 
+  def begin_averages(self) -> None:
+    """Makes the averages what the weights are, which are averages already."""
+    for layer, optimizer in self.optimized:
+      pairs = zip(optimizer.averages, layer.trainable_variables)
+      for average, weight in pairs if optimizer.keeps_average else ():
+        average.assign(weight)
+
   def use_averages(self) -> None:
     """Replaces the trained weights by their averages, to act and to show."""
     self.copy_from(self)

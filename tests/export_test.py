@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from worldmodels import errors
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs import export
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -33,6 +34,12 @@ def test_it_acts_as_the_run_does(copy):
   assert counters['updates'] == expected['updates']
   assert copy[0].load().optimizer.average > 0  # Which has to act in both.
   pairs = zip(mine.acting_variables, theirs.acting_variables, strict=True)
+  for variable, value in pairs:
+    np.testing.assert_array_equal(variable.numpy(), value.numpy())
+  # So does a copy of it, such as `compare` makes.
+  other = build.agent(copy[1].load(), copy[1].spec())
+  other.copy_from(mine)
+  pairs = zip(other.acting_variables, theirs.acting_variables, strict=True)
   for variable, value in pairs:
     np.testing.assert_array_equal(variable.numpy(), value.numpy())
 

@@ -473,6 +473,25 @@ def test_a_key_that_came_later_is_that_of_before(tmp_path):
     claim(tmp_path, asked)
 
 
+def test_a_kill_before_the_spec_bars_no_run_of_vectors_alone(tmp_path):
+  spec = Spec(actions=1, image=None, vectors={'speed': 3})
+  directory = run_directory.RunDirectory(tmp_path)
+  directory.claim(config())
+  directory.start(build.chosen(config(), spec), spec)
+  directory.leave()
+  (tmp_path / 'spec.json').unlink()
+  again = run_directory.RunDirectory(tmp_path)
+  again.claim(config())
+  again.start(build.chosen(config(), spec), spec)
+  again.leave()
+  assert again.spec() == spec and 'speed' in again.load().heads
+  other = config()
+  other.kl.scale = 7.0
+  (tmp_path / 'spec.json').unlink()
+  with pytest.raises(run_directory.RunError, match='kl.scale'):
+    claim(tmp_path, other)
+
+
 def test_looking_at_a_run_changes_nothing(tmp_path):
   start(tmp_path)
   (tmp_path / 'config.json.tmp').write_text('what another program writes')

@@ -129,6 +129,33 @@ class Together(team_workers.Workers):
     return numbers
 
 
+class OnAMachine(team_workers.Workers):
+  """Several learners of one machine: what they say is summed over them."""
+
+  def __init__(self, local, said):
+    self.leads, self._local, self._processes = True, local, None
+    self._said = said
+    self._summed = self._hear
+
+  def _hear(self, numbers):
+    if not self._said:
+      self._said.append(numbers * self._local)  # In 64 bits, as TensorFlow's.
+    return self._said[0]
+
+
+@pytest.mark.parametrize('local', [1, 2, 4])
+def test_what_is_told_bears_the_sum_over_a_machine(local, store):
+  said, weights = [], [keras.Variable([123456.7, -0.1])]
+  OnAMachine(local, said).begin(3, 5, store, 2, weights)
+  heard = OnAMachine(local, said).hear()
+  assert heard[:3] == (3, 5, 2)
+  assert heard.episodes == team_workers.fingerprint(store, 2)
+  assert heard.weights == team_workers.measure(weights)
+  ended = []
+  OnAMachine(local, ended).end()
+  assert OnAMachine(local, ended).hear() is None
+
+
 def learning_with(learners, directory, on_update):
   config = planet.get_config('debug')
   config.train.batch, config.train.length = 4, 3

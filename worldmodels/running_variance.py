@@ -87,7 +87,8 @@ class Units(keras.layers.Layer):
     # An attribute each: Keras follows those, not the values of a dict.
     with keras.name_scope('units'):
       for key in self._relative:
-        setattr(self, f'{key}_variance', RunningVariance(spec.shape(key), key))
+        name = key.replace('/', '.')  # As dm_control.composer has them.
+        setattr(self, f'{key}_variance', RunningVariance(spec.shape(key), name))
     self.built = True
 
   def update(self, batch: dict[str, Tensor]) -> None:

@@ -22,7 +22,7 @@ from worldmodels.agents.runs.checkpoint_list import CheckpointError
 from worldmodels.data import atomic
 
 # Variables that came later, which an older checkpoint lacks.
-_LATER = re.compile(r'units\.[^.]+\.(one|mean|square)')
+_LATER = re.compile(r'units\..+\.(one|mean|square)')
 
 
 class Variable(Protocol):

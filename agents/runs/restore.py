@@ -81,6 +81,8 @@ def agent(
     updates,
     exported=restored.acting_variables,
   )
-  if not counters.get(checkpoint_list.EXPORTED):  # Else they are the averages.
+  if counters.get(checkpoint_list.EXPORTED):
+    restored.begin_averages()
+  else:
     restored.use_averages()
   return restored, counters

@@ -197,14 +197,18 @@ class RunDirectory:
         if suited.by_task(key, asked.get(key))
       }
     )
-    if stored.get('heads.image.kind') == 'none' and self._spec.exists():
-      config = build.chosen(config, self.spec())  # Heads of vectors.
+    free = OPEN_KEYS
+    if stored.get('heads.image.kind') == 'none':  # Heads of vectors.
+      if self._spec.exists():
+        config = build.chosen(config, self.spec())
+      else:  # A kill came before it: `start` writes both again.
+        free += ('heads.', 'overshooting.image')
     asked = stored_config.completed(json.loads(_json(config.to_dict())))
     asked = flatten(asked)
     keys = [
       key
       for key in sorted(stored.keys() | asked.keys())
-      if stored.get(key) != asked.get(key) and key not in OPEN_KEYS
+      if stored.get(key) != asked.get(key) and not key.startswith(free)
     ]
     if set(keys) - {'preset'}:  # What the same values are called is no matter.
       differing = [

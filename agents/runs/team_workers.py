@@ -71,6 +71,9 @@ class Order(NamedTuple):
   weights: float
 
 
+_NUMBERS = len(Order._fields) + 1  # of an order: weights are two
+
+
 class Workers(team.Mirrored):
   """The learners of several processes.
 
@@ -147,13 +150,13 @@ class Workers(team.Mirrored):
     if not self.leads or updates >= until:
       return  # Without an update nothing would hold new episodes back.
     limit = store.episodes if limit is None else limit
-    weights = struct.unpack('q', struct.pack('d', measure(variables)))
+    weights = _as_numbers(measure(variables))
     order = updates, until, limit, fingerprint(store, limit), *weights
     self._sum([_LEARN, *order])
 
   def end(self) -> None:
     """Tells the others that there is nothing more to learn."""
-    self._sum([_END] + [0] * len(Order._fields))
+    self._sum([_END] + [0] * _NUMBERS)
     if self._processes is not None:
       self._processes.end(at_once=False)
 
@@ -168,10 +171,10 @@ class Workers(team.Mirrored):
 
   def hear(self) -> Order | None:
     """Waits for the next updates; None where there are no more."""
-    kind, *order, weights = self._sum([0] * (1 + len(Order._fields)))
+    kind, *order = self._sum([0] * (1 + _NUMBERS))
     if kind == _END:
       return None
-    return Order(*order, *struct.unpack('d', struct.pack('q', weights)))
+    return Order(*order[:-2], _as_float(*order[-2:]))
 
   # ---------------------------------------------------------------- of all ----
 
@@ -242,6 +245,19 @@ def _strategy(
       f'cannot listen at {address}: another program has this port, or the '
       'address is of another machine'
     ) from error
+
+
+def _as_numbers(value: float) -> tuple[int, int]:
+  """Returns the bits of a float as two numbers below 2**32.
+
+  They are summed over the learners of a machine, which 64 bits would not bear.
+  """
+  return struct.unpack('<2I', struct.pack('<d', value))
+
+
+def _as_float(low: int, high: int) -> float:
+  """Returns the float of these bits."""
+  return struct.unpack('<d', struct.pack('<2I', low, high))[0]
 
 
 def fingerprint(store: Store, limit: int) -> int:
