@@ -478,13 +478,13 @@ def test_a_kill_before_the_spec_bars_no_run_of_vectors_alone(tmp_path):
   directory = run_directory.RunDirectory(tmp_path)
   directory.claim(config())
   directory.start(build.chosen(config(), spec), spec)
-  directory.leave()
+  del directory
   (tmp_path / 'spec.json').unlink()
   again = run_directory.RunDirectory(tmp_path)
   again.claim(config())
   again.start(build.chosen(config(), spec), spec)
-  again.leave()
   assert again.spec() == spec and 'speed' in again.load().heads
+  del again
   other = config()
   other.kl.scale = 7.0
   (tmp_path / 'spec.json').unlink()
