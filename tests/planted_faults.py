@@ -852,6 +852,13 @@ LOOP = (
 
 RESUME = (
   Fault(
+    'averages of an exported run are those of its start',
+    'agents/runs/restore.py',
+    'restored.begin_averages()',
+    'pass',
+    'export_test.py::test_it_acts_as_the_run_does',
+  ),
+  Fault(
     'the optimizers begin anew when a run goes on',
     'agents/learning_agent.py',
     'for variable in list(layer.variables) + optimizer.slots',
@@ -1057,6 +1064,13 @@ STEERING = (
 
 RECORDED = (
   Fault(
+    'discounts of RLDS are in the row before',
+    'data/formats/rlds.py',
+    'discount = recordings.moved_down(discount[:-1])',
+    'discount = discount.copy()',
+    'odd_recordings_test.py::test_discounts_between_0_and_1_are_read_again',
+  ),
+  Fault(
     'what followed on a row comes two rows later',
     'data/recordings.py',
     'return np.concatenate([np.zeros_like(outcome[:1]), outcome])',
@@ -1261,6 +1275,21 @@ MODEL_FREE = (
 # Sweeps, and what they look for.
 SWEEPS = (
   Fault(
+    'the mean over seeds has those that are not done',
+    'agents/sweeps/tables.py',
+    'done = [row for row in group if _is_done(row)]',
+    'done = [*group]',
+    'sweep_test.py::test_the_mean_is_that_of_the_seeds_that_are_done',
+  ),
+  Fault(
+    'a finished run of any config counts as that of the job',
+    'agents/sweeps/standing.py',
+    'if not _is_of(job, config):',
+    'if _is_of(job, config) is None:',
+    'sweep_test.py::'
+    'test_a_finished_run_of_another_config_is_not_that_of_the_job',
+  ),
+  Fault(
     'a program outlives the sweep that was killed',
     'agents/programs/bound.py',
     'prctl(_PARENT_DEATH, number)',
@@ -1313,6 +1342,13 @@ SWEEPS = (
 
 
 REPLICAS = (
+  Fault(
+    'what is told counts once for each learner of a machine',
+    'agents/runs/team_workers.py',
+    'return [int(x) // self._local for x in found.numpy()]',
+    'return [int(x) for x in found.numpy()]',
+    'team_workers_test.py::test_what_is_told_bears_the_sum_over_a_machine',
+  ),
   Fault(
     'each replica steps by the gradient of its own rows',
     'agents/optimizers.py',

@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from worldmodels.running_variance import RunningVariance
+from worldmodels.running_variance import Units
+from worldmodels.spec import Spec
 
 B, T = 3, 8
 
@@ -55,3 +57,13 @@ def test_a_batch_that_is_not_finite_changes_nothing():
     update(variance, np.full([B, T], wrong))
   for variable, value in zip(variance.variables, before, strict=True):
     np.testing.assert_array_equal(variable, value)
+
+
+def test_a_key_may_have_a_slash():
+  """As vectors of dm_control.composer have it."""
+  spec = Spec(actions=1, image=None, vectors={'walker/pos': 3})
+  units = Units({'walker/pos': 0.1}, spec)
+  values = tf.constant([[[0.0, 1.0, 2.0], [4.0, 5.0, 6.0]]])
+  units.update({'walker/pos': values, 'mask': tf.ones([1, 2])})
+  assert np.isfinite(units.of('walker/pos'))
+  assert all('/' not in x.name for x in units.variables)
