@@ -1073,7 +1073,7 @@ RECORDED = (
   Fault(
     'what followed on a row comes two rows later',
     'data/recordings.py',
-    'return np.concatenate([np.zeros_like(outcome[:1]), outcome])',
+    'return np.concatenate([reset, outcome])',
     'return np.concatenate([0 * outcome[:1], outcome[:1], outcome[:-1]])',
     'formats_test.py::test_each_row_of_a_sample_is_in_its_place',
   ),
@@ -1343,10 +1343,10 @@ SWEEPS = (
 
 REPLICAS = (
   Fault(
-    'what is told counts once for each learner of a machine',
+    'the halves of what is told of weights are exchanged',
     'agents/runs/team_workers.py',
-    'return [int(x) // self._local for x in found.numpy()]',
-    'return [int(x) for x in found.numpy()]',
+    "struct.pack('<2I', low, high)",
+    "struct.pack('<2I', high, low)",
     'team_workers_test.py::test_what_is_told_bears_the_sum_over_a_machine',
   ),
   Fault(
