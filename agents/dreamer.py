@@ -72,7 +72,7 @@ class Agent(agent.WorldModelAgent):
       name='dreamer',
     )
     self.acting = errors.choose('acting', acting, ACTING)
-    self._exploring = errors.choose('exploring', exploring, ACTING)
+    self.exploring = errors.choose('exploring', exploring, ACTING)
     errors.choose('dreaming', dreaming, DREAMING)
     self._averages = dreaming == 'averaged' and self.optimizer.keeps_average
     with errors.group('learner'):
@@ -140,7 +140,7 @@ class Agent(agent.WorldModelAgent):
       return action, self.planner.kept(warm['start']) if warm else {}
 
     def explored() -> tuple[Tensor, State]:
-      if self._exploring == 'planner':
+      if self.exploring == 'planner':
         action, kept = planned()
       else:
         action, kept = learned(self.learner.act(features, seeds[2]))

@@ -369,6 +369,16 @@ def test_a_policy_of_several_episodes_with_another_planner(run):
 
 
 @pytest.mark.parametrize(
+  'options', [{'warm_start': True}, {'replan': 3}, {'horizon': 3, 'replan': 3}]
+)
+def test_a_policy_keeps_the_plans_of_the_planner_it_is_given(run, options):
+  image = run.heldout[0]['image'][0]
+  acting = run.policy(planner={'candidates': 8, 'elites': 2, **options})
+  for _ in range(2):
+    assert acting(image).shape == (1,)
+
+
+@pytest.mark.parametrize(
   'images,actions,says',
   [
     (np.zeros([2, 64, 64, 3]), np.zeros([2, 1]), 'images: float64 .* uint8'),
@@ -434,6 +444,9 @@ def test_a_dreamer_acts_by_its_actor_and_plans_when_it_is_asked_to(dreamer_run):
   before = run.agent.planner
   planned = run.policy(planner=ones)(images[0], one)
   np.testing.assert_array_equal(planned, [1.0, 1.0])
+  exploring = run.policy(planner=ones, explore=True)
+  noisy = [exploring(images[0], one) for _ in range(8)]
+  assert np.mean(noisy) > 0.7  # All ones, with noise, cut at 1.
   faster = run.linear({'speed': [1.0, 0.0, 0.0]})
   assert run.policy(objective=faster)(images[0], one).shape == (2,)
   assert run.plan(state, objective=faster).actions.shape == (4, 2)

@@ -17,6 +17,7 @@ objective the film shows that planner at work inside the model: it sees the
 first steps of the recorded episodes, then plans and acts in its dream.
 """
 
+import contextlib
 import math
 import pathlib
 
@@ -162,15 +163,13 @@ def main(argv: list[str]) -> None:
   ]
   batch = selection.cut(starts, length)
   if others is None:
+    drawn = batch, context, _SCALE.value, chosen.titles
     if plans:
-      frames, told = planned.film_of(
-        agent, batch, context, _SCALE.value, chosen.titles
-      )
+      with _explained(objective):
+        frames, told = planned.film_of(agent, *drawn)
       print(told)
     else:
-      frames = dream_film.compose(
-        agent.model, batch, context, _SCALE.value, chosen.titles
-      )
+      frames = dream_film.compose(agent.model, *drawn)
     batch = selection.cut(chosen.episodes, length)
     print(error_table.table(agent.model, batch, context))
   else:
@@ -202,19 +201,29 @@ def _film_acting(
   print(f'checkpoint: {counters["updates"]} updates')
   if objective is not None:
     objective.use(agent)
-  frames, told = scenes.of_acting(
-    agent,
-    config,
-    directory,
-    count=_EPISODES.value,
-    context=_CONTEXT.value if _PLAN.value else None,
-    horizon=_HORIZON.value if _PLAN.value or _HORIZON.present else None,
-    scale=_SCALE.value,
-    log=print,
-    **_LIMITS(),
-  )
+  with _explained(objective):
+    frames, told = scenes.of_acting(
+      agent,
+      config,
+      directory,
+      count=_EPISODES.value,
+      context=_CONTEXT.value if _PLAN.value else None,
+      horizon=_HORIZON.value if _PLAN.value or _HORIZON.present else None,
+      scale=_SCALE.value,
+      log=print,
+      **_LIMITS(),
+    )
   print(told)
   _write(out, frames)
+
+
+def _explained(
+  objective: objective_flags.Choice | None,
+) -> contextlib.AbstractContextManager:
+  """Turns the error of an objective that is not finite into one line."""
+  return (
+    contextlib.nullcontext() if objective is None else objective.explained()
+  )
 
 
 def _check_flags() -> None:

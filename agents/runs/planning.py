@@ -59,8 +59,11 @@ class Planners:
 
   def policy(
     self, choice: Choice | None, objective: Objective | None
-  ) -> Callable[..., Any]:
-    """Returns the agent's policy with another planner, as a graph."""
+  ) -> tuple[Callable[..., Any], Callable[..., State]]:
+    """Returns the agent's policy with another planner, as a graph.
+
+    Beside it a function of counts, which returns the state that it begins in.
+    """
     made, _ = self._find(choice, objective)
     agent = self._agent
     # A function of its own: that of the agent is built with its own planner.
@@ -71,7 +74,11 @@ class Planners:
       with _acting_by(agent, made):
         return plain(*arguments)
 
-    return policy
+    def initial(*count: int) -> State:
+      with _acting_by(agent, made):
+        return agent.initial(*count)
+
+    return policy, initial
 
   def _find(
     self, choice: Choice | None, objective: Objective | None
@@ -139,9 +146,10 @@ def _make(
 def _acting_by(agent: WorldModelAgent, planner: Planner) -> Iterator[None]:
   """Lets an agent act by a planner, while a graph of that is built."""
   before = {'planner': agent.planner}
-  if hasattr(agent, 'acting'):  # Who acts is a choice.
-    before['acting'] = agent.acting
-    agent.acting = 'planner'
+  for name in ('acting', 'exploring'):
+    if hasattr(agent, name):  # Who acts is a choice.
+      before[name] = getattr(agent, name)
+      setattr(agent, name, 'planner')
   agent.planner = planner
   try:
     yield

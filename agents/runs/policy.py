@@ -23,6 +23,7 @@ class Policy:
   Args:
     agent: whose policy it is.
     policy: the function of (observation, state, explore, seed).
+    initial: of counts, which returns the state that it begins in.
     explore: with noise, as where episodes are collected.
     seed: of all that is random.
     objective: that it plans for, if it is not the reward.
@@ -32,12 +33,14 @@ class Policy:
     self,
     agent: LearningAgent,
     policy: Callable[..., Any],
+    initial: Callable[..., Any],
     explore: bool,
     seed: int,
     objective: objectives.Objective | None = None,
   ):
     inputs.check_seed(seed)
     self._agent, self._policy, self._seed = agent, policy, seed
+    self._initial = initial
     self._explore = tf.constant(explore)
     self._objective = objective
     self.reset()
@@ -71,7 +74,7 @@ class Policy:
     )
     if self._state is None:
       self._lead = lead
-      self._state = self._agent.initial(*(lead or (1,)))
+      self._state = self._initial(*(lead or (1,)))
     inputs.check_lead('image', lead, self._lead)
     count = len(next(iter(observation.values())))
     observation['is_first'] = np.full(count, self._steps == 0)

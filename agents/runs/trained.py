@@ -214,9 +214,10 @@ class Run:
       seed: of all that is random.
     """
     if objective is None and planner is None:
-      return Policy(self.agent, self.agent.policy, explore, seed)
-    policy = self._planners.policy(planner, objective)
-    return Policy(self.agent, policy, explore, seed, objective)
+      agent = self.agent
+      return Policy(agent, agent.policy, agent.initial, explore, seed)
+    made = self._planners.policy(planner, objective)
+    return Policy(self.agent, *made, explore, seed, objective)
 
   def goal(
     self, image: npt.ArrayLike, distance: str = 'pixels'
