@@ -105,8 +105,8 @@ class LearningAgent(keras.layers.Layer):
   def begin_averages(self) -> None:
     """Makes the averages what the weights are, which are averages already."""
     for layer, optimizer in self.optimized:
-      pairs = zip(optimizer.averages, layer.trainable_variables)
-      for average, weight in pairs if optimizer.keeps_average else ():
+      pairs = zip(optimizer.averages, layer.trainable_variables, strict=True)
+      for average, weight in pairs:
         average.assign(weight)
 
   def use_averages(self) -> None:

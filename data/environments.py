@@ -22,7 +22,6 @@ from worldmodels import errors
 from worldmodels.data import actions
 from worldmodels.data import composer
 from worldmodels.data import frames
-from worldmodels.data import gymnasium_tasks
 from worldmodels.data import limits
 from worldmodels.data import observations
 from worldmodels.data import resolve
@@ -220,9 +219,7 @@ class Environment(dm_env.Environment):
 
   def _load(self, seed: int) -> None:
     self._render = None
-    self._env = self._view.adapt(self.task, self._source.load(seed))
-    if isinstance(self._env, gymnasium_tasks.Task):
-      self._env.reseed(seed)  # Its first reset takes a seed as well.
+    self._env = self._view.adapt(self.task, self._source.load(seed), seed)
     for name in ('reset', 'step', 'action_spec', 'observation_spec', 'close'):
       if not callable(getattr(self._env, name, None)):
         raise self._error(

@@ -107,7 +107,7 @@ def span(
         if frame.time is None or frame.time >= start
       )
       return _gathered(decoded, size, count)
-  except (*(av.FFmpegError, IndexError, ValueError, OverflowError),) as error:
+  except (av.FFmpegError, IndexError, ValueError, OverflowError) as error:
     raise RecordingError(f'damaged: {" ".join(str(error).split())}') from error
 
 

@@ -61,18 +61,24 @@ class Task(dm_env.Environment):
     framing: of its pictures.
     image: where the image comes from: `observed`, `rendered`, `none`, or `auto`
       for the first of them that there is.
+    seed: of the first reset, which Gymnasium seeds and not the making.
 
   Raises:
     GymnasiumError: no agent could see it or act in it.
   """
 
   def __init__(
-    self, task: str, env: Env, framing: frames.Framing, image: str = 'auto'
+    self,
+    task: str,
+    env: Env,
+    framing: frames.Framing,
+    image: str = 'auto',
+    seed: int | None = None,
   ):
     self._task = task
     self._env = env
     self._framing = framing
-    self._seed: int | None = None
+    self._seed = seed
     self._check_interface()
     self.step_limit = _limit(env)
     self._action_spec, self._first = self._actions(env.action_space)

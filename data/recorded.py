@@ -143,8 +143,9 @@ class Recorded:
         low = np.minimum(low, taken.min(0))
         high = np.maximum(high, taken.max(0))
     self.actions = sizes.pop()
-    # Of a column [L, 1] those below 0 are numbers, such as -1, 0 and 1.
-    if whole and (flat or not np.ndim(low) or low[0] >= 0):
+    # A column [L, 1] with bounds, or with values below 0, is of numbers.
+    numbers = self._named or (np.ndim(low) and low[0] < 0)
+    if whole and (flat or not numbers):
       self._count_choices(low, high)
     else:
       self.discrete = one_hot and self.actions > 1 and np.ndim(low) > 0
@@ -274,7 +275,7 @@ class Recorded:
 
 
 def _single(action: np.ndarray) -> np.ndarray:
-  """Returns whole numbers [L] or [L, 1] as int64 [L]; others as they are."""
+  """Returns whole numbers [L] or [L, 1] as int64 [L]; others as [L, A]."""
   if action.dtype.kind not in 'iub' or action.shape[1:] not in ((), (1,)):
     return action.reshape(len(action), -1)
   return action.reshape(-1).astype(np.int64)

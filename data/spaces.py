@@ -45,7 +45,11 @@ def of_actions(
         raise ValueError(f'bounds of {low.size} numbers for {size}')
       return low, high, 0, 0
   except (
-    *(ValueError, TypeError, KeyError, RecursionError, OverflowError),
+    ValueError,
+    TypeError,
+    KeyError,
+    RecursionError,
+    OverflowError,
   ) as error:
     raise RecordingError(
       f'{path} is damaged: action_space is no space ({error})'

@@ -43,11 +43,13 @@ class View:
     errors.choose('quality', self.quality, rendering.QUALITIES)
     errors.choose('image', self.image, gymnasium_tasks.IMAGES)
 
-  def adapt(self, task: str, environment: object) -> object:
+  def adapt(self, task: str, environment: object, seed: int) -> object:
     """Puts an environment of Gymnasium behind the interface of dm_env."""
     if not gymnasium_tasks.is_environment(environment):
       return environment
-    return gymnasium_tasks.Task(task, environment, self.framing, self.image)
+    return gymnasium_tasks.Task(
+      task, environment, self.framing, self.image, seed
+    )
 
   def open(
     self, task: str, environment: dm_env.Environment, camera: str | int | None

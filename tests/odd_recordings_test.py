@@ -86,6 +86,17 @@ def test_a_column_of_whole_numbers_is_of_choices(kind, tmp_path):
   np.testing.assert_array_equal(found.episode(0)['action'][1:], golden[1:])
 
 
+def test_a_column_with_bounds_is_of_numbers(tmp_path):
+  taken = np.array([0, 10, 0, 5, 10, 0])[:, None]
+  np.savez(tmp_path / 'a.npz', **episode() | {'action': taken})
+  found = recorded.Recorded(
+    recordings.find(tmp_path), tmp_path, bounds=(0, 10), log=print
+  )
+  assert not found.discrete and found.actions == 1
+  golden = np.array([0, 1, -1, 0, 1, -1])[:, None]  # The first is no action.
+  np.testing.assert_allclose(found.episode(0)['action'], golden, atol=1e-6)
+
+
 def test_a_column_below_0_is_of_numbers(tmp_path):
   taken = np.array([0, 1, 0, -1, 1, 0])[:, None]
   np.savez(tmp_path / 'a.npz', **episode() | {'action': taken})

@@ -21,6 +21,12 @@ def far(states, decoded):
 
 def broken(states, decoded):
   return float('nan') * decoded['reward']
+
+CALLS = []
+
+def later(states, decoded):
+  CALLS.append(1)  # The trial is the first.
+  return (1.0 if len(CALLS) < 2 else float('nan')) * decoded['reward']
 """
 PLANS = '''
 import tensorflow as tf
@@ -122,6 +128,21 @@ def test_films_the_planner_in_its_dream(
   assert all(value < 0 for value in sums)
   frames = animation.decode((project / 'goal.gif').read_bytes(), '.gif')
   assert len(list(frames)) == 11 and 'open-loop error' in done.stdout
+
+
+@pytest.mark.parametrize('flags', [(), ('--real',), ('--plan',)], ids=str)
+def test_an_objective_that_comes_to_be_no_number_is_one_line(
+  flags, debug_run, wheel_program, project
+):
+  """It was one when it was tried."""
+  done = start(
+    *(wheel_program, project, 'video', debug_run, '--episodes=1'),
+    *('--objective=my_goals:later', *flags, '--scale=1', '--out=a.gif'),
+  )
+  assert done.returncode == 1 and 'Traceback' not in done.stderr
+  (line,) = done.stderr.splitlines()
+  assert 'not finite, or has another shape, for a state that the pl' in line
+  assert not (project / 'a.gif').exists()
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class WorldModel(keras.layers.Layer):
         # An attribute each: Keras follows those, not the values of a dict.
         made = head.load(heads[key], self.features_size, spec.shape(key), name)
         setattr(self, f'{key}_head', made)
-    for key in ('reward', 'image'):  # A head that is not learned, is not here.
+    for key in ('reward', 'image'):  # What has no weight has none ahead.
       if not self._scales.get(key):
         self._scales[f'overshoot_{key}'] = 0.0
     self.built = True

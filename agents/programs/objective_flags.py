@@ -7,11 +7,10 @@
 What can be known of them without TensorFlow is known before it is started.
 """
 
-import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ml_collections
@@ -70,17 +69,6 @@ class Choice:
       raise ObjectiveFlagError(f'{self.flag}: {error}') from error
     objectives.use(agent, made, self.name)
     return made
-
-  @contextlib.contextmanager
-  def explained(self) -> Iterator[None]:
-    """Turns the error of one that is not finite into one line."""
-    try:
-      yield
-    except Exception as error:
-      from worldmodels.agents import objectives
-
-      with objectives.explained(self.name):
-        raise error
 
 
 def define() -> Callable[[ml_collections.ConfigDict, Spec], Choice | None]:

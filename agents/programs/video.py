@@ -221,9 +221,11 @@ def _explained(
   objective: objective_flags.Choice | None,
 ) -> contextlib.AbstractContextManager:
   """Turns the error of an objective that is not finite into one line."""
-  return (
-    contextlib.nullcontext() if objective is None else objective.explained()
-  )
+  if objective is None:
+    return contextlib.nullcontext()
+  from worldmodels.agents import objectives
+
+  return objectives.explained(objective.name)
 
 
 def _check_flags() -> None:

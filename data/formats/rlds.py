@@ -217,7 +217,7 @@ def _rows(
     'is_terminal', (np.arange(len(taken)) > 0) & (discount == 0)
   )
   if ended[:-1].any():
-    raise RecordingError('is_terminal is true before the end')
+    raise RecordingError('is_terminal, or a discount of 0, before the end')
   return {
     **episode,
     'action': recordings.moved_down(taken[:-1]),
