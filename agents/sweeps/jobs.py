@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worldmodels import errors
+from worldmodels.agents.runs import build
 from worldmodels.agents.runs.run_directory import OPEN_KEYS
 
 MOST = 10_000
@@ -116,7 +117,7 @@ class Setting:
   @property
   def has_model(self) -> bool:
     """Whether its agent has a world model, whose features can be probed."""
-    return any(key.startswith('dynamics.') for key in self.resolved)
+    return any(key.startswith(f'{build.MODEL[0]}.') for key in self.resolved)
 
 
 def live(
