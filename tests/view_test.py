@@ -39,4 +39,4 @@ def test_options_are_among_those_there_are(options):
 
 def test_what_is_no_environment_of_gymnasium_stays_as_it_is():
   seen, other = view.View(frames.Framing()), object()
-  assert seen.adapt('task', other) is other
+  assert seen.adapt('task', other, 0) is other
