@@ -166,6 +166,12 @@ def test_seeds_of_one_config_are_a_group():
   assert mean.points == [(1.0, 2.0), (2.0, 3.0)] and mean.low == [1.0, 2.0]
   (mean,) = [x for x in minutes.series if 'mean of 2 seeds' in x.name]
   assert [x for x, _ in mean.points] == [1.0, 2.0] and minutes.right == 2.0
+  # A seed without a curve yet is none of those.
+  begun = record(2, [])
+  returns, _ = figures.charts('hill', [begun, *seeds], [])
+  assert [x.name for x in returns.series if 'mean of' in x.name] == [mean.name]
+  returns, _ = figures.charts('hill', [begun, seeds[0]], [])
+  assert [x.name for x in returns.series if x.name] == ['seed_0 (planet)']
 
 
 def test_open_loop_has_the_baselines_and_takes_the_newest():

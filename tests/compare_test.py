@@ -45,6 +45,33 @@ class Clocked(planners.Comparison):
     return 5.0 + 0.1 * agent
 
 
+class Followed:
+  """Plans for 0.3 s at every third step; the others are free."""
+
+  def __init__(self):
+    self.now = 0.0
+
+  def initial(self, batch):
+    del batch
+    return 0
+
+  def policy(self, observation, state, explore, seed):
+    del observation, explore, seed
+    self.now += 0.0 if state % 3 else 0.3
+    return tf.zeros([1, 2]), state + 1
+
+
+@pytest.mark.parametrize('replan,milliseconds', [(1, 0.0), (3, 100.0)])
+def test_a_plan_is_paid_for_by_all_the_steps_that_follow_it(
+  monkeypatch, replan, milliseconds
+):
+  config, agent = planet.get_config('debug'), Followed()
+  config.planner.replan = replan
+  monkeypatch.setattr(planners.time, 'perf_counter', lambda: agent.now)
+  made = planners.Comparison(None, config, SPEC, print)
+  assert made._time(agent) == pytest.approx(milliseconds)
+
+
 @pytest.mark.parametrize('target,count', [(25.0, 200), (5.0, 4), (1e9, 1e6)])
 def test_candidates_are_as_many_as_the_time_allows(target, count):
   made = Clocked(None, planet.get_config('debug'), SPEC, print)

@@ -297,6 +297,14 @@ def test_keys_that_the_user_sets_are_kept():
   assert config.environment.quality == 'fast'
   recorded_data.adopt(config, {}, lambda key: False)
   assert config.task == build.NO_TASK
+  # What Gymnasium's pictures were cut to is asked of the task again.
+  facts = {'task': 'gymnasium:A-v0', 'crop': [1, 2, 3, 4], 'gray': True}
+  recorded_data.adopt(config, facts, lambda key: False)
+  assert tuple(config.environment.crop) == (1, 2, 3, 4)
+  assert config.environment.gray is True
+  recorded_data.adopt(config, {'crop': 'all', 'gray': 'no'}, lambda key: False)
+  assert tuple(config.environment.crop) == (1, 2, 3, 4)
+  assert config.environment.gray is True
 
 
 def test_a_measurement_without_room_names_what_makes_it_large(monkeypatch):

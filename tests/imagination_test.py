@@ -212,3 +212,15 @@ def test_starts_have_no_gradient():
     found, _ = imagination.starts(BATCH, state, 3, SEED)
     value = tf.reduce_sum(found['place'])
   assert tape.gradient(value, place) is None
+
+
+def test_what_comes_after_the_end_of_an_episode_is_worth_nothing():
+  class Ending:
+    def discount(self, found):
+      return found['alive']
+
+  found = {'alive': tf.constant([[1.0, 0.5, 1.0], [0.0, 1.0, 1.0]])}
+  worth = imagination.lasting(
+    Ending(), found, lambda found: tf.ones_like(found['alive']) * 4.0
+  )
+  np.testing.assert_allclose(worth, [[4, 4, 2], [4, 0, 0]])

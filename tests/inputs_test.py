@@ -61,6 +61,23 @@ def test_a_choice_is_one_hot_or_its_number():
     inputs.batch(CHOICE, IMAGES, [2, 0], SPEED, begins=True)
 
 
+def test_as_many_choices_as_there_are_steps_are_no_action():
+  # Numbers of choices [H], [B, H] look like one-hot where H is A.
+  for given in ([0, 1, 1], [0, 1, 0], [1, 0, 0]):
+    found = inputs.actions(CHOICE, given, 'imagine')
+    np.testing.assert_array_equal(found, np.eye(3, dtype=np.float32)[given])
+    _, led = inputs.batch(CHOICE, None, given, SPEED, begins=False)
+    np.testing.assert_array_equal(led['action'][0].argmax(-1), given)
+  two = [[0, 1, 1], [0, 1, 0]]
+  assert inputs.actions(CHOICE, two, 'imagine').shape == (2, 3, 3)
+  # Nothing but the axes in front can tell these apart.
+  either = [[0, 1, 0], [1, 0, 0]]
+  assert inputs.actions(CHOICE, either, 'imagine').shape == (2, 3)
+  assert inputs.actions(CHOICE, either, 'imagine', 0).shape == (2, 3)
+  found = inputs.actions(CHOICE, either, 'imagine', 1)
+  np.testing.assert_array_equal(found.argmax(-1), either)
+
+
 @pytest.mark.parametrize('seed', [-1, 2**31, 0.5, None])
 def test_what_is_no_seed(seed):
   with pytest.raises(inputs.InputError, match='seed is .*; it is a whole num'):

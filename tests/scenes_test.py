@@ -16,6 +16,7 @@ from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import film_size
+from worldmodels.agents.runs import planned
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import scenes
 from worldmodels.agents.runs import selection
@@ -23,6 +24,7 @@ from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.configs import dreamer
 from worldmodels.spec import Spec
+from worldmodels.world_model import WorldModel
 
 LICENSE = pathlib.Path(__file__).parent.parent / 'LICENSE'
 
@@ -159,6 +161,31 @@ def test_the_recorded_actions_as_others_are_the_same_dream(played, batch):
   lines = told.splitlines()
   assert len(lines) == 4 and lines[0].endswith('mean of 3 starts')
   assert lines[2].split()[-1] != lines[3].split()[-1]
+
+
+def test_what_is_expected_ends_with_the_episode(played, batch, monkeypatch):
+  agent, config, _, episodes = played
+  monkeypatch.setattr(WorldModel, 'reward', lambda self, x: x['mean'][..., 0])
+  first = config.planner.horizon - 1
+  promised = []
+  for left in (1.0, 0.0):  # Nothing ends; every step is the last one.
+    monkeypatch.setattr(
+      WorldModel,
+      'discount',
+      lambda self, x, left=left: tf.fill(tf.shape(x['mean'])[:-1], left),
+    )
+    _, told = scenes.plans(agent, config, episodes, 5, 5 + first + 1, 1)
+    promised.append(told)
+    actions = batch['action'][:1, 5:]
+    _, told = scenes.others(agent.model, batch, 5, actions, 1, ['a'] * 3)
+    promised.append(told)
+  posterior = prediction.predict(agent.model, states.tensors(batch), 5)
+  reward = posterior['mean'][:, 5:, 0].numpy()
+  assert f'expects {reward.sum(1).mean():.2f}\n' in promised[1]
+  assert f'expects {reward[:, 0].mean():.2f}\n' in promised[3]
+  assert promised[0] != promised[2]
+  dreams = planned.dream(agent, batch, 5)
+  np.testing.assert_allclose(dreams.recorded, reward[:, 0], atol=1e-5)
 
 
 def test_too_large_a_film_is_one_line(played, monkeypatch):

@@ -7,9 +7,11 @@ import json
 import pytest
 
 from worldmodels import errors
+from worldmodels.agents.reports import chart
 from worldmodels.agents.reports import figures
 from worldmodels.agents.reports import groups
 from worldmodels.agents.reports import picture
+from worldmodels.agents.reports import published
 from worldmodels.agents.reports import records
 from worldmodels.agents.reports import scores
 
@@ -171,3 +173,16 @@ def test_beside_minutes_stands_the_best_that_was_published(tmp_path):
   assert best.name == 'DreamerV3 after 50k frames (best published)'
   assert [y for _, y in best.points] == [306.4, 306.4]
   assert best.points[0][0] == 0 and best.points[1][0] == minutes.right
+  # Those who stopped before are named with where they did.
+  lines = [line(90_000_000, evaluation_return=100.0)]
+  run(tmp_path / 'long', task='cartpole_swingup', lines=lines)
+  found = records.read([str(tmp_path / 'long')])
+  _, minutes = figures.charts(
+    'cartpole_swingup', found, (), ('return', 'minutes')
+  )
+  (best,) = [one for one in minutes.series if 'published' in one.name]
+  places = published.curves('cartpole_swingup').values()
+  assert '90M' not in best.name
+  assert any(
+    f'after {chart.number(x[-1].env_steps)} ' in best.name for x in places
+  )

@@ -3,6 +3,7 @@ import pytest
 
 from worldmodels.agents.runs import run_directory
 from worldmodels.agents.runs import selection
+from worldmodels.configs import planet
 from worldmodels.data.store import Store
 
 
@@ -42,6 +43,18 @@ def test_latest_held_out_episodes(directory):
   assert 'heldout, episodes 1 to 3, never trained on' in chosen.source
   assert 'heldout, episode 3,' in selection.latest(directory, 2, 1).source
   assert marks(selection.latest(directory, 2, 9)) == [0, 1, 2, 3]
+
+
+def test_who_made_the_episodes_of_a_fit_is_not_known(directory):
+  config = planet.get_config('debug')
+  assert selection.random_of(config) == config.train.seed_episodes > 0
+  config.train.updates_total = 5
+  assert selection.random_of(config) is None
+  fill(directory.heldout, [9, 9])
+  assert selection.latest(directory, None, 2).titles == [
+    'episode 0',
+    'episode 1',
+  ]
 
 
 def test_short_ones_are_passed_over(directory):

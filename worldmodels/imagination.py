@@ -103,3 +103,20 @@ def starts(
     state = states.take(state, order)
     weight = tf.gather(weight, order)
   return state, weight
+
+
+def lasting(
+  model: WorldModel, found: State, worth: Callable[[State], Tensor]
+) -> Tensor:
+  """Weighs what imagined steps are worth by how likely they are reached.
+
+  Args:
+    model: a WorldModel, whose discount says where an episode ends.
+    found: states [N, H, ...], one after the other.
+    worth: function of those -> [N, H], such as `model.reward`.
+
+  Returns:
+    [N, H]; the step that ends an episode counts, those after it do not.
+  """
+  alive = tf.math.cumprod(model.discount(found), 1, exclusive=True)
+  return alive * worth(found)

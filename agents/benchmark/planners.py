@@ -130,7 +130,11 @@ class Comparison:
     return agent
 
   def _time(self, agent: WorldModelAgent) -> float:
-    """Returns the milliseconds that an action takes: the median."""
+    """Returns the milliseconds that an action takes: the median.
+
+    Where a plan is followed for some steps (`replan`), of a step of those.
+    """
+    followed = self._config.planner.get('replan', 1)
     observation = {
       key: tf.zeros([1, *self._spec.shape(key)]) for key in self._spec.vectors
     }
@@ -140,11 +144,12 @@ class Comparison:
     state, seconds = agent.initial(1), []
     for number in range(_CALLS + 2):
       start = time.perf_counter()
-      action, state = agent.policy(
-        observation, state, tf.constant(False), tf.constant([0, number])
-      )
-      action.numpy()  # It is there.
-      seconds.append(time.perf_counter() - start)
+      for step in range(followed):
+        action, state = agent.policy(
+          observation, state, tf.constant(False), tf.constant([number, step])
+        )
+        action.numpy()  # It is there.
+      seconds.append((time.perf_counter() - start) / followed)
     return 1e3 * statistics.median(seconds[2:])
 
 

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
   spec = directory.spec()
   if spec.image is None or spec.image[2] not in (1, 3):
     raise RunError(f'{directory.path} is of a task without an image to see')
-  starts = _starts(directory, config.train.seed_episodes, spec)
+  starts = _starts(directory, selection.random_of(config), spec)
   print('starting TensorFlow, which takes some seconds')
 
   from worldmodels.agents.play import dream
@@ -83,7 +83,7 @@ def main(argv: list[str]) -> None:
 
 
 def _starts(
-  directory: RunDirectory, random: int, spec: Spec
+  directory: RunDirectory, random: int | None, spec: Spec
 ) -> list[tuple[str, selection.Episode]]:
   """Returns the episodes to start from, the newest first, with names."""
   if _EPISODE.value is not None:

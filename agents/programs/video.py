@@ -121,9 +121,7 @@ def main(argv: list[str]) -> None:
   others = None
   if _ACTIONS.value is not None:
     others = recordings.actions(_ACTIONS.value, spec)
-  fitted = config.train.updates_total > 0  # To what others have recorded.
-  random = None if fitted else config.train.seed_episodes
-  chosen = _choose(directory, random, spec)
+  chosen = _choose(directory, selection.random_of(config), spec)
   print(f'episodes: {chosen.source}')
   shortest = min(len(episode['reward']) for episode in chosen.episodes)
   context = min(_CONTEXT.value, shortest - 1)

@@ -144,16 +144,17 @@ def _returns(
 
 def _evaluated(group: Group, axis: str) -> list[Series]:
   """Returns the curves of evaluations: of each run, and their mean."""
-  curves = [evaluations(record, axis) for record in group.records]
-  curves = [thinned(curve) for curve in curves if curve]
-  if len(curves) < 2:
-    return [
-      Series(group.name, x, group.color, 2.5, dots=len(x) <= _DOTS)
-      for x in curves
-    ]
+  shown = [x for x in group.records if evaluations(x, axis)]
+  if not shown:
+    return []
+  name = group.name(shown)
+  curves = [thinned(evaluations(record, axis)) for record in shown]
+  if len(curves) == 1:
+    dots = len(curves[0]) <= _DOTS
+    return [Series(name, curves[0], group.color, 2.5, dots=dots)]
   each = [Series('', x, group.color, 1.2, dots=len(x) <= _DOTS) for x in curves]
   points, low, high = mean([sorted(curve) for curve in curves])
-  middle = Series(group.name, points, group.color, 3.0, low=low, high=high)
+  middle = Series(name, points, group.color, 3.0, low=low, high=high)
   return [*each, middle]
 
 
@@ -174,6 +175,7 @@ def _best_published(
 ) -> list[Series]:
   """Returns the best that others had after as many frames, as a level.
 
+  A curve that ends before counts with its last point, which is named.
   Nobody has published minutes, so there is no curve of theirs.
   """
   frames = max(
@@ -190,11 +192,13 @@ def _best_published(
     places = [float(point.env_steps) for point in points]
     if places[0] <= frames:
       means = [point.mean for point in points]
-      levels[method] = float(np.interp(frames, places, means))
+      level = float(np.interp(frames, places, means))
+      levels[method] = level, min(frames, places[-1])
   if not levels:
     return []
   best = max(levels, key=levels.get)
-  name = f'{published.SOURCES[best][0]} after {number(frames)} frames'
-  flat = [(0.0, levels[best]), (right, levels[best])]
+  level, after = levels[best]
+  name = f'{published.SOURCES[best][0]} after {number(after)} frames'
+  flat = [(0.0, level), (right, level)]
   name = f'{name} (best published)'
   return [Series(name, flat, _PALE[best], 1.5, dashed=True)]

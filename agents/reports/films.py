@@ -123,7 +123,7 @@ def made(record: Record, acts: bool, log: Callable[[str], Any]) -> list[Film]:
     agent, _ = restore.agent(directory, config, spec, log=log)
     with _noting(record, 'no film of what the model imagines'):
       model_needed.check(config, record.path, 'it imagines nothing')
-      films.append(_dream(agent, directory, config.train.seed_episodes, log))
+      films.append(_dream(agent, directory, config, log))
     if acts:
       with _noting(record, 'no film of the agent acting'):
         films.append(_acting(agent, directory, config, log))
@@ -133,12 +133,13 @@ def made(record: Record, acts: bool, log: Callable[[str], Any]) -> list[Film]:
 def _dream(
   agent: 'WorldModelAgent',
   directory: RunDirectory,
-  random: int,
+  config: 'ml_collections.ConfigDict',
   log: Callable[[str], Any],
 ) -> Film:
   from worldmodels.agents.runs import dream_film
   from worldmodels.agents.runs import selection
 
+  random = selection.random_of(config)
   chosen = selection.latest(directory, random, _EPISODES, _CONTEXT + 1, log=log)
   shortest = min(len(episode['reward']) for episode in chosen.episodes)
   length = min(_CONTEXT + _HORIZON, shortest)

@@ -21,13 +21,12 @@ class Group:
   records: list[Record]
   color: str
 
-  @property
-  def name(self) -> str:
-    """A name for a legend."""
-    first = self.records[0]
-    if len(self.records) == 1:
+  def name(self, shown: Sequence[Record]) -> str:
+    """Names for a legend those of the runs that have a curve."""
+    first = shown[0]
+    if len(shown) == 1:
       return f'{first.label} ({first.kind})'
-    return f'{first.kind}, mean of {len(self.records)} seeds ({first.label}, …)'
+    return f'{first.kind}, mean of {len(shown)} seeds ({first.label}, …)'
 
 
 def groups(records: Sequence[Record]) -> list[Group]:

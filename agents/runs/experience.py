@@ -82,6 +82,8 @@ class Experience:
           action_repeat=environment.action_repeat,
           quality=environment.quality,
           camera=config.environment.camera,
+          crop=config.environment.crop,
+          gray=config.environment.gray,
           size=config.environment.size if spec.image else 1,
         ),
         log=log,

@@ -101,8 +101,17 @@ def observation(
   }
 
 
-def actions(spec: Spec, given: npt.ArrayLike, what: str) -> np.ndarray:
+def actions(
+  spec: Spec, given: npt.ArrayLike, what: str, lead: int | None = None
+) -> np.ndarray:
   """Returns actions float32 [..., H, A]; a choice may be given by its number.
+
+  Args:
+    spec: of the task.
+    given: [..., H, A], or choices [..., H] in whole numbers.
+    what: what they are of, for the message.
+    lead: how many axes are in front of H; None if that is not known. Whole
+      numbers in which every row has one 1 beside zeros are one-hot then.
 
   Raises:
     InputError: they are not what the task takes.
@@ -110,15 +119,7 @@ def actions(spec: Spec, given: npt.ArrayLike, what: str) -> np.ndarray:
   found = np.asarray(given)
   if found.dtype.kind not in 'biuf':
     raise InputError(f'the actions of {what} are {found.dtype}, not numbers')
-  if (
-    spec.discrete
-    and found.dtype.kind in 'iu'
-    and (
-      not found.ndim
-      or found.shape[-1] != spec.actions
-      or found.max(initial=0) > 1
-    )
-  ):
+  if spec.discrete and _numbers_choices(found, spec.actions, lead):
     if found.size and not 0 <= found.min() <= found.max() < spec.actions:
       raise InputError(
         f'a choice is {found.max()}: it is from 0 to {spec.actions - 1}'
@@ -141,6 +142,17 @@ def actions(spec: Spec, given: npt.ArrayLike, what: str) -> np.ndarray:
       '1 are the bounds of the task'
     )
   return found
+
+
+def _numbers_choices(found: np.ndarray, size: int, lead: int | None) -> bool:
+  """Returns whether actions are numbers of choices, and not one-hot."""
+  if found.dtype.kind not in 'iu':
+    return False
+  if lead is not None:
+    return found.ndim == lead + 1
+  if found.ndim < 2 or found.shape[-1] != size:
+    return True
+  return not ((found.max(-1) == 1) & (np.abs(found).sum(-1) == 1)).all()
 
 
 def check_lead(
@@ -238,7 +250,7 @@ def _led(
     raise InputError(
       'observe needs the actions that led to the images, or those between them'
     )
-  found = actions(spec, given, 'observe')
+  found = actions(spec, given, 'observe', len(lead))
   check_lead('actions', found.shape[:-2], lead)
   if begins and found.shape[-2] == length - 1:
     return np.concatenate([none, found], -2)

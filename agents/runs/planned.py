@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from worldmodels import imagination
 from worldmodels import prediction
 from worldmodels import states
 from worldmodels.agents.agent import WorldModelAgent
@@ -30,7 +31,7 @@ class Dream(NamedTuple):
     images: uint8 [B, T, h, w, c]: the states of the context, then of the plans.
     actions: that were planned, float32 [B, T - context, A].
     planned: sum of the reward, or of the planner's objective, over the planned
-      steps, float32 [B].
+      steps while the episode lasts, float32 [B].
     recorded: the same over as many steps of the recorded actions.
   """
 
@@ -61,11 +62,12 @@ def dream(agent: WorldModelAgent, batch: Batch, context: int) -> Dream:
     actions.append(action)
   planned = tf.nest.map_structure(lambda *steps: tf.stack(steps, 1), *found)
   seen = states.between(predicted, None, context)
+  recorded = states.between(predicted, context, None)
   return Dream(
     model.drawing(states.join(seen, planned)).numpy(),
     tf.stack(actions, 1).numpy(),
-    tf.reduce_sum(worth(planned), 1).numpy(),
-    tf.reduce_sum(worth(states.between(predicted, context, None)), 1).numpy(),
+    tf.reduce_sum(imagination.lasting(model, planned, worth), 1).numpy(),
+    tf.reduce_sum(imagination.lasting(model, recorded, worth), 1).numpy(),
   )
 
 

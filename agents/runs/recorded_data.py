@@ -37,6 +37,8 @@ _FACTS = {
   'environment.action_repeat': 'action_repeat',
   'environment.quality': 'quality',
   'environment.camera': 'camera',
+  'environment.crop': 'crop',
+  'environment.gray': 'gray',
 }
 
 

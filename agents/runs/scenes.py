@@ -98,13 +98,7 @@ def real(
     ]
     rows['model'] = np.stack(drawn)
   titles = [f'return {_sum(episode["reward"])}' for episode in episodes]
-  frames = _compose(
-    rows,
-    [length] * length,
-    scale,
-    titles,
-    ('acting', ''),
-  )
+  frames = _compose(rows, [length] * length, scale, titles, ('acting', ''))
   returns = [float(episode['reward'].sum()) for episode in episodes]
   return frames, f'return: {np.mean(returns):.1f}, mean of {len(returns)}'
 
@@ -154,7 +148,8 @@ def plans(
       imagined = agent.model.imagine(state, action)
       images.append(agent.model.drawing(imagined))
       size = len(action[0])
-      promise += float(tf.reduce_sum(agent.model.reward(imagined)))
+      rewards = imagination.lasting(agent.model, imagined, agent.model.reward)
+      promise += float(tf.reduce_sum(rewards))
       got += float(episode['reward'][rows : rows + size].sum())
       rows += size
     truth.append(episode['image'][:length])
@@ -208,7 +203,7 @@ def others(
   lines = [
     f'reward of {actions.shape[1]} steps, mean of {len(truth)} starts',
     f'  recorded actions: {_mean(batch["reward"][:, context:])} came, the '
-    f'model expects {_mean(model.reward(recorded).numpy())}',
+    f'model expects {_expected(model, recorded)}',
   ]
   for number, one in enumerate(actions, 1):
     repeated = tf.repeat(one[None], len(truth), 0)
@@ -216,8 +211,7 @@ def others(
     name = 'other' if len(actions) == 1 else f'other {number}'
     future = model.drawing(imagined).numpy()
     rows[name] = np.concatenate([drawn[:, :context], future], 1)
-    expected = _mean(model.reward(imagined).numpy())
-    lines.append(f'  {name}: the model expects {expected}')
+    lines.append(f'  {name}: the model expects {_expected(model, imagined)}')
   starts = [context] * truth.shape[1]
   words = ('observed', 'imagined')
   return _compose(rows, starts, scale, titles, words), '\n'.join(lines)
@@ -293,6 +287,10 @@ def _lengthened(images: np.ndarray, length: int) -> np.ndarray:
 
 def _sum(rewards: np.ndarray) -> str:
   return f'{rewards.sum():.1f}'
+
+
+def _expected(model: WorldModel, imagined: State) -> str:
+  return _mean(imagination.lasting(model, imagined, model.reward).numpy())
 
 
 def _mean(rewards: np.ndarray) -> str:

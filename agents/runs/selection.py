@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ml_collections
 import numpy as np
 
 from worldmodels.agents.runs.run_directory import RunDirectory
@@ -32,6 +33,15 @@ class Selection:
   source: str
 
 
+def random_of(config: ml_collections.ConfigDict) -> int | None:
+  """Returns how many held-out episodes of a run are of random actions.
+
+  None where they were recorded by others, and nothing says so.
+  """
+  fitted = config.train.updates_total > 0
+  return None if fitted else config.train.seed_episodes
+
+
 def latest(
   directory: RunDirectory,
   random: int | None,
@@ -43,8 +53,8 @@ def latest(
 
   Args:
     directory: a RunDirectory.
-    random: how many of the held-out episodes are of random actions; None for
-      recorded ones, of which nothing says so.
+    random: how many of the held-out episodes are of random actions, as
+      `random_of` says.
     count: of episodes, at most.
     shortest: rows; shorter episodes are passed over.
     log: called with a line for each damaged file.

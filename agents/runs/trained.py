@@ -151,7 +151,8 @@ class Run:
     Raises:
       InputError: the actions are not what this run takes.
     """
-    action = inputs.actions(self.spec, actions, 'imagine')
+    rank = len(state.shape) or None  # From one state, [H] or [N, H].
+    action = inputs.actions(self.spec, actions, 'imagine', rank)
     lead = action.shape[:-2]
     start = state
     if not state.shape and lead:

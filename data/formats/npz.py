@@ -26,7 +26,7 @@ from worldmodels.data.recordings import Episode
 from worldmodels.data.recordings import RecordingError
 from worldmodels.data.recordings import Recordings
 
-_FACTS = ('task', 'action_repeat', 'camera', 'quality')
+_FACTS = ('task', 'action_repeat', 'camera', 'quality', 'crop', 'gray')
 
 
 def recognizes(path: pathlib.Path) -> bool:
