@@ -59,6 +59,8 @@ def frames(
       raise RecordingError(f'{file.name} has no {lacking[0]!r}')
     parts = []
     for group in range(parquet.num_row_groups):
+      if not _may_hold(parquet.metadata.row_group(group), place):
+        continue
       numbers = parquet.read_row_group(group, columns=['episode_index'])
       mine = numbers['episode_index'].to_numpy() == place['episode_index']
       if mine.any():
@@ -76,6 +78,18 @@ def frames(
       f'{file.name} has {len(table)} of its {place["length"]} frames'
     )
   return table
+
+
+def _may_hold(
+  group: 'pyarrow.parquet.RowGroupMetaData', place: dict[str, Any]
+) -> bool:
+  """Returns whether an episode may be in a group, by what is noted of it."""
+  for column in map(group.column, range(group.num_columns)):
+    if column.path_in_schema == 'episode_index':
+      noted = column.statistics
+      if noted is not None and noted.has_min_max:
+        return noted.min <= place['episode_index'] <= noted.max
+  return True
 
 
 def numbers(table: 'pyarrow.Table', key: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Tests of how a Ray is started, joined and left."""
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -190,6 +191,33 @@ def test_a_ray_of_ours_and_its_end():
   assert folder.exists()
   with folders.made():  # Of the next one.
     assert not folder.exists()
+
+
+def test_a_folder_that_another_start_removes_is_made_again(monkeypatch):
+  locked, swept = folders._locked, []
+
+  @contextlib.contextmanager
+  def late(folder):
+    """Another start sees the folder before it is held, two times."""
+    if len(swept) < 2:
+      swept.append(folder)
+      if len(swept) == 1:  # That one is about to remove it.
+        raise BlockingIOError('held by another')
+      with locked(folder):
+        folder.rmdir()
+        yield
+    else:
+      with locked(folder):
+        yield
+
+  monkeypatch.setattr(folders, '_locked', late)
+  monkeypatch.setattr(pathlib.Path, 'glob', lambda *_: [])
+  with folders.made() as folder:
+    assert len(swept) == 2 and folder not in swept and folder.is_dir()
+    with pytest.raises(BlockingIOError), locked(folder):
+      pass
+  assert not folder.exists()
+  swept[0].rmdir()
 
 
 @pytest.mark.parametrize('answers', [True, False])

@@ -167,6 +167,30 @@ def test_a_run_with_episodes_of_others_is_read(tmp_path):
   assert [len(found.episode(x)['reward']) for x in range(2)] == [L, L]
 
 
+@pytest.mark.parametrize('noted', [True, False])
+def test_what_holds_another_episode_of_lerobot_is_not_read(
+  noted, tmp_path, monkeypatch
+):
+  parquet = pytest.importorskip('pyarrow.parquet')
+  made = written(tmp_path / 'data', 'lerobot', *[episode() for _ in range(9)])
+  (file,) = (made / 'data').glob('*/*.parquet')
+  table = parquet.read_table(file)
+  parquet.write_table(
+    table, file, row_group_size=L, write_statistics=noted, compression='none'
+  )
+  read, whole = [], parquet.ParquetFile.read_row_group
+
+  def counted(self, group, columns):
+    read.append(group)
+    return whole(self, group, columns=columns)
+
+  monkeypatch.setattr(parquet.ParquetFile, 'read_row_group', counted)
+  found = list(opened(made))
+  assert len(found) == 9
+  # Two passes. Where nothing says which are in a group, all are looked at.
+  assert len(read) == 2 * (9 + 9 if noted else 9 * 9 + 9)
+
+
 def test_names_that_lerobot_cannot_have_are_written_so_that_it_can(tmp_path):
   vector = np.ones([L, 3], np.float32)
   made = written(tmp_path / 'data', 'lerobot', episode(**{'a+b': vector}))

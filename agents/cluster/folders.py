@@ -11,6 +11,7 @@ from collections.abc import Iterator
 _FOLDER = 'worldmodels-ray-'
 # Paths of sockets have an upper limit (107), which those of Ray come close to.
 _LONGEST_PARENT = 16
+_TRIES = 20
 
 
 @contextlib.contextmanager
@@ -25,12 +26,27 @@ def made() -> Iterator[pathlib.Path]:
   for left in parent.glob(f'{_FOLDER}*'):
     with contextlib.suppress(OSError), _locked(left):
       shutil.rmtree(left, ignore_errors=True)
-  folder = pathlib.Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
-  try:
-    with _locked(folder):
+  with contextlib.ExitStack() as held:
+    folder = _held(parent, held)
+    try:
       yield folder
-  finally:
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+      shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held(parent: pathlib.Path, held: contextlib.ExitStack) -> pathlib.Path:
+  """Makes a folder and holds it; another start may remove it in between."""
+  for left in reversed(range(_TRIES)):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+    try:
+      held.enter_context(_locked(folder))
+    except OSError:
+      if not left:
+        raise
+      continue
+    if folder.exists():
+      return folder
+  raise FileNotFoundError(f'{folder} is removed by others as soon as made')
 
 
 @contextlib.contextmanager
