@@ -100,6 +100,25 @@ def inspect(
     IrregularError: it is no regular file.
     OSError: it cannot be opened.
   """
+  arrays, values, status = _looked(path, most, trusted)
+  length = rows.check_shapes({k: (a.dtype, a.shape) for k, a in arrays.items()})
+  known = {k: v for k, v in values.items() if k in arrays and v is not None}
+  known = known if trusted else rows.check_values(known)
+  reward = known['reward'].astype(np.float32).sum(dtype=np.float64)
+  count = known.get(rows.COUNT)
+  steps = None if count is None else int(count.sum(dtype=np.int64))
+  return Contents(arrays, length, float(reward), steps, status)
+
+
+def headers(path: str | os.PathLike, most: int) -> dict[str, Array]:
+  """Finds the arrays of a file, of whatever shapes; see `inspect`."""
+  return _looked(path, most, trusted=True)[0]
+
+
+def _looked(
+  path: str | os.PathLike, most: int, trusted: bool
+) -> tuple[dict[str, Array], dict[str, np.ndarray | None], os.stat_result]:
+  """Returns the arrays that count, the values of all, and what the file is."""
   with reading.open_regular(path) as file:
     status = os.fstat(file.fileno())
     try:
@@ -114,13 +133,7 @@ def inspect(
     except DAMAGE as error:
       raise DamagedError(_line(error)) from error
   arrays = {key: array for key, array in arrays.items() if _counts(key, array)}
-  length = rows.check_shapes({k: (a.dtype, a.shape) for k, a in arrays.items()})
-  known = {k: v for k, v in values.items() if k in arrays and v is not None}
-  known = known if trusted else rows.check_values(known)
-  reward = known['reward'].astype(np.float32).sum(dtype=np.float64)
-  count = known.get(rows.COUNT)
-  steps = None if count is None else int(count.sum(dtype=np.int64))
-  return Contents(arrays, length, float(reward), steps, status)
+  return arrays, values, status
 
 
 def _members(

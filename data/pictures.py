@@ -27,6 +27,8 @@ def shaped(images: np.ndarray, size: int = 0) -> np.ndarray:
   Raises:
     RecordingError: they are something else.
   """
+  if images.ndim and not len(images):
+    raise recordings.RecordingError('it has no rows')
   if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
     raise recordings.RecordingError(
       f'its images are {images.dtype} {list(images.shape)}, not uint8 '

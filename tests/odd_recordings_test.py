@@ -167,6 +167,27 @@ def test_a_run_with_episodes_of_others_is_read(tmp_path):
   assert [len(found.episode(x)['reward']) for x in range(2)] == [L, L]
 
 
+def test_npz_of_others_may_be_gray_and_have_columns_and_choices(tmp_path):
+  given = dict(
+    image=np.full([L, 8, 8, 1], 7, np.uint8),
+    action=np.array([2, 0, 1, 2, 2, 1]),
+    reward=np.arange(L, dtype=np.float32)[:, None],
+    discount=np.ones([L, 1]),
+  )
+  np.savez(tmp_path / 'a.npz', **given)
+  found = opened(tmp_path)
+  assert found.discrete and found.actions == 3
+  (one,) = found
+  assert one['image'].shape == (L, 8, 8, 3) and (one['image'] == 7).all()
+  np.testing.assert_array_equal(
+    one['action'][1:].argmax(1), given['action'][1:]
+  )
+  np.testing.assert_array_equal(one['reward'], range(L))
+  np.savez(tmp_path / 'a.npz', **given | {'reward': np.array(['a'] * L)})
+  with pytest.raises(RecordingError, match='reward holds <U1, not real numbe'):
+    list(opened(tmp_path))
+
+
 @pytest.mark.parametrize('noted', [True, False])
 def test_what_holds_another_episode_of_lerobot_is_not_read(
   noted, tmp_path, monkeypatch
