@@ -204,7 +204,10 @@ def _sweep(path: pathlib.Path) -> bool:
 
 
 def _remove_leftover(path: str | os.PathLike) -> bool:
-  """Removes a file or directory unless a program writes it; says if so."""
+  """Removes a file or directory; False where a program is writing it.
+
+  Where files cannot be locked, a young one may be written: it stays.
+  """
   flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
   try:
     kind = os.lstat(path).st_mode
@@ -214,8 +217,14 @@ def _remove_leftover(path: str | os.PathLike) -> bool:
   except (FileNotFoundError, PermissionError):
     return True
   try:
-    if _is_written(descriptor):
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
       return False
+    except OSError:  # Nothing tells, and a new one has another name.
+      age = time.time() - os.fstat(descriptor).st_mtime
+      if age < _ABANDONED_SECONDS:
+        return True
     with contextlib.suppress(FileNotFoundError, PermissionError):
       if stat.S_ISDIR(kind):
         shutil.rmtree(path)
@@ -224,18 +233,6 @@ def _remove_leftover(path: str | os.PathLike) -> bool:
     return True
   finally:
     os.close(descriptor)
-
-
-def _is_written(descriptor: int) -> bool:
-  """Says whether another program has a file open to write it."""
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    return True
-  except OSError:
-    age = time.time() - os.fstat(descriptor).st_mtime
-    return age < _ABANDONED_SECONDS
-  return False
 
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:

@@ -41,6 +41,7 @@ class Index:
     self._own_keys: set[str] = set()  # that all of our own have
     self._rows = 0
     self._steps = 0  # of the simulator
+    self._others_steps = 0  # of those, in episodes of other origin
     self._bytes = 0
     self._rows_of_each: np.ndarray | None = None  # None after a change
 
@@ -79,14 +80,19 @@ class Index:
     return self._steps
 
   @property
+  def deleted_episodes(self) -> int:
+    """Those of our own that the capacity made way for."""
+    return self._deleted.episodes
+
+  @property
   def collected_episodes(self) -> int:
-    """Episodes on disk and those that the capacity made way for."""
-    return self.episodes + self._deleted.episodes
+    """Our own episodes, those that the capacity made way for among them."""
+    return self.own_episodes + self.deleted_episodes
 
   @property
   def collected_env_steps(self) -> int:
     """Simulator steps of `collected_episodes`."""
-    return self.env_steps + self._deleted.env_steps
+    return self.env_steps - self._others_steps + self._deleted.env_steps
 
   @property
   def lengths(self) -> list[int]:
@@ -113,7 +119,10 @@ class Index:
     return self._files[self.before(number)].total_reward
 
   def env_steps_before(self, number: int) -> int:
-    """Counts the simulator steps of all before a number, deleted ones too."""
+    """Counts the simulator steps of our own before a number, deleted ones too.
+
+    What others did is no step of the run.
+    """
     later = self._files[self.before(number) :]
     return self.collected_env_steps - sum(map(self._env_steps, later))
 
@@ -134,8 +143,14 @@ class Index:
 
     Raises:
       StoreError: its rows have other shapes than those of the others, or it is
-        of others and lacks what our own have.
+        of others and lacks what our own have, or its number is there already.
     """
+    if file.index is not None and file.index in self:
+      there = self._files[self.before(file.index)].path.name
+      raise StoreError(
+        f'{file.path} has the number of {there}: a file of another run needs a '
+        'name without a number'
+      )
     shapes = _learned(file.shapes)
     if file.index is not None:
       self._own_keys = self._own_keys & shapes.keys() or set(shapes)
@@ -149,15 +164,18 @@ class Index:
       common = self._shapes.keys() & shapes.keys()
       self._shapes = {k: v for k, v in self._shapes.items() if k in common}
     bisect.insort(self._files, file, key=lambda file: file.place)
+    steps = self._env_steps(file)
     if file.index is not None:
       bisect.insort(self._own, file.index)
+    else:
+      self._others_steps += steps
     self._rows += file.length
-    self._steps += self._env_steps(file)
+    self._steps += steps
     self._bytes += file.nbytes
     self._rows_of_each = None
 
   def _drop(self, files: list[EpisodeFile]) -> None:
-    """Takes episodes out, not their files from the disk."""
+    """Takes episodes of our own out, not their files from the disk."""
     gone = set(files)
     self._files = [file for file in self._files if file not in gone]
     self._own = [file.index for file in self._files if file.index is not None]

@@ -195,11 +195,17 @@ class Store(Index):
     return background.Prefetch(made, start, prefetch)
 
   def estimate(
-    self, env_steps: int, batch: int, length: int, prefetch: int = 2
+    self, env_steps: int, batch: int, length: int, row: int, prefetch: int = 2
   ) -> str:
-    """Returns the needs of a run of `env_steps` with batches [B, T] as text."""
-    size = self.metadata.get('size', 64)
-    row = size * size * 3
+    """Returns the needs of a run as text.
+
+    Args:
+      env_steps: of the run.
+      batch: B, chunks.
+      length: T, rows of a chunk.
+      row: bytes of what is observed in one.
+      prefetch: batches that are kept ready.
+    """
     kept = min(env_steps, self._capacity) if self._capacity else env_steps
     disk = kept / self._action_repeat * row
     # Those that wait, one in the making and one in use.

@@ -301,9 +301,14 @@ def test_without_locks_what_is_old_is_a_leftover(tmp_path, monkeypatch):
   atomic.remove_leftovers(tmp_path)
   assert not old.exists() and new.exists()
   atomic.write_bytes(tmp_path / 'file', b'1')
+  # What a kill has left of the same directory is in nobody's way.
+  half = leave(tmp_path / 'folder', 'directory')
   make(tmp_path / 'folder', one='1')
+  assert half.exists()
+  os.utime(half, (1e9, 1e9))
+  make(tmp_path / 'folder', one='2')
   new.unlink()
-  assert read(tmp_path) == {'file': '1', 'folder/one': '1'}
+  assert read(tmp_path) == {'file': '1', 'folder/one': '2'}
 
 
 # ------------------------------------------------------------------ links ----

@@ -111,6 +111,17 @@ def make(path, environment=None, on_step=str, **values):
   return made
 
 
+def test_statistics_are_of_so_many_images_at_most(tmp_path, monkeypatch):
+  run = make(tmp_path)
+  run.experience.collect_random()
+  whole = run.experience.random_images()
+  assert len(whole) == 3 * 5
+  monkeypatch.setattr(experience, '_IMAGES', 7)
+  some = run.experience.random_images()
+  expected = [whole[start : start + 5 : 3] for start in (0, 5, 10)]
+  np.testing.assert_array_equal(some, np.concatenate(expected))
+
+
 def test_steps_are_told_whoever_takes_them(tmp_path, monkeypatch):
   told, said = [], []
   monkeypatch.setattr(silence, 'SECONDS', -1.0)

@@ -13,6 +13,7 @@ from worldmodels import errors
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint_files
+from worldmodels.agents.runs import export
 from worldmodels.agents.runs import fit_progress
 from worldmodels.agents.runs import fitting
 from worldmodels.agents.runs import memory
@@ -187,6 +188,19 @@ def test_it_is_filmed_and_plans_without_its_data(
   )
   assert done.returncode == 0, done.stderr
   assert 'heldout, episode 0, never trained on' in done.stdout
+
+
+def test_an_exported_copy_is_not_filled(fitted, fit, data, tmp_path):
+  directory = RunDirectory(fitted[0])
+  config = directory.load()
+  agent, counters = restore.agent(directory, config, directory.spec())
+  out = tmp_path / 'out'
+  export.write(directory, out, agent, counters['updates'], 1)
+  before = {x: x.stat().st_size for x in out.rglob('*') if x.is_file()}
+  done = fit(data, out, f'--config.train.updates_total={TOTAL}')
+  assert done.returncode == 1 and done.stderr.count('\n') == 1, done.stderr
+  assert 'was exported' in done.stderr
+  assert before == {x: x.stat().st_size for x in before}
 
 
 def test_a_film_is_as_a_run_whose_action_is_always_zero(tmp_path):

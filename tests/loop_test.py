@@ -88,7 +88,7 @@ class Environment:
   """Shows noise of its seed; the reward is the action."""
 
   action_repeat, quality, action_size, discrete = 1, 'exact', 1, False
-  step_limit = STEPS
+  step_limit, ends_early = STEPS, False
 
   def observation_spec(self):
     return {'image': dm_env.specs.Array((4, 4, 3), np.uint8)}
@@ -112,7 +112,16 @@ class Environment:
     pass
 
 
-def run(path, monkeypatch, overlap=False, averages=False, stop=0, **train):
+def run(
+  path,
+  monkeypatch,
+  overlap=False,
+  averages=False,
+  stop=0,
+  capacity=0,
+  measured=None,
+  **train,
+):
   """Trains to the end, or to the checkpoint of a number.
 
   Five episodes, two of them random, with five updates before each of the
@@ -121,7 +130,9 @@ def run(path, monkeypatch, overlap=False, averages=False, stop=0, **train):
   config = planet.get_config('debug')
   config.train.overlap = overlap
   config.train.update(train)
+  config.store.capacity = capacity
   path.mkdir(exist_ok=True)
+  measured = [] if measured is None else measured
   made, saved = [], []
 
   def agent(config, spec):
@@ -149,7 +160,9 @@ def run(path, monkeypatch, overlap=False, averages=False, stop=0, **train):
       'checkpoint',
       types.SimpleNamespace(**(vars(checkpoint) | {'save': save})),
     )
-    patch.setattr(loop.evaluation, 'measure', lambda *_: {})
+    patch.setattr(
+      loop.evaluation, 'measure', lambda *given: measured.append(given[3]) or {}
+    )
     training = loop.Training(config, RunDirectory(path), Environment())
     try:
       training.run()
@@ -193,6 +206,30 @@ def test_who_acts_has_the_parameters_of_its_time(
   golden = STEPS * PER_UPDATE * 15
   assert end['last_evaluation_mean'] == pytest.approx(golden, rel=1e-4)
   assert end['updates'] == 15
+
+
+def test_a_kill_where_one_episode_is_kept_is_gone_on_from(
+  tmp_path, monkeypatch
+):
+  """The store then has that one alone which comes after the updates."""
+  path = tmp_path / 'run'
+  run(path, monkeypatch, stop=2, capacity=1)
+  training, _ = run(path, monkeypatch, capacity=1)
+  assert training.learning.updates == 15
+  assert training.experience.store.numbers == [4]
+
+
+def test_random_episodes_are_not_measured_as_those_of_the_policy(
+  tmp_path, monkeypatch
+):
+  measured = []
+  run(tmp_path / 'some', monkeypatch, measured=measured)
+  every = planet.get_config('debug').evaluate.episodes
+  numbers = list(range(2, 2 + 2 * every))
+  assert measured == [numbers[:every], numbers[every:], numbers[-every:]]
+  measured.clear()
+  run(tmp_path / 'random', monkeypatch, measured=measured, episodes=2)
+  assert measured == [[]]
 
 
 def test_updates_are_functions_of_their_numbers(tmp_path, monkeypatch):

@@ -78,6 +78,27 @@ def test_one_line(error, keys, line, monkeypatch):
   assert memory.explain(error, 'an update', keys) == line
 
 
+def test_what_may_fit_is_a_config(monkeypatch):
+  monkeypatch.setattr(memory, 'free_bytes', lambda device: 4e9)
+  keys = {'planner.candidates': 16, 'planner.horizon': 9}
+  error, least = MemoryError(), {'planner.candidates': 15}
+  line = memory.explain(error, 'acting', keys, least)
+  assert '--config.planner.candidates=15 may fit' in line
+  line = memory.explain(error, 'acting', keys, {'planner.candidates': 16})
+  assert '--config.planner.horizon=4 may fit' in line
+  config = planet.get_config('cpu')
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    with memory.during('an update', config, ('train.length',)):
+      raise MemoryError
+  assert '--config.train.length=16 may fit' in str(caught.value)
+  config.train.length = 12
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    with memory.during('an update', config, ('train.length',)):
+      raise MemoryError
+  fits = config.overshooting.steps + 2
+  assert f'--config.train.length={fits} may fit' in str(caught.value)
+
+
 def check_that_keys_are_named(allocate):
   """Asks for too large an array in an update; looks at the line about it."""
   config = planet.get_config('debug')

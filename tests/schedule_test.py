@@ -105,4 +105,13 @@ def test_the_budget_in_steps_is_spent_or_not():
 )
 def test_the_episodes_of_a_budget_are_counted_ahead(env_steps, steps, expected):
   """If each is as long as it can be; the random ones are there anyway."""
-  assert make(env_steps=env_steps).likely_episodes(steps) == expected
+  likely = make(env_steps=env_steps).likely(steps)
+  assert likely.train.episodes == expected
+
+
+def test_shorter_episodes_leave_room_for_more_of_them():
+  schedule = make(env_steps=250)
+  assert schedule.likely(25.0, 4, 100).train.episodes == 10
+  assert schedule.likely(50.0, 4, 250).train.episodes == 4
+  assert schedule.likely(1.0, 4, 100).train.episodes == 12  # And no more.
+  assert schedule.train.episodes == 12

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import pathlib
 import sys
 from unittest import mock
 
@@ -121,9 +122,21 @@ def test_kinds_are_the_files_of_the_folder():
 
 
 def told(name, folder, monkeypatch):
-  """Gives a stand-in for a package figures and a film; returns it."""
-  package = mock.MagicMock()
+  """Gives a stand-in for a package figures and a film; returns it.
+
+  The film is a file that is there while it is told of, and then no more.
+  """
+  package, seen = mock.MagicMock(), []
   client = package.MlflowClient.return_value
+
+  def look(*paths, **options):
+    del options
+    seen.extend(x for x in map(pathlib.Path, paths) if x.suffix == '.gif')
+    assert all(path.read_bytes()[:4] == b'GIF8' for path in seen)
+    return mock.DEFAULT
+
+  package.Video.side_effect = look
+  client.log_artifact.side_effect = lambda run, path, folder: look(path)
   client.get_experiment_by_name.return_value = None
   client.search_runs.return_value = []
   package.RecordingStream.return_value.save = lambda path: path.touch()
@@ -134,6 +147,8 @@ def told(name, folder, monkeypatch):
   made.write(50, {'return/return': 3.0, 'loss/kl': 0.5})
   made.film(50, 'video/dream', np.zeros([2, 8, 8, 3], np.uint8), 10)
   made.close()
+  assert len(seen) == (name != 'rerun')
+  assert not any(path.parent.exists() for path in seen)
   return package
 
 
@@ -148,8 +163,6 @@ def test_what_wandb_is_told(tmp_path, monkeypatch):
   first, second = (call.args[0] for call in run.log.call_args_list)
   assert first == {'return/return': 3.0, 'loss/kl': 0.5, 'env_steps': 50}
   assert second == {'video/dream': package.Video.return_value, 'env_steps': 50}
-  (path,) = package.Video.call_args.args
-  assert open(path, 'rb').read(4) == b'GIF8'
   run.finish.assert_called_once_with()
 
 
@@ -168,8 +181,7 @@ def test_what_mlflow_is_told(tmp_path, monkeypatch):
     mock.call(run, 'return/return', 3.0, step=50),
     mock.call(run, 'loss/kl', 0.5, step=50),
   ]
-  _, path, folder = client.log_artifact.call_args.args
-  assert open(path, 'rb').read(4) == b'GIF8' and folder == 'video/dream/50'
+  assert client.log_artifact.call_args.args[2] == 'video/dream/50'
   client.set_terminated.assert_called_once_with(run)
 
 

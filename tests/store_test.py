@@ -660,6 +660,33 @@ def foreign(path, **change):
   return path
 
 
+def test_what_others_did_is_no_step_of_the_run(tmp_path):
+  store = filled(tmp_path, 5, 9, metadata=METADATA)
+  before = [store.env_steps_before(number) for number in range(3)]
+  assert before == [0, 4 * 4, 4 * 12]
+  foreign(tmp_path / 'x.npz')  # Five actions.
+  store, _ = opened(tmp_path)
+  assert [store.env_steps_before(number) for number in range(3)] == before
+  assert (store.episodes, store.collected_episodes) == (3, 2)
+  assert store.env_steps == 4 * 17 and store.collected_env_steps == 4 * 12
+  store, _ = opened(tmp_path, capacity=4 * 15)
+  store.append(make(2, 3))
+  assert store.deleted_episodes == 1 and store.collected_episodes == 3
+  assert store.env_steps_before(3) == 4 * 14
+
+
+def test_a_number_that_is_there_twice_is_refused(tmp_path):
+  """Files of another run have names as ours have."""
+  filled(tmp_path / 'mine', 5, 6)
+  filled(tmp_path / 'theirs', 7)
+  (theirs,) = files(tmp_path / 'theirs')
+  theirs.rename(tmp_path / 'mine' / theirs.name)
+  with pytest.raises(StoreError, match='another run needs a name without a nu'):
+    opened(tmp_path / 'mine')
+  (tmp_path / 'mine' / theirs.name).rename(tmp_path / 'mine' / 'theirs.npz')
+  assert opened(tmp_path / 'mine')[0].lengths == [7, 5, 6]
+
+
 def test_files_of_others_are_held_to_what_append_asks(tmp_path):
   filled(tmp_path, 5)
   path = foreign(tmp_path / 'x.npz', reward=np.array([0, 1, np.nan, 1, 1, 1]))
@@ -1188,12 +1215,12 @@ def test_nothing_is_deleted_without_a_capacity(tmp_path):
 
 def test_the_estimate_is_about_right(tmp_path):
   store = filled(tmp_path, 126, metadata={**METADATA, 'size': 64})
-  text = store.estimate(100_000, batch=50, length=50)
+  text = store.estimate(100_000, batch=50, length=50, row=64 * 64 * 3)
   assert '1 episodes' in text
   assert '307 MB for 100000 env_steps' in text  # 25,000 x 64 x 64 x 3 bytes
   assert '123 MB of memory' in text  # 4 x 2,500 x 64 x 64 x 3 bytes
   bounded, _ = opened(tmp_path, capacity=1000)
-  assert '3 MB for 1000 env_steps' in bounded.estimate(100_000, 50, 50)
+  assert '3 MB for 1000 env_steps' in bounded.estimate(100_000, 50, 50, 12288)
 
 
 def test_metadata_is_readable(tmp_path):

@@ -16,6 +16,7 @@ from worldmodels.agents.runs import time_left
 from worldmodels.configs import planet
 from worldmodels.data import limits
 from worldmodels.data.store import Store
+from worldmodels.spec import Spec
 
 COUNTERS = {'env_steps': 4000, 'episodes': 9, 'updates': 400}
 FIGURES = {
@@ -50,11 +51,19 @@ def config_of(**train):
 
 
 def started(
-  path, bar, updates=0, step_limit=50, model=True, seen=('image',), **train
+  path,
+  bar,
+  updates=0,
+  step_limit=50,
+  model=True,
+  seen=('image',),
+  ends_early=False,
+  **train,
 ):
   """Returns a terminal after its start."""
   agent = types.SimpleNamespace(
     model=model,
+    spec=Spec(1),
     trainable_variables=[keras.Variable(np.zeros([1000, 217]))],
     state_variables=[keras.Variable(np.zeros([1024, 1024]))],
   )
@@ -62,6 +71,7 @@ def started(
     action_repeat=2,
     quality='fast',
     step_limit=step_limit,
+    ends_early=ends_early,
     observation_spec=lambda: dict.fromkeys(seen),
   )
   store = Store(path / 'store', metadata={'size': 64}, log=str)
@@ -102,6 +112,22 @@ def test_columns_align_and_their_names_come_back(capsys):
   assert names == [0, 21, 42]
   assert {len(line) for line in lines} == {len(lines[0])}
   assert all(len(line.split()) in (8, 9) for line in lines)
+
+
+def test_a_budget_lasts_longer_where_episodes_end_early(tmp_path, capsys):
+  budget = dict(env_steps=1000, episodes=100)  # Ten episodes of 100 env_steps.
+  shown = started(tmp_path, False, **budget)
+  updates = shown._updates
+  assert f'{updates} updates' in capsys.readouterr().out
+  shown = started(tmp_path, True, ends_early=True, **budget)
+  assert f'at least {updates} updates' in ' '.join(
+    capsys.readouterr().out.split()
+  )
+  each = config_of().train.updates
+  counters = dict(env_steps=200, episodes=10, updates=1)  # Of 20 each.
+  shown.episode(counters, FIGURES, 5.0)
+  assert shown._updates == shown._bar.total == updates + 40 * each
+  shown.close()
 
 
 @pytest.mark.parametrize('bar', [False, True])

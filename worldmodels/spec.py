@@ -36,6 +36,11 @@ class Spec:
     """Numbers in an image; 0 where there is none."""
     return math.prod(self.image) if self.image else 0
 
+  @property
+  def observed_bytes(self) -> int:
+    """Bytes of what is observed in a step, as episodes keep it."""
+    return self.pixels + 4 * sum(self.vectors.values())
+
   def shape(self, key: str) -> tuple[int, ...]:
     """Returns the shape of one step of a key of a batch: () for numbers."""
     if key == 'image':

@@ -30,8 +30,7 @@ class Numbers:
     self._train = train
     self._window = window
     # The oldest make way first.
-    deleted = store.collected_episodes - store.episodes
-    self._first = max(train.seed_episodes, deleted)
+    self._first = max(train.seed_episodes, store.deleted_episodes)
     # Beyond `_first`, which are there; returns of those that were deleted.
     self._there = {
       number

@@ -72,13 +72,13 @@ def main(argv: list[str]) -> None:
   config_checks.check(config, stored=True)
   directory.claim(config)
   try:
+    checkpoint_list.check(directory.checkpoints, learning=True)
     if source is not None:
       print(f'source     {data}: {source.format}, {len(source.names)} episodes')
       episodes = _RECORDED.read(source, data, config.environment.size)
       config = _begin(config, directory, episodes)
     else:
       directory.start(config, directory.spec())
-    checkpoint_list.check(directory.checkpoints, learning=True)
     fit = _prepare(config, directory)
   finally:
     directory.leave()

@@ -26,6 +26,7 @@ from worldmodels.data.store import Store
 from worldmodels.world_model import WorldModel
 
 VIDEO_EPISODES = 3
+_MOST_RANDOM = 16  # episodes of random actions, of which all fit into memory
 SCALE = 2  # of TensorBoard's videos: they are many
 
 Values = dict[str, np.ndarray]
@@ -105,7 +106,8 @@ def open_loop(
 
   Args:
     model: a WorldModel.
-    store: of held-out episodes; our first train.seed_episodes are random.
+    store: of held-out episodes; our first train.seed_episodes are random, and
+      `_MOST_RANDOM` of those are taken.
     config: of the run.
     positions: which episodes of the store are of the policy.
 
@@ -117,8 +119,9 @@ def open_loop(
   """
   first = store.before(0)  # Those of others come before ours.
   values = {}
+  count = min(config.train.seed_episodes, _MOST_RANDOM)
   for name, chosen in (
-    ('random', range(first, first + config.train.seed_episodes)),
+    ('random', range(first, first + count)),
     ('policy', positions),
   ):
     context, horizon = config.evaluate.context, config.evaluate.horizon

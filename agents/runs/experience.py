@@ -31,6 +31,7 @@ COLLECT, HELDOUT, EVALUATE, TRAIN, SAMPLE = seeds.STREAMS
 
 # How long a step may take when a run is stopped.
 _STEP_SECONDS = 2
+_IMAGES = 2000  # whose statistics the model is given
 
 
 class Experience:
@@ -105,9 +106,10 @@ class Experience:
     count = self._config.train.seed_episodes
     done = 0
     for store, stream in ((self.store, COLLECT), (self.heldout, HELDOUT)):
-      deleted = store.collected_episodes - store.episodes
       missing = [
-        number for number in range(deleted, count) if number not in store
+        number
+        for number in range(store.deleted_episodes, count)
+        if number not in store
       ]
       for number, episode in self._random_collector.collect(
         missing, self._seed(stream), explore=True
@@ -132,15 +134,19 @@ class Experience:
       self._environment.interrupt()
 
   def random_images(self) -> np.ndarray:
-    """Returns the images of the random episodes, uint8 [N, h, w, c].
+    """Returns images of the random episodes, uint8 [N, h, w, c].
 
-    None, uint8 [0], where the task shows none.
+    At most about `_IMAGES`, at even distances; none, uint8 [0], where the task
+    shows none.
     """
     if not self._has_image:
       return np.zeros([0], np.uint8)
     count = self._config.train.seed_episodes
     own = range(self.store.before(0), self.store.episodes)  # Not of others.
-    seen = [self.store.episode(place)['image'] for place in own[:count]]
+    places = own[:count]
+    rows = sum(self.store.lengths[place] for place in places)
+    apart = -(-rows // _IMAGES)
+    seen = [self.store.episode(place)['image'][::apart] for place in places]
     return np.concatenate(seen)
 
   def spent(self, number: int) -> bool:

@@ -81,8 +81,9 @@ def _copy_episodes(source: pathlib.Path, out: pathlib.Path, count: int) -> None:
   for place in range(max(0, store.episodes - count), store.episodes):
     episode = store.episode(place)
     number = store.numbers[place]
-    name = episode_files.new_name(
-      place if number is None else number, len(episode['reward'])
-    )
+    if number is None:
+      name = f'of_others_{place:06d}{episode_files.ENDING}'
+    else:
+      name = episode_files.new_name(number, len(episode['reward']))
     episode = {key: np.asarray(value) for key, value in episode.items()}
     episode_files.write(out / name, episode, compressed=True)

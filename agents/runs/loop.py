@@ -184,7 +184,8 @@ class Training:
     return self.learning.learn(
       store,
       until=self.schedule.updates_before(episode + 1),
-      limit=store.before(episode),
+      # A capacity of one episode may have left that one alone, before a kill.
+      limit=max(1, store.before(episode)),
     )
 
   def collect(self, episode: int) -> tuple[Values, Evaluated | None]:
@@ -216,7 +217,11 @@ class Training:
         f'last evaluation, episode {done} of {evaluate.last_episodes}'
       )
     )
-    newest = range(heldout.episodes)[-evaluate.episodes :]
+    newest = [
+      place
+      for place, number in enumerate(heldout.numbers)
+      if number is not None and number >= self.config.train.seed_episodes
+    ][-evaluate.episodes :]
     values = dict(
       last_evaluation_mean=float(np.mean(returns)),
       last_evaluation_std=float(np.std(returns)),

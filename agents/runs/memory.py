@@ -50,7 +50,12 @@ def during(
       raise
     there = {key: _value(config, key) for key in keys}
     there = {key: value for key, value in there.items() if value is not None}
-    raise OutOfMemoryError(explain(error, work, there)) from error
+    ahead = _value(config, 'overshooting.steps') or 0
+    least = {
+      'planner.candidates': _value(config, 'planner.elites') or 1,
+      'train.length': max(2, ahead + 2),
+    }
+    raise OutOfMemoryError(explain(error, work, there, least)) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -67,6 +72,7 @@ def explain(
   error: BaseException,
   work: str = 'this',
   keys: Mapping[str, int] | None = None,
+  least: Mapping[str, int] | None = None,
 ) -> str:
   """Returns a line that says what was asked for and what would fit.
 
@@ -75,7 +81,9 @@ def explain(
     work: what was done.
     keys: {key: value} of what the memory grows with; those that cannot be
       lower are named only where no other is.
+    least: {key: value} below which a config is refused; 1 for others.
   """
+  least = {key: (least or {}).get(key, 1) for key in keys or {}}
   asked, free = asked_bytes(str(error)), free_bytes(_device(str(error)))
   known = []
   if asked:
@@ -90,8 +98,8 @@ def explain(
   share = 0.5
   if asked and free is not None:
     share = min(share, free / (8 * asked))
-  first, *others = [key for key in keys if keys[key] > 1] or keys
-  fits = max(1, math.floor(keys[first] * share))
+  first, *others = [key for key in keys if keys[key] > least[key]] or keys
+  fits = max(least[first], math.floor(keys[first] * share))
   also = f' (or lower {" or ".join(others)})' if others else ''
   return (
     f'{text}: {first} is {keys[first]}, --config.{first}={fits} may fit{also}'

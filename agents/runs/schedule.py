@@ -1,6 +1,7 @@
 """When a run learns, collects and evaluates: pure functions of its config."""
 
 import dataclasses
+import math
 
 import ml_collections
 
@@ -35,17 +36,23 @@ class Schedule:
     """Returns whether no further episode is collected after `env_steps`."""
     return 0 < self.train.env_steps <= env_steps
 
-  def likely_episodes(self, steps: int | None) -> int:
-    """Returns how many episodes a run will have.
+  def likely(
+    self, steps: float | None, episodes: int = 0, env_steps: int = 0
+  ) -> 'Schedule':
+    """Returns the schedule with as many episodes as a run is likely to have.
 
     Args:
-      steps: env_steps of an episode that does not end early, if known.
+      steps: env_steps of an episode, if known.
+      episodes: that there are.
+      env_steps: of those.
     """
-    train = self.train
-    if not (train.env_steps and steps):
-      return train.episodes
-    likely = max(train.seed_episodes, -(-train.env_steps // steps))
-    return min(train.episodes, likely)
+    if not (self.train.env_steps and steps):
+      return self
+    left = max(0, self.train.env_steps - env_steps)
+    likely = max(self.train.seed_episodes, episodes + math.ceil(left / steps))
+    train = self.train.copy_and_resolve_references()
+    train.episodes = min(train.episodes, likely)
+    return Schedule(train, self.evaluate)
 
   def evaluates(self, episode: int) -> bool:
     """Returns whether the agent is evaluated before `episode`."""

@@ -8,13 +8,14 @@ user's, with a class `Sink` and {module: what pip calls it} of what it imports:
 What goes wrong there does not stop a run.
 """
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,8 +145,10 @@ def identity(directory: pathlib.Path) -> str:
   return f'{name}-{hashlib.sha256(path).hexdigest()[:12]}'
 
 
-def film_file(frames: np.ndarray, fps: float) -> pathlib.Path:
-  """Returns a GIF of frames among the temporary files of the program."""
-  path = pathlib.Path(tempfile.mkdtemp()) / 'film.gif'
-  atomic.write_bytes(path, animation.encode(frames, '.gif', fps))
-  return path
+@contextlib.contextmanager
+def film_file(frames: np.ndarray, fps: float) -> Iterator[pathlib.Path]:
+  """Makes a GIF of frames for the time of a `with` statement."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / 'film.gif'
+    atomic.write_bytes(path, animation.encode(frames, '.gif', fps))
+    yield path

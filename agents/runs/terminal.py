@@ -96,13 +96,13 @@ class Terminal:
       updates: that are done already.
     """
     train, steps = config.train, environment.step_limit
-    schedule = Schedule(train, config.evaluate)
+    self._schedule = Schedule(train, config.evaluate)
     held = steps and steps * environment.action_repeat
-    likely = train.copy_and_resolve_references()
-    likely.episodes = schedule.likely_episodes(held)
-    schedule = Schedule(likely, config.evaluate)
+    likely = self._schedule.likely(held)
     self._steps = steps
-    self._updates = schedule.updates_before(likely.episodes)
+    self._updates = likely.updates_before(likely.train.episodes)
+    # Episodes that end early leave room for more of them.
+    more = train.env_steps and environment.ends_early
     self._entry(
       'task',
       f'{config.task}, action repeat {environment.action_repeat}, quality '
@@ -112,12 +112,15 @@ class Terminal:
     self._entry(
       'length',
       f'{train.episodes} episodes{figures.budget(train.env_steps)}, '
-      f'{self._updates} updates of {train.batch} x {train.length} '
+      f'{"at least " if more else ""}{self._updates} updates of '
+      f'{train.batch} x {train.length} '
       + ('images' if 'image' in environment.observation_spec() else 'steps'),
     )
     if steps:
-      frames = likely.episodes * held
-      needed = store.estimate(frames, train.batch, train.length)
+      frames = likely.train.episodes * held
+      needed = store.estimate(
+        frames, train.batch, train.length, agent.spec.observed_bytes
+      )
       self._entry('store', needed)
     else:
       self._entry('limit', limits.NO_LIMIT)
@@ -132,7 +135,7 @@ class Terminal:
       self._entry(
         'continues', f'after {updates} updates, {store.next_index} episodes'
       )
-    self._left = TimeLeft(schedule, updates)
+    self._left = TimeLeft(likely, updates)
     if self._shows_bar:
       self._bar = tqdm.tqdm(
         total=self._updates,
@@ -196,6 +199,7 @@ class Terminal:
     if 'return' in values:
       left = None
       if self._left is not None:
+        self._expect(**counters)
         self._left.episode(counters['episodes'], values.get('acting_seconds'))
         left = self._left.seconds()
       self._head(values)
@@ -242,6 +246,16 @@ class Terminal:
     text = figures.open_loop(values)
     if text:
       self.line(text)
+
+  def _expect(self, env_steps: int, episodes: int, updates: int) -> None:
+    """Takes in how long episodes are: a budget of env_steps lasts so long."""
+    del updates
+    each = env_steps / max(1, episodes)
+    likely = self._schedule.likely(each, episodes, env_steps)
+    self._left.expect(likely)
+    self._updates = likely.updates_before(likely.train.episodes)
+    if self._bar is not None:
+      self._bar.total = self._updates
 
   def _entry(self, name: str, text: str) -> None:
     self.line(_entry(name, text))

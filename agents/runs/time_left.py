@@ -81,6 +81,10 @@ class TimeLeft:
     self._cycle_start = self._last_update = now
     self._look_ahead(episodes)
 
+  def expect(self, schedule: Schedule) -> None:
+    """Takes in that the run is likely to have other episodes than it had."""
+    self._schedule = schedule
+
   def seconds(self) -> float | None:
     """Returns the seconds that are left, or None where nothing tells yet."""
     if not self._paces:

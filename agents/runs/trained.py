@@ -41,7 +41,7 @@ class Run:
     path: of its directory.
     config: as it was trained.
     spec: what its task shows and takes.
-    counters: of the checkpoint: updates, wall_seconds.
+    counters: of the checkpoint: updates, and wall_seconds unless exported.
     agent: who acts, with its model.
 
   Args:

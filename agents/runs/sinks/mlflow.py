@@ -55,9 +55,9 @@ class Sink(sink.Sink):
   def film(
     self, env_steps: int, name: str, frames: np.ndarray, fps: float
   ) -> None:
-    path = sink.film_file(frames, fps)
     folder = f'{name}/{env_steps}'
-    self._client.log_artifact(self._run, str(path), folder)
+    with sink.film_file(frames, fps) as path:
+      self._client.log_artifact(self._run, str(path), folder)
 
   def close(self) -> None:
     self._client.set_terminated(self._run)

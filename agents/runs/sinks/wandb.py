@@ -45,9 +45,9 @@ class Sink(sink.Sink):
   def film(
     self, env_steps: int, name: str, frames: np.ndarray, fps: float
   ) -> None:
-    path = sink.film_file(frames, fps)
-    film = self._wandb.Video(str(path), format='gif')
-    self._run.log({name: film, 'env_steps': env_steps})
+    with sink.film_file(frames, fps) as path:  # `log` takes a copy.
+      film = self._wandb.Video(str(path), format='gif')
+      self._run.log({name: film, 'env_steps': env_steps})
 
   def close(self) -> None:
     self._run.finish()
