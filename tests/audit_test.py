@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from worldmodels import states
+from worldmodels.agents import learning_agent
 from worldmodels.agents import planner
 from worldmodels.agents.reports import audits
 from worldmodels.agents.reports import page
@@ -274,7 +275,7 @@ def test_what_cannot_be_audited_is_said():
     audit.measure(Actor(Model(np.nan)), POLICY, [episode(6)], **OPTIONS)
   with pytest.raises(forecasts.ForecastError, match="'up' has neither"):
     forecasts.plans(Actor(Model(0.0)), {})
-  nobody = types.SimpleNamespace(name='free')
+  nobody = learning_agent.LearningAgent(spec=Spec(1), name='free')
   with pytest.raises(
     forecasts.ForecastError, match="'free' has no world model"
   ):

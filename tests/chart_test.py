@@ -132,6 +132,12 @@ def test_the_mean_of_seeds_is_taken_where_all_are_known():
   assert figures.mean([[(0, 1.0)], [(5, 1.0)]]) == ([], [], [])
 
 
+def test_an_axis_of_zeros_is_from_0_to_1():
+  assert chart.ticks(0.0, 0.0, 5)[0] == 0
+  assert chart.ticks(0.0, 0.0, 5)[-1] == 1
+  assert chart.ticks(5.0, 5.0, 5)[0] < 5 < chart.ticks(5.0, 5.0, 5)[-1]
+
+
 def test_long_curves_are_thinned():
   points = [(float(x), float(x % 2)) for x in range(100_000)]
   found = figures.thinned(points)

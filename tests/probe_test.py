@@ -106,6 +106,13 @@ def test_another_seed_or_task_is_noticed(debug_run, replay, config):
     true_states.Replay(lost)
 
 
+def test_episodes_of_a_fit_have_no_seed_of_the_run(config):
+  fitted = config.copy_and_resolve_references()
+  fitted.train.updates_total = 10
+  with pytest.raises(true_states.StateError, match='are of others'):
+    probing._add_states([], fitted)
+
+
 def test_seeds_are_those_of_the_streams_of_a_run():
   assert tuple(seeds.STREAMS) == (
     *(experience.COLLECT, experience.HELDOUT, experience.EVALUATE),

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from worldmodels.agents.reports import all_figures
+from worldmodels.agents.reports import audits
 from worldmodels.agents.reports import compare
 from worldmodels.agents.reports import films
 from worldmodels.agents.reports import page
 from worldmodels.agents.reports import random_policy
 from worldmodels.agents.reports import records
+from worldmodels.agents.reports import run_files
 from worldmodels.agents.runs import animation
 from worldmodels.data.store import Store
 
@@ -267,6 +269,53 @@ def test_the_random_policy_is_that_of_the_run_or_is_played(debug_run, tmp_path):
   returns, sources = compare.random_returns([lacking], True, print)
   assert len(returns['hill']) == 10 and 'played for' in sources['hill']
   assert 2 < np.mean(returns['hill']) < 20  # README: about 10.
+
+
+def test_episodes_of_others_are_of_no_random_policy(debug_run, tmp_path):
+  shutil.copytree(debug_run, tmp_path / 'run')
+  path = tmp_path / 'run' / 'config.json'
+  config = json.loads(path.read_text())
+  config['train']['updates_total'] = 10
+  path.write_text(json.dumps(config))
+  (fitted,) = records.read([str(tmp_path / 'run')])
+  assert not random_policy.of_run(fitted)
+
+
+def test_the_random_episodes_of_one_seed_count_once(debug_run, tmp_path):
+  shutil.copytree(debug_run, tmp_path / 'a')
+  shutil.copytree(debug_run, tmp_path / 'b')
+  once, _ = compare.random_returns(records.read([str(debug_run)]), False, print)
+  twice = compare.random_returns(records.read([str(tmp_path)]), False, print)
+  assert (
+    twice[0] == once
+    and f'of {len(once["hill"])} episodes' in (twice[1]['hill'])
+  )
+
+
+def test_a_damaged_run_does_not_keep_others_out(debug_run, tmp_path):
+  shutil.copytree(debug_run, tmp_path / 'good')
+  (tmp_path / 'zeros').mkdir()
+  (tmp_path / 'zeros' / 'metrics.jsonl').write_bytes(bytes(100) + b'\n')
+  (tmp_path / 'folder' / 'metrics.jsonl').mkdir(parents=True)
+  found = records.read([str(tmp_path)])
+  assert [bool(record.lines) for record in found] == [False, True, False]
+  for place in (0, 2):
+    assert [x for x in found[place].notes if x.startswith('no figures: ')]
+  page.build(page.Contents(found, {}, {}, {}), 'now')
+  with pytest.raises(run_files.RecordError, match='no line that a run has'):
+    records.read([str(tmp_path / 'zeros')])
+
+
+def test_an_old_audit_says_of_what_it_is():
+  text = audits._about(dict(checkpoint=1500, config={'acting': 'policy'}), 4000)
+  assert text == (
+    'Of the checkpoint of 1,500 updates; the run has 4,000 by now. It acted '
+    'with acting=policy.'
+  )
+  assert audits._about(dict(checkpoint=1500), 1500) == (
+    'Of the checkpoint of 1,500 updates.'
+  )
+  assert 'not named' in audits._about(dict(checkpoint='<b>'), 0)
 
 
 def test_the_page_says_what_is_known_of_a_random_policy():

@@ -104,9 +104,14 @@ def test_plans_are_shown_one_after_the_other(played):
   length = 5 + 2 * horizon
   frames, told = scenes.plans(agent, config, episodes, 5, length, 1)
   assert len(frames) == length
-  assert told.startswith(f'4 plans of {horizon} steps: they promise ')
+  assert told.startswith(f'4 plans, of {horizon} steps each: they promise ')
   came = sum(x['reward'][5:length].sum() for x in episodes) / 4
   assert told.endswith(f'{came:.2f} came')
+  # A plan that is cut off is no plan of so many steps, unless all are.
+  _, same = scenes.plans(agent, config, episodes, 5, length + 1, 1)
+  assert same == told
+  _, cut = scenes.plans(agent, config, episodes, 5, 6, 1)
+  assert cut.startswith('2 plans, of 1 steps each: they promise ')
   seed, episode = acting.seeds(1)[0], episodes[0]
   posterior = scenes.observed(agent.model, episode)
   for start in (5, 5 + horizon):

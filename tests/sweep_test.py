@@ -563,6 +563,30 @@ def test_runs_of_an_earlier_command_stay_in_the_tables(tmp_path, capsys):
   assert [row['return'] for row in read(tmp_path)] == ['0.5', '1.5']
 
 
+def test_a_run_that_waits_is_not_of_an_earlier_command(tmp_path):
+  made = live(tmp_path, seeds=(0, 1, 2))
+  place = begin(tmp_path, made)
+  entries, _ = run(made[:1])
+  entries += [runner.Entry(job) for job in made[1:]]
+  written = outcome.Written(place, 'worldmodels sweep')
+  written.update(entries[:1], entries)
+  assert [row['state'] for row in read(tmp_path)] == ['done'] + ['waiting'] * 2
+  assert '| plain | hill | 1 of 3 |' in (tmp_path / 'table.md').read_text()
+  place.leave()
+
+
+@pytest.mark.parametrize('updates,ended', [(100, False), (700, True)])
+def test_a_fit_is_at_its_end_or_not(tmp_path, updates, ended):
+  path = tmp_path / 'run'
+  path.mkdir()
+  config = dict(task='hill', train=dict(updates_total=700))
+  (path / 'config.json').write_text(json.dumps(config))
+  line = dict(env_steps=1, episodes=1, updates=updates, wall_seconds=1.0)
+  (path / 'metrics.jsonl').write_text(json.dumps(line) + '\n')
+  about = dict(setting='a', task='hill', seed=0, command='c')
+  assert results.row(path, about)['ended'] == ended
+
+
 def test_the_mean_is_that_of_the_seeds_that_are_done():
   rows = [
     dict(setting='a', task='b', seed=seed, state=state, command='c') | more
@@ -570,13 +594,14 @@ def test_the_mean_is_that_of_the_seeds_that_are_done():
       [
         (runner.DONE, {'return': 900.0, 'image_5': 2.0}),
         (runner.WAITING, {'return': 100.0, 'image_1': 9.0, 'image_5': 9.0}),
-        (results.EARLIER, {'return': 800.0, 'return_of': 'evaluate'}),
-        (results.EARLIER, {'return': 0.0, 'return_of': 'newest evaluation'}),
+        (results.EARLIER, {'return': 800.0, 'ended': True}),
+        (results.EARLIER, {'return': 0.0, 'ended': False}),
+        (results.EARLIER, {}),
       ]
     )
   ]
   text = tables.as_markdown(rows, 'x').decode()
-  assert '| a | b | 2 of 4 | 850.0 ± 70.7 | – / 2 (1 known) / – |' in text
+  assert '| a | b | 2 of 5 | 850.0 ± 70.7 | – / 2 (1 known) / – |' in text
   # A column of step 5 alone is one, and stays in its place.
   text = tables.as_markdown(rows[:1], 'x').decode()
   assert '| a | b | 1 | 900.0 | – / 2 / – |' in text

@@ -9,6 +9,7 @@ are what `--work=cost --measured=FILE` takes.
 import contextlib
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -173,7 +174,12 @@ class _Here:
     self, acts: Callable[[int, bool, int], rollouts.Act]
   ) -> rollouts.Collector:
     """Returns a local collector."""
-    return rollouts.Collector(acts, [self.environment], print)
+    return rollouts.Collector(acts, [self.environment], _say)
+
+
+def _say(text: str) -> None:
+  """Says how it goes; stdout is for the figures."""
+  print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -191,7 +197,7 @@ def _remote(
   settings = actor.Settings(
     config.to_dict(), spec.to_dict(), limits, os.getcwd()
   )
-  made = pool.Pool(ray, count, settings, _LIMIT, print)
+  made = pool.Pool(ray, count, settings, _LIMIT, _say)
   with contextlib.closing(made):
     while made.idle < count:
       made.poll(1.0)

@@ -19,6 +19,7 @@ from absl import flags
 
 from worldmodels import errors
 from worldmodels.agents.programs import checkpoint_flag
+from worldmodels.agents.runs import model_needed
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> None:
   sizes = _sizes()
   directory = RunDirectory(_LOGDIR.value)
   config, spec = directory.load(), directory.spec()
+  model_needed.check(config, directory.path, 'it predicts nothing')
   restore.check(directory, _CHECKPOINT.value)
   training, test = _episodes(directory)
   steps = sum(len(episode['reward']) - 1 for episode in training)

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
   config, differing = _CONFIG(directory)
   restore.check(directory, _CHECKPOINT.value)
   objective = _OBJECTIVE(config, directory.spec())
-  record = witness.Witness(config, _RECORD.value)
+  record = witness.Witness(config, directory.spec(), _RECORD.value)
   _say(f'starting {config.task}, then TensorFlow, which takes some seconds')
   environments = []
   try:

@@ -153,12 +153,13 @@ def charts(found: Audit, label: str) -> list[Chart]:
   ]
 
 
-def section(found: Audit, label: str) -> str:
+def section(found: Audit, label: str, updates: float) -> str:
   """Returns the part of a page that shows the audit of a run.
 
   Args:
     found: the audit.
     label: of the run.
+    updates: that the run has done.
   """
   drawn = ''.join(f'<div>{svg.draw([[x]])}</div>' for x in charts(found, label))
   said = ''.join(f'<p>{svg.escape(line)}.</p>' for line in words(found))
@@ -166,9 +167,25 @@ def section(found: Audit, label: str) -> str:
   assumed = assumed if isinstance(assumed, list) else []
   listed = '; '.join(str(line) for line in assumed)
   return (
-    f'<h4>Audit</h4>{said}<div class="charts">{drawn}</div>'
+    f'<h4>Audit</h4><p>{svg.escape(_about(found, updates))}</p>{said}'
+    f'<div class="charts">{drawn}</div>'
     f'<p class="dim">The bounds assume: {svg.escape(listed)}.</p>'
   )
+
+
+def _about(found: Audit, updates: float) -> str:
+  """Says which agent was audited."""
+  text = 'Of a checkpoint that is not named.'
+  checkpoint, config = found.get('checkpoint'), found.get('config')
+  if reading.is_number(checkpoint):
+    text = f'Of the checkpoint of {checkpoint:,} updates'
+    text += (
+      f'; the run has {updates:,} by now.' if updates > checkpoint else '.'
+    )
+  if isinstance(config, dict) and config:
+    values = ', '.join(f'{key}={value}' for key, value in config.items())
+    text += f' It acted with {values}.'
+  return text
 
 
 def maze_table(rows: Sequence[Audit], gamma: float) -> str:

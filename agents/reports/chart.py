@@ -260,8 +260,8 @@ def ticks(low: float, high: float, count: int) -> list[float]:
   """
   low, high = sorted((low, high))
   if high - low <= 1e-9 * max(abs(low), abs(high)):
-    wide = max(1e-9, 0.1 * max(abs(low), abs(high)))
-    low, high = low - wide, high + wide
+    wide = 0.1 * max(abs(low), abs(high))
+    low, high = (low - wide, high + wide) if wide > 1e-12 else (0.0, 1.0)
   raw = (high - low) / count
   size = 10.0 ** math.floor(math.log10(raw))
   step = size * next((x for x in (1, 2, 2.5, 5) if x * size >= raw), 10)

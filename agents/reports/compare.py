@@ -23,8 +23,12 @@ def random_returns(
   """
   returns: dict[str, list[float]] = {}
   sources: dict[str, str] = {}
+  known: set[tuple[str | float, ...]] = set()
   for record in records:
-    if found := random_policy.of_run(record):
+    found = random_policy.of_run(record)
+    # Runs of one seed begin with the same episodes.
+    if found and (record.task, *found) not in known:
+      known.add((record.task, *found))
       returns.setdefault(record.task, []).extend(found)
   for task, found in returns.items():
     sources[task] = (

@@ -158,7 +158,8 @@ def _run(record: Record, films: Sequence[Film]) -> str:
   if films:
     parts.append(f'<div class="films">{"".join(map(_film, films))}</div>')
   if audits.is_one(record.audit):
-    parts.append(audits.section(record.audit, record.label))
+    updates = record.lines[-1]['updates'] if record.lines else 0
+    parts.append(audits.section(record.audit, record.label, updates))
   if record.config:
     rows = list(_flat(record.config))
     parts.append(

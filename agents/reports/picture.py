@@ -46,12 +46,12 @@ def draw(
   if columns:
     every = [chart for row in rows for chart in row]
     rows = [every[i : i + columns] for i in range(0, len(every), columns)]
+  count = sum(map(len, rows))
   width, height, _ = svg.arrange(rows)
   if width * height * raster.SCALE**2 > _MOST:
     raise errors.OptionError(
-      '--logdir', f'has {len(rows)} tasks, too many for one picture'
+      '--logdir', f'has {count} charts of runs, too many for one picture'
     )
-  count = sum(map(len, rows))
   if ending == '.svg':
     return svg.draw(rows).encode('utf-8', 'replace'), count
   return raster.png(raster.draw(rows)), count

@@ -12,6 +12,7 @@ _SEED = 10**6
 # Options of environments.make that a config may have.
 _OPTIONS = (
   *('size', 'action_repeat', 'quality', 'camera', 'vectors', 'step_limit'),
+  *('image', 'crop', 'gray'),
 )
 
 
@@ -20,6 +21,8 @@ def of_run(record: records.Record) -> list[float]:
   train = record.config.get('train')
   count = train.get('seed_episodes') if isinstance(train, dict) else None
   if not record.whole or not reading.is_count(count):
+    return []
+  if train.get('updates_total'):  # They were recorded by others.
     return []
   found = []
   for name in ('episodes', 'heldout'):
@@ -49,8 +52,8 @@ def played(record: records.Record, episodes: int = EPISODES) -> list[float]:
   options = record.config.get('environment')
   options = options if isinstance(options, dict) else {}
   given = {key: options[key] for key in _OPTIONS if key in options}
-  if isinstance(given.get('vectors'), list):
-    given['vectors'] = tuple(given['vectors'])
+  for key, value in given.items():
+    given[key] = tuple(value) if isinstance(value, list) else value
   worker = workers.start(record.task, **given)
   try:
     return [

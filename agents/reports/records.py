@@ -11,25 +11,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from worldmodels import errors
+from worldmodels.agents.reports import run_files
+from worldmodels.agents.reports.run_files import METRICS
+from worldmodels.agents.reports.run_files import RecordError
 from worldmodels.agents.runs import examples
 from worldmodels.data import reading
 
 # Bytes of metrics.jsonl: a line of an episode has a few thousand.
 _LARGEST = 1 << 28
-# Folders within each other: those of a sweep are setting, task and seed.
-_DEEPEST = 3
 COUNTERS = ('env_steps', 'episodes', 'updates', 'wall_seconds')
 # What else than its last evaluation a run may be scored by, and names of it.
 EVALUATION = 'evaluation.json'
-METRICS = 'metrics.jsonl'
 # What is said of a model by its newest audit.
 AUDIT = 'audit.json'
 
 Line = dict[str, Any]
-
-
-class RecordError(errors.UserError, ValueError):
-  """Something is no record of a run; the message is one line."""
 
 
 @dataclasses.dataclass
@@ -138,51 +134,32 @@ def read(paths: Sequence[str]) -> list[Record]:
     A Record of each, no one twice.
 
   Raises:
-    RecordError: there is nothing of a run.
+    RecordError: there is nothing of a run. One of several that is damaged is
+      left out, and its record has a note.
     OptionError: there are no paths.
     OSError: it cannot be read.
   """
   if not paths:
     raise errors.OptionError('--logdir', 'is empty; it names runs')
-  records, seen = [], set()
-  for path in paths:
-    for metrics in _find(examples.located(path)):
-      if (place := metrics.resolve()) not in seen:
-        seen.add(place)
-        records.append(_record(metrics))
+  found = [x for path in paths for x in run_files.find(examples.located(path))]
+  places = {metrics.resolve(): metrics for metrics in reversed(found)}
+  records = []
+  for metrics in dict.fromkeys(places[x.resolve()] for x in found):
+    record = Record(metrics.parent, metrics)
+    records.append(record)
+    try:
+      _fill(record)
+    except (errors.UserError, OSError) as error:
+      if len(places) == 1:
+        raise
+      record.notes.append(f'no figures: {error}')
   name(records)
   return records
 
 
-def _find(path: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the files of metrics that a path stands for."""
-  if path.is_file():
-    return [path]
-  if not path.is_dir():
-    raise RecordError(f'--logdir={path}: there is no such run')
-  if (path / METRICS).exists() or (path / 'config.json').exists():
-    return [path / METRICS]
-  below = _below(path, _DEEPEST)
-  if not below:
-    raise RecordError(
-      f'--logdir={path} holds no {METRICS}, nor do its folders: not a run'
-    )
-  return below
-
-
-def _below(path: pathlib.Path, depth: int) -> list[pathlib.Path]:
-  """Returns the files of metrics in folders, but not those inside a run."""
-  found = []
-  for folder in sorted(x for x in path.iterdir() if x.is_dir()):
-    if (folder / METRICS).exists():
-      found.append(folder / METRICS)
-    elif depth > 1 and not (folder / 'config.json').exists():
-      found += _below(folder, depth - 1)
-  return found
-
-
-def _record(metrics: pathlib.Path) -> Record:
-  record = Record(metrics.parent, metrics)
+def _fill(record: Record) -> None:
+  """Reads what there is of a run."""
+  metrics = record.metrics
   # Beside a single file of figures: FILE_config.json and so on.
   own = '' if record.whole else f'{metrics.stem}_'
 
@@ -206,7 +183,6 @@ def _record(metrics: pathlib.Path) -> Record:
       'which this run may differ'
     )
   record.lines = _lines(record)
-  return record
 
 
 def record_json(record: Record, path: pathlib.Path, kind: type) -> Any:  # noqa: ANN401 (of `kind`)

@@ -40,7 +40,7 @@ def model_of(agent: WorldModelAgent) -> WorldModel:
   Raises:
     ForecastError: it has none.
   """
-  if not hasattr(agent, 'model'):
+  if agent.model is None:
     raise ForecastError(f'the agent {agent.name!r} has no world model')
   return agent.model
 

@@ -107,6 +107,8 @@ def _add_states(
   **limits: float,
 ) -> list[str]:
   """Adds the true states to episodes that lack them; returns their names."""
+  if config.train.updates_total:
+    raise true_states.StateError('the episodes are of others')
   replay = true_states.Replay(config, **limits)
   try:
     for heldout, part in enumerate(parts):

@@ -135,27 +135,25 @@ def plans(
   choose = tf.function(
     lambda *given: plan(agent, config, *given), autograph=False
   )
-  truth, drawn, promised, came = [], [], [], []
+  truth, drawn, sums = [], [], []
   for seed, episode in zip(acting.seeds(len(episodes)), episodes):
     posterior = observed(agent.model, episode)
     images = [agent.model.drawing(states.between(posterior, 0, context))]
-    rows, promise, got = context, 0.0, 0.0
+    rows = context
     while rows < length:
       state = states.at(posterior, rows - 1)
       action = choose(state, tf.constant([seed, rows - 1]))
       horizon = len(action[0])
-      action = action[:, : length - rows]
+      action = action[:, : length - rows]  # The end may cut it off.
       imagined = agent.model.imagine(state, action)
       images.append(agent.model.drawing(imagined))
       size = len(action[0])
       rewards = imagination.lasting(agent.model, imagined, agent.model.reward)
-      promise += float(tf.reduce_sum(rewards))
-      got += float(episode['reward'][rows : rows + size].sum())
+      got = episode['reward'][rows : rows + size].sum()
+      sums.append((size, float(tf.reduce_sum(rewards)), float(got)))
       rows += size
     truth.append(episode['image'][:length])
     drawn.append(tf.concat(images, 1)[0].numpy())
-    promised.append(promise)
-    came.append(got)
   truth, drawn = np.stack(truth), np.stack(drawn)
   titles = [f'return {_sum(episode["reward"])}' for episode in episodes]
   starts = [
@@ -169,10 +167,12 @@ def plans(
     titles,
     ('observed', 'planned'),
   )
-  number = len(episodes) * -(-(length - context) // horizon)
+  longest = max(size for size, *_ in sums)
+  promised, came = np.mean([x[1:] for x in sums if x[0] == longest], 0)
+  number = sum(size == longest for size, *_ in sums)
   return frames, (
-    f'{number} plans of {horizon} steps: they promise '
-    f'{np.sum(promised) / number:.2f} each, {np.sum(came) / number:.2f} came'
+    f'{number} plans, of {longest} steps each: they promise {promised:.2f} '
+    f'each, {came:.2f} came'
   )
 
 

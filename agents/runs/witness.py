@@ -26,11 +26,15 @@ class Witness:
 
   Args:
     config: of the run; it stays as it is.
+    spec: of the run.
     names: of the vectors.
   """
 
-  def __init__(self, config: ml_collections.ConfigDict, names: Sequence[str]):
-    seen = tuple(config.environment.vectors)
+  def __init__(
+    self, config: ml_collections.ConfigDict, spec: Spec, names: Sequence[str]
+  ):
+    # Where there is no image, no names stand for all vectors.
+    seen = tuple(config.environment.vectors) or tuple(spec.vectors)
     self._names = tuple(dict.fromkeys(names))
     self._extra = tuple(name for name in self._names if name not in seen)
     self._halves: dict[str, list[np.ndarray]] = {x: [] for x in self._names}

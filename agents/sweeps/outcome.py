@@ -46,7 +46,7 @@ def of(
   def tell(entry: runner.Entry) -> None:
     progress.told(entry)
     if entry.state in (runner.DONE, runner.FAILED):
-      written.update([entry])
+      written.update([entry], sweep.entries)
 
   def look() -> None:
     for line in where.news():
@@ -57,7 +57,7 @@ def of(
   try:
     sweep.run()
   finally:
-    written.update(sweep.entries)
+    written.update(sweep.entries, sweep.entries)
   progress.look(sweep.entries, last=True)
   progress.line(f'table      {place.path / directory.MARKDOWN}')
   progress.line(f'           {place.path / directory.TABLE}')
@@ -99,9 +99,18 @@ class Written:
 
     self._paths = sorted(place.runs, key=order)
 
-  def update(self, entries: Sequence[runner.Entry]) -> None:
-    """Writes the tables, with the figures of these jobs read again."""
+  def update(
+    self, changed: Sequence[runner.Entry], entries: Sequence[runner.Entry]
+  ) -> None:
+    """Writes the tables.
+
+    Args:
+      changed: jobs whose figures are read again.
+      entries: of all jobs; runs of none of them are of an earlier command.
+    """
     for entry in entries:
+      self._rows[entry.job.path]['state'] = entry.state
+    for entry in changed:
       path = entry.job.path
       row = results.row(path, self._place.runs[path])
       row['state'] = entry.state

@@ -57,9 +57,14 @@ def row(path: pathlib.Path, run: Mapping[str, Any]) -> Row:
     for key in ('episodes', 'env_steps', 'updates'):
       found[key] = last[key]
     found['minutes'] = last['wall_seconds'] / 60
+    train = record.config.get('train')
+    total = train.get('updates_total') if isinstance(train, dict) else None
+    # A fit that has come to its end, or a run that was evaluated after it.
+    found['ended'] = bool(total) and last['updates'] == total
   score = record.score()
   if score is not None:
     found['return'], std, found['return_episodes'], found['return_of'] = score
+    found['ended'] = found['return_of'] == 'evaluate'
     if std is not None:
       found['return_std'] = std
   found |= _open_loop(record) | _learning(record) | _probes(record)

@@ -115,9 +115,9 @@ def _means(rows: Sequence[Row], figures: Sequence[str]) -> list[list[str]]:
 
 
 def _is_done(row: Row) -> bool:
-  """Returns whether a run is done; one of an earlier command was scored."""
+  """Returns whether a run is done."""
   if row['state'] == results.EARLIER:
-    return row.get('return_of', 'evaluate') == 'evaluate'
+    return row.get('ended', False)
   return row['state'] == runner.DONE
 
 
