@@ -29,8 +29,15 @@ def sample(
 ) -> np.ndarray:
   """Draws an action float64 [A], all as likely as each other."""
   if discrete:
-    return np.eye(size)[random.integers(size)]
+    return one_hot(random.integers(size), size)
   return random.uniform(-1, 1, size)
+
+
+def one_hot(choice: int, size: int) -> np.ndarray:
+  """Returns a choice as float64 [size]."""
+  found = np.zeros(size)
+  found[choice] = 1
+  return found
 
 
 def check(
@@ -48,7 +55,7 @@ def check(
       f'action has shape {list(action.shape)}, expected [{size}]'
     )
   if discrete:
-    distance = np.abs(action - np.eye(size)[np.argmax(action)])
+    distance = np.abs(action - one_hot(np.argmax(action), size))
     if not distance.max() <= _TOLERANCE:  # NaN fails too
       raise ValueError(
         f'action {action.tolist()} is not one-hot: the task offers {size} '

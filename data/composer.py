@@ -9,15 +9,29 @@ the episode of that seed. Nothing here imports dm_control unless that is there.
 import dm_env
 import numpy as np
 
+# What wrappers call what they wrap.
+_WRAPPED = ('_env', 'env', '_environment', 'environment')
+_DEEPEST = 10  # wrappers around each other
 _ATTEMPTS = 20  # of a reset that is left to chance; most need one
 
 
 def is_composer(environment: dm_env.Environment) -> bool:
-  """Returns whether it is an environment of dm_control.composer."""
-  bases = type(environment).__mro__
-  return any(
-    base.__module__.startswith('dm_control.composer') for base in bases
-  )
+  """Returns whether it is, or wraps, an environment of dm_control.composer."""
+  return _inner(environment) is not None
+
+
+def _inner(environment: object) -> dm_env.Environment | None:
+  """Returns the composer environment that one is or wraps."""
+  for _ in range(_DEEPEST):
+    bases = type(environment).__mro__
+    if any(base.__module__.startswith('dm_control.composer') for base in bases):
+      return environment
+    held = getattr(environment, '__dict__', {})
+    names = [name for name in _WRAPPED if name in held]
+    if not names:
+      return None
+    environment = held[names[0]]
+  return None
 
 
 def random_of(environment: dm_env.Environment) -> np.random.RandomState | None:
@@ -33,11 +47,12 @@ def random_of(environment: dm_env.Environment) -> np.random.RandomState | None:
 
 def step_limit(environment: dm_env.Environment) -> float:
   """Returns the steps of an episode, 0 if it is no composer environment."""
-  if not is_composer(environment):
+  inner = _inner(environment)
+  if inner is None:
     return 0
   # The limit is nowhere in public. It is a sum of steps: the quotient is whole
   # but for rounding.
-  return round(environment._time_limit / environment.control_timestep(), 6)
+  return round(inner._time_limit / inner.control_timestep(), 6)
 
 
 def reset(environment: dm_env.Environment) -> dm_env.TimeStep:

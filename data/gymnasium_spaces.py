@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from worldmodels.data import actions
 from worldmodels.data import frames
 
 # Smaller ones are maps, such as the seven by seven fields that MiniGrid shows.
@@ -15,6 +16,8 @@ _SMALLEST = 24
 _WHOLE = 'observation'  # name of an observation that has no parts
 _MAP = 'map'  # name of an `image` that is none
 _VECTORS = ('Box', 'Discrete', 'MultiBinary', 'MultiDiscrete')
+# Of a space; a subclass of one is one.
+_KINDS = frozenset((*_VECTORS, 'Dict', 'Tuple'))
 _SHOWN = 160  # characters that a message quotes
 
 Space = object  # gymnasium.spaces.Space, which need not be installed
@@ -34,26 +37,52 @@ def parts(space: Space) -> dict[str, tuple[Path, Space]]:
   return found
 
 
+def kind(space: Space) -> str:
+  """Returns the name of a space that is known here, else of its class."""
+  names = [base.__name__ for base in type(space).__mro__]
+  return next((name for name in names if name in _KINDS), names[0])
+
+
 def is_picture(space: Space) -> bool:
   """Returns whether it can be looked at."""
   return (
-    type(space).__name__ == 'Box'
+    kind(space) == 'Box'
     and frames.is_picture(space.shape, space.dtype)
     and min(space.shape[:2]) >= _SMALLEST
   )
 
 
+def hint(space: Space) -> str:
+  """Returns what makes a picture of a space that is drawn in another way.
+
+  Empty for all that is no picture at all.
+  """
+  shape = getattr(space, 'shape', None) or ()
+  if kind(space) != 'Box' or len(shape) != 3 or is_picture(space):
+    return ''
+  first = shape[0] < _SMALLEST <= min(shape[1:])
+  if not first and min(shape[:2]) < _SMALLEST:
+    return ''
+  if space.dtype.kind == 'f':
+    return 'multiply pixels of 0 to 1 by 255, and convert to uint8'
+  if space.dtype != np.uint8:
+    return 'convert it to uint8'
+  if first and shape[0] in (1, 3):
+    return 'put the channels last'
+  return 'show the newest frame alone: the model remembers earlier ones'
+
+
 def is_vector(space: Space) -> bool:
   """Returns whether `vector` makes numbers of it."""
-  return type(space).__name__ in _VECTORS and not is_picture(space)
+  drawn = is_picture(space) or hint(space)
+  return kind(space) in _VECTORS and not drawn
 
 
 def size(space: Space) -> int:
   """Returns how many numbers `vector` makes."""
-  kind = type(space).__name__
-  if kind == 'Discrete':
+  if kind(space) == 'Discrete':
     return int(space.n)
-  if kind == 'MultiDiscrete':
+  if kind(space) == 'MultiDiscrete':
     return int(np.sum(space.nvec))
   return int(np.prod(space.shape))
 
@@ -64,11 +93,10 @@ def vector(space: Space, value: object) -> np.ndarray:
   Raises:
     TypeError, ValueError, IndexError: it is not of this space.
   """
-  kind = type(space).__name__
-  if kind == 'Discrete':
+  if kind(space) == 'Discrete':
     first = int(getattr(space, 'start', 0))
     return _one_hot(int(value) - first, int(space.n))
-  if kind == 'MultiDiscrete':
+  if kind(space) == 'MultiDiscrete':
     start = np.zeros_like(space.nvec) + getattr(space, 'start', 0)
     flat = [np.ravel(part) for part in (value, start, space.nvec)]
     return np.concatenate(
@@ -89,17 +117,16 @@ def quote(value: object) -> str:
 def _one_hot(index: int, count: int) -> np.ndarray:
   if not 0 <= index < count:
     raise ValueError(f'{index} is not from 0 to {count - 1}')
-  return np.eye(count)[index]
+  return actions.one_hot(index, count)
 
 
 def _parts(space: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
   """Yields (path, space) of all parts of a space that have no parts."""
-  kind = type(space).__name__
-  if kind not in ('Dict', 'Tuple'):
+  if kind(space) not in ('Dict', 'Tuple'):
     yield path, space
     return
-  inner = space.spaces
-  for key, part in inner.items() if kind == 'Dict' else enumerate(inner):
+  inner, named = space.spaces, kind(space) == 'Dict'
+  for key, part in inner.items() if named else enumerate(inner):
     yield from _parts(part, (*path, key))
 
 

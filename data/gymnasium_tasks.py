@@ -88,6 +88,11 @@ class Task(dm_env.Environment):
       {name: space for name, (_, space) in parts.items() if chosen(space)}
       for chosen in (gymnasium_spaces.is_picture, gymnasium_spaces.is_vector)
     )
+    self._drawn = {
+      name: (space, gymnasium_spaces.hint(space))
+      for name, (_, space) in parts.items()
+      if gymnasium_spaces.hint(space)
+    }
     self._picture = self._choose(image)
     self.has_image = self._picture is not None
     if not self.has_image and not self._vectors:
@@ -179,7 +184,7 @@ class Task(dm_env.Environment):
 
   def _actions(self, space: object) -> tuple[specs.Array, int | None]:
     """Returns a spec, and of a choice the number of the first one."""
-    kind = type(space).__name__
+    kind = gymnasium_spaces.kind(space)
     if kind == 'Discrete':
       return specs.DiscreteArray(int(space.n), np.int64), int(
         getattr(space, 'start', 0)
@@ -201,6 +206,12 @@ class Task(dm_env.Environment):
     if self._pictures and image != 'rendered':
       return (
         'image' if 'image' in self._pictures else next(iter(self._pictures))
+      )
+    if image != 'rendered' and self._drawn:
+      name, (space, hint) = next(iter(self._drawn.items()))
+      raise self._error(
+        f'its observation {name!r} is {quote(space)}, a picture that is not '
+        f'uint8 [h, w, 3]: {hint}; or set environment.image to rendered or none'
       )
     if image == 'observed':
       raise self._error(

@@ -57,7 +57,8 @@ def examine(
   """
   again = [play(worker, seed, _REPEATED) for seed in seeds[:_REPLAYED]]
   other = play(worker, seeds[-1] + 1, COMPARED)
-  found = problems(episodes, again[0], other)
+  limited = worker.step_limit is not None
+  found = problems(episodes, again[0], other, limited)
   # What happens by chance may have come out alike with the first seed.
   pairs = zip(episodes, again, strict=False)
   unlike = next(filter(None, itertools.starmap(differences, pairs)), [])
@@ -66,7 +67,10 @@ def examine(
 
 
 def problems(
-  episodes: Sequence[Episode], again: Episode, other: Episode
+  episodes: Sequence[Episode],
+  again: Episode,
+  other: Episode,
+  limited: bool = False,
 ) -> list[str]:
   """Returns a sentence for each fault that would spoil a run.
 
@@ -74,10 +78,11 @@ def problems(
     episodes: played with different seeds.
     again: the beginning of the first one, played again.
     other: as long, with another seed.
+    limited: whether the task names a limit, which may be further away.
   """
   found = []
   first = episodes[0]
-  if not _all_end(episodes):
+  if not limited and not _all_end(episodes):
     found.append(f'an episode has not ended after {_LONGEST} agent steps')
   if 'image' in first:
     found += images(episodes)
@@ -115,7 +120,8 @@ def suggestions(
       'the discount gets to 0 though the task says ends_early = False, so that '
       'a model learns it only with --config.heads.discount.kind=bernoulli'
     )
-  if unlimited(worker, episodes) or not _all_end(episodes):
+  endless = worker.step_limit is None and not _all_end(episodes)
+  if endless or unlimited(worker, episodes):
     found.append(
       'an episode does not end by itself: cut it with '
       f'--config.environment.step_limit={limits.UNNAMED}, in env_steps'

@@ -88,6 +88,10 @@ def _starter() -> concurrent.futures.Executor:
   return concurrent.futures.ThreadPoolExecutor(1, 'start-workers')
 
 
+# A fork has no thread of its parent.
+os.register_at_fork(after_in_child=_starter.cache_clear)
+
+
 def _start(output: int) -> subprocess.Popen:
   # In a session of its own, so that Ctrl-C reaches only this process, which
   # may want to finish something.

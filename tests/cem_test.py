@@ -78,8 +78,8 @@ def test_unlike_members_are_three_batches_of_one(same_noise):
   assert np.ptp(together, 0).max() > 0.1
 
 
-def test_unlike_members_of_a_world_model_too(same_noise):
-  model = WorldModel(
+def small_model():
+  return WorldModel(
     spec=Spec(actions=A, image=(16, 16, 3)),
     encoder=dict(kind='spatial_softmax', channels=(), points=2),
     dynamics=dict(kind='rssm', deter=5, stoch=3, hidden=6, activation='elu'),
@@ -87,6 +87,21 @@ def test_unlike_members_of_a_world_model_too(same_noise):
     kl=dict(scale=1.0),
     overshooting=dict(steps=0, kl=0.0, reward=0.0, image=0.0),
   )
+
+
+def test_a_single_candidate_is_one_too():
+  model = small_model()
+  problem = Problem(model, model.initial(1), horizon=H)
+  made = tf.function(
+    lambda seed: cem.plan(problem, seed, iterations=2, candidates=1, elites=1)
+  )
+  assert made(SEED).actions.shape == (1, H, A)
+  whole = cem.plan(flat(), SEED, iterations=2, candidates=4, elites=2, spread=2)
+  assert whole.actions.shape == (B, H, A)
+
+
+def test_unlike_members_of_a_world_model_too(same_noise):
+  model = small_model()
   random = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign(random.normal(size=variable.shape))

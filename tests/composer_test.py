@@ -8,6 +8,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -197,6 +198,16 @@ def test_an_own_composer_task_is_a_pure_function_of_its_seed():
     assert (play(two, 2) == first).all()
   assert (first == fresh).all() and (first == again).all()
   assert (first != other).any()
+
+
+def test_a_wrapper_is_what_it_wraps():
+  with start(OWN.format('wrapped')) as worker:
+    assert worker.step_limit == 10
+    first, other, again = play(worker, 5), play(worker, 6), play(worker, 5)
+  assert (first == again).all() and (first != other).any()
+  looped = types.SimpleNamespace()
+  looped._env = looped
+  assert not composer.is_composer(looped)
 
 
 def test_a_start_that_fails_is_tried_again():

@@ -21,6 +21,9 @@ def first():
     decay=0.9,  # [0, 1) of the average
     limit=5,  # [0, inf)
     wide=(1, 2),  # [1, 9] each
+    weights=(0.5, 1),  # [0, 2] each
+    mix=[0.5, 0.25],
+    lags=(3,),
     names=(),  # of vectors
     cell='gru',  # {gru, lstm} which
     side=1,  # {1, 4}
@@ -56,6 +59,7 @@ def test_ranges_are_read(keys):
     'net.decay': Interval(0, 1, True, False),
     'net.limit': Interval(0, math.inf, True, False),
     'net.wide': Interval(1, 9, True, True),
+    'net.weights': Interval(0, 2, True, True),
     'net.cell': Choices(('gru', 'lstm')),
     'net.side': Choices(('1', '4')),
     'net.kind': Choices(('auto', 'agents/planners/')),
@@ -92,6 +96,7 @@ def test_the_first_place_counts_unless_another_states_a_range(keys):
     *(('net.units', 1), ('net.units', 64), ('net.rate', 1), ('net.rate', 1e-9)),
     *(('net.decay', 0), ('net.decay', 0.999), ('net.limit', 10**12)),
     *(('net.wide', ()), ('net.wide', (1, 9)), ('net.wide', [3])),
+    *(('net.weights', (2, 0.1)), ('net.mix', [1.5, -3]), ('net.lags', (1, 2))),
     *(('net.names', ('a', 'b')), ('net.names', ()), ('net.cell', 'lstm')),
     *(('net.side', 4), ('net.kind', 'auto'), ('net.kind', 'categorical_cem')),
     *(('net.kind', 'my_lab.search:plan'), ('net.deep.on', False)),
@@ -117,6 +122,10 @@ def test_what_is_right(name, value, keys):
     ('net.wide', (1, 10), 'is (1, 10); each part is 1 to 9'),
     ('net.wide', (1, 2.0), 'is (1, 2.0); each part is a whole number, 1 to 9'),
     ('net.wide', 3, 'is 3; it is a tuple'),
+    ('net.weights', (2.5,), 'is (2.5,); each part is 0 to 2'),
+    ('net.weights', ('a',), "is ('a',); each part is a number, 0 to 2"),
+    ('net.mix', ('a',), "is ('a',); each part is a number"),
+    ('net.lags', (1.5,), 'is (1.5,); each part is a whole number'),
     ('net.names', (1,), 'is (1,); each part is a name, in quotes'),
     ('net.names', ('',), "is ('',); each part is not empty"),
     ('net.names', ('a', 'a'), "is ('a', 'a'); it has a name twice"),

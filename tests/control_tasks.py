@@ -129,3 +129,18 @@ def narrow(seed):
 def endless(seed):
   """A task without a limit."""
   return composer.Environment(Roll(), random_state=seed)
+
+
+class Wrapper:
+  """Hands on what it wraps."""
+
+  def __init__(self, env):
+    self._env = env
+
+  def __getattr__(self, name):
+    return getattr(self._env, name)
+
+
+def wrapped(seed):
+  """A task whose start fails thrice, behind two wrappers."""
+  return Wrapper(Wrapper(narrow(seed)))

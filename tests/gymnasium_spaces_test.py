@@ -69,14 +69,52 @@ def test_values_of_another_space_are_refused(space, value):
     ((96, 96, 3), np.uint8, True),
     ((210, 160), np.uint8, True),
     ((7, 7, 3), np.uint8, False),  # A map, as MiniGrid has.
-    ((96, 96, 3), np.float32, False),
-    ((4, 84, 84), np.uint8, False),  # Frames that are stacked.
+    ((64, 64), np.float32, False),
+    ((200, 3, 3), np.uint8, False),
   ],
 )
 def test_pictures_are_told_from_maps(shape, dtype, expected):
   space = spaces.Box(0, 255, shape, dtype)
   assert gymnasium_spaces.is_picture(space) == expected
   assert gymnasium_spaces.is_vector(space) != expected
+  assert not gymnasium_spaces.hint(space)
+
+
+@pytest.mark.parametrize(
+  'shape, dtype, says',
+  [
+    ((96, 96, 3), np.float32, 'by 255'),
+    ((3, 96, 96), np.float64, 'by 255'),
+    ((96, 96, 3), np.int64, 'convert it to uint8'),
+    ((3, 64, 64), np.uint8, 'channels last'),
+    ((1, 64, 64), np.uint8, 'channels last'),
+    ((4, 84, 84), np.uint8, 'the newest frame alone'),  # They are stacked.
+    ((84, 84, 12), np.uint8, 'the newest frame alone'),
+  ],
+)
+def test_pictures_of_another_kind_are_no_vectors(shape, dtype, says):
+  space = spaces.Box(0, 255, shape, dtype)
+  assert says in gymnasium_spaces.hint(space)
+  assert not gymnasium_spaces.is_picture(space)
+  assert not gymnasium_spaces.is_vector(space)
+
+
+def test_a_space_of_ones_own_is_what_it_inherits_from():
+  class Joints(spaces.Box):
+    pass
+
+  class Both(spaces.Dict):
+    pass
+
+  joints = Joints(-1, 1, (2,))
+  found = gymnasium_spaces.parts(Both({'a': joints}))
+  assert list(found) == ['a'] and gymnasium_spaces.is_vector(joints)
+  assert gymnasium_spaces.is_picture(Joints(0, 255, (64, 64, 3), np.uint8))
+
+
+def test_a_large_choice_is_made_without_a_table():
+  found = gymnasium_spaces.vector(spaces.Discrete(1_000_000), 999_999)
+  assert found.shape == (1_000_000,) and found[-1] == found.sum() == 1
 
 
 def test_spaces_of_the_gym_before_it_are_read_by_name():

@@ -103,3 +103,27 @@ def test_a_head_of_the_users(tmp_path, monkeypatch):
   made = head.load(dict(kind='my_heads:Sure', units=7), 5, (), 'reward')
   assert made.max_log_prob == head.gaussian_peak((), 0.1)
   assert made.variables[0].shape == (5, 7)
+
+
+@pytest.mark.parametrize(
+  'key,name',
+  [
+    ('reward', 'reward'),
+    ('walker/joints_pos', 'walker.joints_pos'),
+    ('a_b>c-d', 'a_b>c-d'),
+    ('\u03b8', '.3b8'),
+    ('_x', '._x'),
+    ('-x', '.-x'),
+    ('joint angles', 'joint.20angles'),
+    ('a:b', 'a.3ab'),
+  ],
+)
+def test_a_scope_is_one_that_tensorflow_takes(key, name):
+  assert head.scope(key) == name
+  with tf.Graph().as_default(), tf.name_scope(head.scope(key)):
+    tf.constant(1.0)
+
+
+def test_scopes_of_unlike_keys_are_unlike():
+  keys = ['\u03b8', '\u03c6', 'x', '_x', ' x', 'x ', 'a b', 'a:b', 'a/b', 'ab']
+  assert len({head.scope(key) for key in keys}) == len(keys)

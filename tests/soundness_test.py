@@ -43,6 +43,17 @@ def test_an_episode_without_an_end_is_found(monkeypatch):
   other = {**episode, 'image': episode['image'] + 1}
   (problem,) = soundness.problems([episode], episode, other)
   assert 'has not ended' in problem
+  # One that names its end may have it later.
+  assert not soundness.problems([episode], episode, other, limited=True)
+
+
+def test_a_long_task_that_names_its_limit_is_sound(monkeypatch):
+  monkeypatch.setattr(soundness, '_LONGEST', 20)
+  env = environments.make('hill')
+  assert env.step_limit == 50
+  episodes = [soundness.play(env, seed, 20) for seed in range(2)]
+  assert not soundness.examine(env, [0, 1], episodes)
+  assert not soundness.suggestions(env, episodes)
 
 
 def test_other_faults_are_found():

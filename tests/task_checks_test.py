@@ -8,6 +8,7 @@ import pytest
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import task_checks
 from worldmodels.configs import dreamer
+from worldmodels.configs import plan2explore
 from worldmodels.configs import planet
 from worldmodels.spec import Spec
 
@@ -62,6 +63,16 @@ def test_a_planner_is_for_the_actions():
   )
   config.planner.kind = 'categorical_cem'
   refused(build.chosen(config, ONE), ONE, 'are continuous: set planner.kind=au')
+
+
+def test_who_explores_plans_too():
+  config = plan2explore.get_config('debug')
+  config.planner.kind = 'cem'
+  refused(
+    build.chosen(config, CHOICES),
+    CHOICES,
+    "^planner.kind is 'cem', but the actions .* are discrete",
+  )
 
 
 def test_not_all_choices_can_have_a_large_least_probability():

@@ -557,3 +557,23 @@ def test_variables_of_the_user_are_kept(monkeypatch):
   variables = worker_process._variables()
   assert variables['OMP_NUM_THREADS'] == '3'
   assert variables['LP_NUM_THREADS'] == '0'
+
+
+FORKS = """
+import multiprocessing
+from worldmodels.data import workers
+def play():
+  worker = workers.start('hill')
+  worker.reset(0)
+  worker.close()
+if __name__ == '__main__':
+  play()
+  child = multiprocessing.get_context('fork').Process(target=play)
+  child.start()
+  child.join(60)
+  assert child.exitcode == 0, child.exitcode
+"""
+
+
+def test_a_fork_starts_workers_of_its_own():
+  subprocess.run([sys.executable, '-c', FORKS], check=True, timeout=120)

@@ -6,6 +6,7 @@ distributions are built outside of `call`.
 """
 
 import math
+import re
 from typing import Any, Protocol
 
 import keras
@@ -104,6 +105,17 @@ def check_number(kind: str, shape: tuple[int, ...]) -> None:
 def gaussian_peak(shape: tuple[int, ...], std: float = 1.0) -> float:
   """Returns the log density of a Gaussian at its mean, in nats."""
   return -math.prod(shape) * math.log(std * math.sqrt(2 * math.pi))
+
+
+def scope(key: str) -> str:
+  """Returns what the head of a key is called in graphs and checkpoints.
+
+  TensorFlow knows letters, digits and a few signs there; others are numbers.
+  """
+  # As dm_control.composer has them.
+  plain = key.replace('/', '.')
+  coded = re.sub(r'[^A-Za-z0-9_.\\>-]', lambda x: f'.{ord(x[0]):x}', plain)
+  return coded if re.match(r'[A-Za-z0-9.]', coded) else f'.{coded}'
 
 
 def load(

@@ -114,6 +114,8 @@ def scan(
     after = step(tf.nest.pack_sequence_as(state, carry), now)
     tf.nest.assert_same_structure(state, after)
     carry = tf.nest.flatten(after)
+    for value, first in zip(carry, before):
+      value.set_shape(first.shape)  # What is known of one is of all.
     outs = [out.write(index, value) for out, value in zip(outs, carry)]
     return index + 1, carry, outs
 

@@ -90,7 +90,7 @@ class WorldModel(keras.layers.Layer):
     self._units = Units(relative, spec)
     for key in self.keys:
       self._scales[key] = heads[key]['scale']
-      name = key.replace('/', '.')  # As dm_control.composer has them.
+      name = head.scope(key)
       with keras.name_scope(name), errors.group(f'heads.{key}'):
         # An attribute each: Keras follows those, not the values of a dict.
         made = head.load(heads[key], self.features_size, spec.shape(key), name)

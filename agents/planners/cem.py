@@ -76,7 +76,7 @@ def plan(
   _, mean, _ = tf.while_loop(
     lambda index, *_: index < iterations,
     refit,
-    (0, start, tf.fill(tf.shape(start), spread)),
+    (0, start, tf.fill(tf.shape(start), float(spread))),
     maximum_iterations=iterations,
   )
   return Plan(tf.clip_by_value(mean, -1.0, 1.0))

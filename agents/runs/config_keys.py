@@ -17,6 +17,7 @@ is that of the value. A user's file of configs may do the same for its own keys.
 """
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import io
@@ -49,11 +50,13 @@ class Key:
     type: of its value; None if that is computed.
     range: of the value, or of each in a tuple; None if all are fine.
     note: the comment, without the range.
+    part: type of each part of a tuple; None if nothing says so.
   """
 
   type: type | None
   range: Interval | Choices | None
   note: str
+  part: type | None = None
 
   def __str__(self) -> str:
     written = self.range.written if self.range else ''
@@ -79,14 +82,15 @@ class Key:
   def _problem_of(self, value: Any, part: bool) -> str | None:  # noqa: ANN401
     """Returns what a value, or part of a tuple, has to be if it is not."""
     if isinstance(self.range, Interval):
-      whole = part or self.type is int
+      whole = (self.part is not float) if part else self.type is int
       if not _is_of(value, int if whole else float):
         return f'{_TYPES[int if whole else float]}, {self.range}'
       return None if value in self.range else str(self.range)
     if self.range is not None:
       return None if value in self.range else str(self.range)
-    if part and not isinstance(value, str):
-      return 'a name, in quotes'
+    kind = self.part or str
+    if part and not _is_of(value, kind):
+      return 'a name, in quotes' if kind is str else _TYPES[kind]
     return 'not empty' if value == '' else None
 
 
@@ -181,11 +185,15 @@ def _sets(node: ast.AST) -> bool:
 
 
 def _key(value: ast.expr, comment: str) -> Key:
-  try:
-    kind = type(ast.literal_eval(value))
-  except ValueError:  # It is computed.
-    kind = None
-  found = None
+  kind = part = found = None
+  with contextlib.suppress(ValueError):  # It is computed.
+    known = ast.literal_eval(value)
+    kind = tuple if isinstance(known, list) else type(known)
+    if kind is tuple:
+      kinds = {type(x) for x in known}
+      # Of numbers with fractions, 1 is one as well.
+      part = float if kinds == {int, float} else None
+      part = kinds.pop() if len(kinds) == 1 else part
   interval, choices = _INTERVAL.match(comment), _CHOICES.match(comment)
   if interval:
     left, low, high, right, comment = interval.groups()
@@ -193,7 +201,7 @@ def _key(value: ast.expr, comment: str) -> Key:
   elif choices:
     found = Choices(tuple(map(str.strip, choices[1].split(','))))
     comment = choices[2]
-  return Key(kind, found, comment)
+  return Key(kind, found, comment, part)
 
 
 def lookup(keys: Mapping[str, Key], name: str) -> Key | None:

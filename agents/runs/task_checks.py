@@ -81,7 +81,9 @@ def _kinds_for_actions(
   agent = config.agent.kind
   acting = (config.get('acting'), config.get('exploring'))
   found = []
-  if agent == 'planet' or (agent == 'dreamer' and 'planner' in acting):
+  if agent in ('planet', 'plan2explore') or (
+    agent == 'dreamer' and 'planner' in acting
+  ):
     found.append(('planner', _PLANNERS))
   learner = config.get('learner', {}).get('kind')
   if agent == 'model_free' or (
