@@ -16,6 +16,7 @@ from worldmodels.agents import several_members
 from worldmodels.agents.optimizers import Optimizer
 from worldmodels.agents.planner import Planner
 from worldmodels.problem import Plan
+from worldmodels.reweighted import Reweighted
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -127,3 +128,12 @@ class WorldModelAgent(learning_agent.LearningAgent):
     metrics['divergence'] = metrics.pop('divergence_loss')
     made = tf.equal(self.optimizer.skipped_run.value, 0)
     return dict(metrics, loss=loss, gradient_norm=norm), posterior, made
+
+  def averaged(self, batch: Batch, seed: Tensor) -> tuple[Reweighted, State]:
+    """Filters a batch with the averages of the weights, which act.
+
+    Returns:
+      (the model with those, posterior states [B, T, ...]).
+    """
+    model = Reweighted(self.model, self.optimizer.averages)
+    return model, model.observe(batch, seed=seed)[0]

@@ -21,12 +21,14 @@ from worldmodels.agents.learner import figures
 from worldmodels.agents.learner import load_learner
 from worldmodels.agents.planner import Planner
 from worldmodels.problem import Plan
-from worldmodels.reweighted import Reweighted
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
 from worldmodels.world_model import Batch
 from worldmodels.world_model import Options
+
+# What its draws fold into their seed; no draw of a score has this number.
+_PROPOSALS = -1
 
 ACTING = ('policy', 'planner')
 DREAMING = ('trained', 'averaged')
@@ -114,8 +116,7 @@ class Agent(agent.WorldModelAgent):
     metrics, posterior, made = self.train_model(batch, model_seed)
     # Behavior: imagine from states of the batch, and learn from that.
     if self._averages:
-      model = Reweighted(model, self.optimizer.averages)
-      posterior, _ = model.observe(batch, seed=model_seed)
+      model, posterior = self.averaged(batch, model_seed)
     found = self.learner.update(model, batch, posterior, seed, enabled=made)
     return metrics | figures(found)
 
@@ -171,7 +172,7 @@ class Agent(agent.WorldModelAgent):
       value = self._value
     if planner.proposals:
       proposals = self._propose(
-        state, tf.random.experimental.stateless_fold_in(seeds[0], 1)
+        state, tf.random.experimental.stateless_fold_in(seeds[0], _PROPOSALS)
       )
     return planner.plan(
       self.model,

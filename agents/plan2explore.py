@@ -97,7 +97,10 @@ class Agent(planet.Agent):
     metrics, posterior, made = self.train_model(batch, seed)
     if self.ensemble is None:
       return metrics
-    features = tf.stop_gradient(self.model.features(posterior))
+    model = self.model
+    if self.optimizer.keeps_average:  # It is asked about features of those.
+      model, posterior = self.averaged(batch, seed)
+    features = tf.stop_gradient(model.features(posterior))
     pairs = {
       'features': features[:, :-1],
       'action': batch['action'][:, 1:],

@@ -178,13 +178,15 @@ class Planner:
     rest = moved_on(state['plan'])
     left = tf.where(is_first, 0, state['left'])
     over = left < 1
-    plan = tf.cond(
-      tf.reduce_any(over),
-      lambda: tf.where(over[:, None, None], self._whole(make(**warm)), rest),
-      lambda: rest,
-    )
-    left = tf.where(over, self.replan, left) - 1
-    return plan[:, 0], {'plan': plan, 'left': left}
+
+    def anew() -> tuple[Tensor, Tensor]:
+      made = make(**warm)
+      plan = tf.where(over[:, None, None], self._whole(made), rest)
+      # A search may plan fewer steps: what is missing is no action.
+      return plan, tf.where(over, min(self.replan, made.shape[1]), left)
+
+    plan, left = tf.cond(tf.reduce_any(over), anew, lambda: (rest, left))
+    return plan[:, 0], {'plan': plan, 'left': left - 1}
 
   def _whole(self, actions: Tensor) -> Tensor:
     """Pads a plan: a search may plan fewer steps than it was asked for."""

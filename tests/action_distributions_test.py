@@ -266,3 +266,17 @@ def test_far_beyond_the_ends_the_gradient_is_finite():
     )
   assert np.isfinite(found).all()
   assert np.isfinite(tape.gradient(found, mean))
+
+
+def test_choices_that_are_next_to_impossible_are_finite():
+  """Also without a share of the uniform distribution, where they are 0."""
+  outputs = tf.Variable([[200.0, 0.0, 1.0], [0.0, 87.0, -300.0]])
+  action = tf.constant([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+  with tf.GradientTape(persistent=True) as tape:
+    made = one_hot.Distribution(outputs, unimix=0.0)
+    entropy, log_prob = made.entropy(SEED), made.log_prob(action)
+  np.testing.assert_allclose(log_prob, [-200.0, 0.0], atol=1e-3)
+  np.testing.assert_allclose(entropy, [0.0, 0.0], atol=1e-6)
+  assert np.isfinite(made.prior()).all()
+  for found in (entropy, log_prob):
+    assert np.isfinite(tape.gradient(found, outputs)).all()

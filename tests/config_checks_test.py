@@ -218,3 +218,14 @@ def test_they_are_checked_before_tensorflow_is_there():
     "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
   )
   subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('propagation', ['expectation', 'ts1', 'tsinf'])
+def test_members_are_dealt_to_means_too(propagation):
+  config = pets.get_config('small')
+  config.planner.update(sample=False, common=True, propagation=propagation)
+  if propagation == 'expectation':
+    with pytest.raises(build.ConfigError, match='common is True, and nothing'):
+      config_checks.check(config)
+  else:
+    config_checks.check(config)

@@ -206,8 +206,43 @@ def test_without_members_it_asks_the_dynamics():
   found = agent.disagreement(state, action)
   np.testing.assert_array_equal(found, agent.model.disagreement(state, action))
   assert (found.numpy() > 0).all()
-  with pytest.raises(errors.UserError, match='curiosity.members is 0, and the'):
+  alone = 'curiosity.members is 0, and the dynamics have one member'
+  with pytest.raises(errors.UserError, match=alone):
     make(lambda config: config.curiosity.update(members=0))
+
+  def one(config):
+    config.curiosity.members = 0
+    config.dynamics.update(kind='ensemble', members=1)
+
+  with pytest.raises(errors.UserError, match=alone):
+    make(one)
+
+
+def test_it_learns_on_the_features_that_it_is_asked_about(
+  explored, monkeypatch
+):
+  """Where averages of the weights act, on features of those."""
+  agent = make(lambda config: config.optimizer.update(average=0.9))
+  batch = batch_of(explored[2], np.random.default_rng(1))
+  learned = []
+  monkeypatch.setattr(
+    agent.ensemble,
+    'loss',
+    lambda features, action, after: (
+      learned.append(features)
+      or (
+        tf.reduce_sum(agent.ensemble.trainable_variables[0]) + 0 * after[:, 0]
+      )
+    ),
+  )
+  for number in range(3):
+    agent.train.python_function(batch, tf.constant([0, number]))
+  agent.use_averages()
+  posterior, _ = agent.model.observe(batch, seed=tf.constant([0, 2]))
+  features = agent.model.features(posterior)[:, :-1]
+  np.testing.assert_allclose(
+    learned[-1], tf.reshape(features, learned[-1].shape), atol=1e-4
+  )
 
 
 @pytest.mark.parametrize('propagation,risk', PARTICLES)

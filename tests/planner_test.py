@@ -265,8 +265,8 @@ def test_a_planner_of_the_users_may_name_the_problem_as_it_likes(
 # ------------------------------------------------------------ open loop ----
 
 
-def follow(made, firsts):
-  """The actions [steps, B] and how often a plan was made."""
+def follow(made, firsts, length=None):
+  """The actions [steps, B] and how often a plan was made, of so many steps."""
   kept, calls, taken = made.initial(B), [], []
   for number, first in enumerate(firsts):
 
@@ -274,7 +274,7 @@ def follow(made, firsts):
       calls.append(warm)
       # Of every plan the actions are 10, 11, ... 20, 21, ...
       steps = tf.range(float(made.horizon)) + 10.0 * (number + 1)  # noqa: B023
-      return tf.tile(steps[None, :, None], [B, 1, 1])
+      return tf.tile(steps[None, :length, None], [B, 1, 1])
 
     state = {'other': 0, **kept}
     action, kept = made.follow(state, tf.constant(first), make)
@@ -295,6 +295,12 @@ def test_a_plan_is_followed_for_as_long_as_it_is_told():
   made = Planner(WORLD.spec, replan=3, **FOLLOWS)
   taken, _ = follow(made, [ANEW, GOING, GOING, GOING])
   assert [row[0] for row in taken] == [10, 11, 12, 40]
+
+
+def test_a_shorter_plan_is_not_followed_past_its_end():
+  made = Planner(WORLD.spec, replan=3, **FOLLOWS)
+  taken, calls = follow(made, [ANEW, GOING, GOING, GOING], length=2)
+  assert [row[0] for row in taken] == [10, 11, 30, 31] and len(calls) == 2
 
 
 def test_a_reset_ends_the_plan_of_its_own_member_alone():

@@ -29,7 +29,10 @@ def is_told_by(model: WorldModel) -> bool:
 
   It has several members, or dynamics with a `spread` of their own.
   """
-  own = getattr(type(getattr(model, 'dynamics', None)), 'spread', None)
+  dynamics = getattr(model, 'dynamics', None)
+  if getattr(dynamics, 'told_by_members', False):
+    return dynamics.members > 1
+  own = getattr(type(dynamics), 'spread', None)
   return members_of(model) > 1 or own not in (None, Dynamics.spread)
 
 

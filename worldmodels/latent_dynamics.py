@@ -32,11 +32,13 @@ class Dynamics(keras.layers.Layer):
   Attributes:
     features_size: F.
     members: K, transitions that are learned side by side.
+    told_by_members: whether `spread` is theirs, and 0 of one.
     stochastic: whether what it predicts are distributions, not points.
   """
 
   features_size: int
   members: int = 1
+  told_by_members: bool = False
   stochastic: bool = True
 
   def initial(self, count: int | Tensor) -> State:

@@ -17,6 +17,9 @@ from worldmodels.states import Tensor
 if TYPE_CHECKING:
   from worldmodels.world_model import WorldModel
 
+# Which members are dealt says nothing of which steps are chosen.
+_DEALING = -1
+
 
 def terms(
   model: 'WorldModel',
@@ -41,7 +44,8 @@ def terms(
   last = batch['action'].shape[1] - steps
   start = states.flatten(states.between(posterior, None, last))
   # Each start stays with one member, from whose dream all of them learn.
-  start = model.particles(start, 1, share_seed)
+  dealt = tf.random.experimental.stateless_fold_in(share_seed, _DEALING)
+  start = model.particles(start, 1, dealt)
   imagined = model.imagine(start, ahead(batch['action'], steps), seed)
   features = model.features(imagined)
   truth = ahead(states.stop(posterior), steps)

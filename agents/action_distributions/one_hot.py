@@ -24,6 +24,10 @@ class Distribution(action_distribution.ActionDistribution):
   def __init__(self, outputs: Tensor, *, unimix: float = 0.01):
     size = outputs.shape[-1]
     self._probs = (1.0 - unimix) * tf.nn.softmax(outputs) + unimix / size
+    # Without a share of the uniform one a probability may be 0 in float32.
+    self._log_probs = (
+      tf.math.log(self._probs) if unimix else tf.nn.log_softmax(outputs)
+    )
     self._distribution = tfd.OneHotCategorical(
       probs=self._probs, dtype=tf.float32
     )
@@ -46,13 +50,13 @@ class Distribution(action_distribution.ActionDistribution):
 
   def prior(self) -> Tensor:
     """Returns the log probability of each action, [..., A]."""
-    return tf.math.log(self._probs)
+    return self._log_probs
 
   def log_prob(self, action: Tensor) -> Tensor:
     """Returns the log probability of one-hot actions [..., A]: [...]."""
-    return tf.reduce_sum(action * tf.math.log(self._probs), -1)
+    return tf.reduce_sum(action * self._log_probs, -1)
 
   def entropy(self, seed: Tensor) -> Tensor:
     """Returns the entropy; exact."""
     del seed
-    return -tf.reduce_sum(self._probs * tf.math.log(self._probs), -1)
+    return -tf.reduce_sum(self._probs * self._log_probs, -1)

@@ -88,12 +88,14 @@ def _planner_problems(tree: Tree) -> Iterator[str]:
       f'planner.particles is 1; planner.risk {risk!r} needs at least 2, whose '
       'returns differ'
     )
-  if planner.get('common') and not planner.get('sample', True):
+  members = several_members.of(tree['dynamics'])
+  # Members are dealt by chance, too.
+  dealt = members != 1 and planner.get('propagation') != 'expectation'
+  if planner.get('common') and not planner.get('sample', True) and not dealt:
     yield (
       'planner.common is True, and nothing is drawn: give it '
       'planner.sample=True'
     )
-  members = several_members.of(tree['dynamics'])
   for option, problem in several_members.lacking(
     planner, members, tells=members != 1
   ):

@@ -48,6 +48,8 @@ class Dynamics(rssm.Dynamics):
     **options: of rssm.Dynamics.
   """
 
+  told_by_members = True
+
   def __init__(self, *, members: int = 5, **options: Any):
     self.members = members  # What the constructor of the base builds needs it.
     super().__init__(**options)
@@ -81,10 +83,7 @@ class Dynamics(rssm.Dynamics):
     return uncertainty.root(tf.reduce_mean(variance, -1))
 
   def beliefs(self, state: State) -> State:
-    """Returns what each member took a state for: features of [..., K, *].
-
-    Of an observed state they are all what was observed.
-    """
+    """Returns what each member took a state for, or saw: [..., K, *]."""
     each = [
       self._latent.blend(state, x) for x in tf.unstack(tf.eye(self.members))
     ]
