@@ -691,6 +691,13 @@ STORE = (
     "'discount': [1, *(1.0 for timestep in timesteps[1:])],",
     'collect_test.py::test_the_task_ends_it_or_time_does',
   ),
+  Fault(
+    'the steps of others count against the budget of a run',
+    'data/index.py',
+    'return self.env_steps - self._others_steps + self._deleted.env_steps',
+    'return self.env_steps + self._deleted.env_steps',
+    'store_test.py::test_what_others_did_is_no_step_of_the_run',
+  ),
 )
 
 LOOP = (
@@ -718,7 +725,7 @@ LOOP = (
   Fault(
     'an episode is learned from while it is collected',
     'agents/runs/loop.py',
-    'limit=store.before(episode),',
+    'limit=max(1, store.before(episode)),',
     'limit=None,',
     'loop_test.py::test_updates_are_functions_of_their_numbers',
   ),
@@ -780,9 +787,9 @@ LOOP = (
   ),
   Fault(
     'dreams in averaged weights start from states of the newest',
-    'agents/dreamer.py',
-    'posterior, _ = model.observe(batch, seed=model_seed)',
-    'model.observe(batch, seed=model_seed)',
+    'agents/agent.py',
+    'return model, model.observe(batch, seed=seed)[0]',
+    'return model, self.model.observe(batch, seed=seed)[0]',
     'dreamer_test.py::test_behavior_is_learned_in_the_weights_that_are_named',
   ),
   Fault(
@@ -1060,6 +1067,14 @@ STEERING = (
     'rows[: len(rows) // 2]',
     'witness_test.py::test_the_last_half_of_each_episode_counts',
   ),
+  Fault(
+    'the reward of the step that ends an episode is not expected',
+    'worldmodels/imagination.py',
+    'alive = tf.math.cumprod(model.discount(found), 1, exclusive=True)',
+    'alive = tf.math.cumprod(model.discount(found), 1)',
+    'imagination_test.py::'
+    'test_what_comes_after_the_end_of_an_episode_is_worth_nothing',
+  ),
 )
 
 RECORDED = (
@@ -1178,6 +1193,14 @@ TRUST = (
     "weight = tf.reshape(batch['mask'][:, 1:] * led, [-1])",
     "weight = tf.reshape(batch['mask'][:, 1:] * tf.ones_like(led), [-1])",
     'plan2explore_test.py::test_a_reset_teaches_the_ensemble_nothing',
+  ),
+  Fault(
+    'curiosity learns on features that no planner asks about',
+    'agents/plan2explore.py',
+    'model, posterior = self.averaged(batch, seed)',
+    'model, _ = self.averaged(batch, seed)',
+    'plan2explore_test.py::'
+    'test_it_learns_on_the_features_that_it_is_asked_about',
   ),
 )
 
@@ -1338,6 +1361,13 @@ SWEEPS = (
     'if not code:',
     'cluster_sweeping_test.py::test_what_a_node_lacks',
   ),
+  Fault(
+    'runs that wait count as those of an earlier command',
+    'agents/sweeps/outcome.py',
+    "self._rows[entry.job.path]['state'] = entry.state",
+    "self._rows[entry.job.path]['state'] = results.EARLIER",
+    'sweep_test.py::test_a_run_that_waits_is_not_of_an_earlier_command',
+  ),
 )
 
 
@@ -1447,9 +1477,16 @@ ENSEMBLE = (
   Fault(
     'a plan is followed for a step less',
     'agents/planner.py',
-    'left = tf.where(over, self.replan, left) - 1',
-    'left = tf.where(over, self.replan - 1, left) - 1',
+    'min(self.replan, made.shape[1])',
+    'min(self.replan - 1, made.shape[1])',
     'planner_test.py::test_a_plan_is_followed_for_as_long_as_it_is_told',
+  ),
+  Fault(
+    'a plan that is too short is followed past its end',
+    'agents/planner.py',
+    'min(self.replan, made.shape[1])',
+    'self.replan',
+    'planner_test.py::test_a_shorter_plan_is_not_followed_past_its_end',
   ),
 )
 
