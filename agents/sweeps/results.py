@@ -57,22 +57,27 @@ def row(path: pathlib.Path, run: Mapping[str, Any]) -> Row:
     for key in ('episodes', 'env_steps', 'updates'):
       found[key] = last[key]
     found['minutes'] = last['wall_seconds'] / 60
-    train = record.config.get('train')
-    total = train.get('updates_total') if isinstance(train, dict) else None
-    # A fit that has come to its end, or a run that was evaluated after it.
-    found['ended'] = bool(total) and last['updates'] == total
   score = record.score()
   if score is not None:
     found['return'], std, found['return_episodes'], found['return_of'] = score
-    found['ended'] = found['return_of'] == 'evaluate'
     if std is not None:
       found['return_std'] = std
+  found['ended'] = _has_ended(record, found)
   found |= _open_loop(record) | _learning(record) | _probes(record)
   found |= scores.made_by(record.versions)
   if record.versions:
     newest = record.versions[-1]
     found |= {key: newest[key] for key in VERSIONS if newest.get(key)}
   return found
+
+
+def _has_ended(record: records.Record, found: Row) -> bool:
+  """Returns whether a fit is at its end, or a run was evaluated after it."""
+  train = record.config.get('train')
+  total = train.get('updates_total') if isinstance(train, dict) else None
+  if total:
+    return found.get('updates') == total
+  return found.get('return_of') == 'evaluate'
 
 
 def _open_loop(record: records.Record) -> Row:
