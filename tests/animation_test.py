@@ -73,6 +73,13 @@ def test_speed_of_animated_images_which_repeat(ending):
 
 
 @pytest.mark.parametrize('ending', animation.ENDINGS)
+def test_the_speed_is_read_again(ending):
+  frames = np.random.default_rng(0).integers(0, 255, [6, 16, 16, 3], np.uint8)
+  content = animation.encode(frames, ending, 20)
+  assert animation.rate(content, ending) == pytest.approx(20, rel=0.01)
+
+
+@pytest.mark.parametrize('ending', animation.ENDINGS)
 def test_odd_sizes_and_frames_that_stand_still(ending):
   frames = np.repeat(make(3, 33, 47), [1, 4, 2], 0)
   read = list(animation.decode(animation.encode(frames, ending), ending))

@@ -238,11 +238,12 @@ def test_what_a_run_says_of_itself_is_only_shown(
 
 def test_a_film_that_is_kept_is_as_large_as_it_is_shown(tmp_path):
   noise = np.random.default_rng(0).integers(0, 255, [6, 300, 1240, 3], np.uint8)
-  animation.write(tmp_path / 'dream.webp', noise)
+  animation.write(tmp_path / 'dream.webp', noise, fps=25)
   record = records.Record(tmp_path, tmp_path / 'metrics.jsonl')
   (film,) = films.kept(record)
   (first, *_) = animation.decode(film.content, '.webp')
   assert first.shape[:2] == (150, 620) and film.kind == 'image/webp'
+  assert animation.rate(film.content, '.webp') == pytest.approx(25, rel=0.02)
   animation.write(tmp_path / 'dream.webp', noise[:, :30, :40])
   (film,) = films.kept(record)
   assert film.content == (tmp_path / 'dream.webp').read_bytes()

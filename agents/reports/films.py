@@ -97,7 +97,8 @@ def _smaller(content: bytes, ending: str) -> bytes:
   share = min(1.0, _WIDTH / width)
   size = (round(width * share / 2) * 2, round(height * share / 2) * 2)
   shrunk = [cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in frames]
-  made = animation.encode(np.stack(shrunk), ending, _FPS)
+  fps = animation.rate(content, ending) or _FPS
+  made = animation.encode(np.stack(shrunk), ending, fps)
   return min(content, made, key=len)
 
 

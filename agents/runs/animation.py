@@ -132,6 +132,20 @@ def decode(content: bytes, ending: str) -> Iterator[np.ndarray]:
     capture.release()
 
 
+def rate(content: bytes, ending: str) -> float:
+  """Returns the frames per second of a file, on average; 0 if it has none."""
+  if ending not in _CODECS:
+    _, animation = cv2.imdecodeanimation(np.frombuffer(content, np.uint8))
+    seconds = float(np.sum(animation.durations)) / 1000
+    return len(animation.frames) / seconds if seconds > 0 else 0.0
+  with _file(ending) as path:
+    path.write_bytes(content)
+    capture = cv2.VideoCapture(str(path))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+  return fps if 0 < fps < 1000 else 0.0
+
+
 def write_summary(
   name: str,
   frames: np.ndarray,
