@@ -8,6 +8,7 @@ which order they are and how they are counted, index_file.py what is noted of
 them so that they are verified once.
 """
 
+import bisect
 import os
 import pathlib
 import threading
@@ -39,6 +40,8 @@ class Store(Index):
     directory: of the files.
     metadata: how the episodes were made, as stored beside them.
     damaged: files that were set aside, or left out, when it was opened.
+    missing: the first of its numbers that may yet come; those from there on
+      are not deleted, whatever the capacity. None if they come in order.
 
   Args:
     directory: of the files, made if it does not exist.
@@ -73,6 +76,7 @@ class Store(Index):
     action_repeat = self.metadata.get('action_repeat', 1)
     super().__init__(directory, action_repeat, self._folder.deleted)
     self._capacity = capacity
+    self.missing: int | None = None
     self._log = log
     self._lock = threading.RLock()
     self._cache = episode_files.Cache(memory_bytes)
@@ -258,7 +262,10 @@ class Store(Index):
     """Deletes the oldest of our episodes beyond the capacity."""
     surplus = self.env_steps - self._capacity if self._capacity else 0
     old, first = [], self.episodes - len(self._own)
-    while surplus > 0 and len(old) < len(self._own) - 1:
+    most = len(self._own) - 1
+    if self.missing is not None:
+      most = min(most, bisect.bisect_left(self._own, self.missing))
+    while surplus > 0 and len(old) < most:
       old.append(self._files[first + len(old)])
       surplus -= self._env_steps(old[-1])
     if old:

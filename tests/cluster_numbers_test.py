@@ -108,6 +108,23 @@ def test_what_was_deleted_is_not_collected_again(tmp_path):
   assert again.stored == 7 and again.next(99, []) == 7
 
 
+def test_nothing_is_deleted_beyond_one_that_is_missing(tmp_path):
+  """Its number would be taken for one that was deleted, after a stop."""
+  capacity = 3 * STEPS
+  store, found = numbers(tmp_path, capacity=capacity)
+  for number in (5, 4, 3):
+    found.append(episode(), number)
+    assert not found.all_before(3)
+  # As many as there are beyond 2: all that came in order have made way.
+  assert store.numbers == [3, 4, 5] and store.deleted_episodes == 2
+  again = Numbers(Store(tmp_path, reading=True), found._train, 8)
+  assert again.next(10, []) == 2 and again.stored == 5
+  found.append(episode(), 2)
+  assert found.all_before(6) and store.numbers == [2, 3, 4, 5]
+  found.append(episode(), 6)
+  assert store.numbers == [4, 5, 6] and store.deleted_episodes == 4
+
+
 def test_the_return_of_what_was_deleted_is_kept_for_its_line(tmp_path):
   store, found = numbers(tmp_path, capacity=2 * STEPS)
   for number in (2, 3, 4, 5):

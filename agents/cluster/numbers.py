@@ -99,3 +99,4 @@ class Numbers:
     while self._first in self._there:
       self._there.remove(self._first)
       self._first += 1
+    self._store.missing = self._first
