@@ -10,6 +10,7 @@ import pytest
 from conftest import run_program
 
 from worldmodels import errors
+from worldmodels.agents.runs import action_scale
 from worldmodels.agents.runs import animation
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import checkpoint_files
@@ -300,6 +301,28 @@ def test_a_copy_that_fails_leaves_nothing(data, tmp_path):
     copied(broken, directory.path, preset())
   left = {path.name for path in directory.path.iterdir()}
   assert left <= {'claim.json'}
+
+
+def test_actions_of_another_scale_than_the_task_are_told(tmp_path):
+  directory = RunDirectory(tmp_path)
+
+  def noted(**note):
+    text = json.dumps(dict(data='x', facts={}, **note))
+    (tmp_path / 'data.json').write_text(text)
+
+  assert action_scale.other(directory, [[-2, 2]]) is None
+  noted()
+  assert action_scale.other(directory, [[-2, 2]]) is None
+  noted(actions=dict(low=[-0.5, -1.0], high=[0.5, 1.0]))
+  said = action_scale.other(directory, [[-2.0, 2.0], [-1.0, 1.0]])
+  assert '[[-0.5, 0.5], [-1.0, 1.0]] in the data, and [[-2.0, 2.0]' in said
+  near = [[-0.501, 0.499], [-1.0, 1.0]]  # The range of what was done.
+  assert action_scale.other(directory, near) is None
+  for bounds in ([], [[-2, 2]], [[-np.inf, np.inf], [-1, 1]]):
+    assert action_scale.other(directory, bounds) is None
+  for odd in (3, {}, dict(low='a', high='b'), dict(low=[1], high=[])):
+    noted(actions=odd)
+    assert action_scale.other(directory, [[-2, 2]]) is None
 
 
 def test_keys_that_the_user_sets_are_kept():

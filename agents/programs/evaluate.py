@@ -23,6 +23,7 @@ from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import objective_flags
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
+from worldmodels.agents.runs import action_scale
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import witness
@@ -82,6 +83,8 @@ def main(argv: list[str]) -> None:
       environments.append(build.environment(record.config, **_LIMITS()))
     spec = record.spec(build.spec_of(environments[0]))
     directory.check_spec(spec)
+    if said := action_scale.other(directory, environments[0].bounds):
+      _say(said)
     from worldmodels import cores
     from worldmodels.agents.runs import evaluation
     from worldmodels.agents.runs import objective_sums
