@@ -15,6 +15,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -111,19 +112,25 @@ def inspect(
 
 
 def headers(path: str | os.PathLike, most: int) -> dict[str, Array]:
-  """Finds the arrays of a file, of whatever shapes; see `inspect`."""
-  return _looked(path, most, trusted=True)[0]
+  """Finds the arrays of a file, of whatever shapes; see `inspect`.
+
+  There may be no reward.
+  """
+  return _looked(path, most, True, ('action',))[0]
 
 
 def _looked(
-  path: str | os.PathLike, most: int, trusted: bool
+  path: str | os.PathLike,
+  most: int,
+  trusted: bool,
+  required: Sequence[str] = rows.REQUIRED,
 ) -> tuple[dict[str, Array], dict[str, np.ndarray | None], os.stat_result]:
   """Returns the arrays that count, the values of all, and what the file is."""
   with reading.open_regular(path) as file:
     status = os.fstat(file.fileno())
     try:
       with zipfile.ZipFile(file) as archive:
-        members = _members(archive, file, most)
+        members = _members(archive, file, most, required)
         arrays, values = {}, {}
         for key, info in members.items():
           content = not trusted or key in _SUMMED
@@ -137,7 +144,7 @@ def _looked(
 
 
 def _members(
-  archive: zipfile.ZipFile, file: BinaryIO, most: int
+  archive: zipfile.ZipFile, file: BinaryIO, most: int, required: Sequence[str]
 ) -> dict[str, zipfile.ZipInfo]:
   """Returns the members by key, after a look at their names and sizes."""
   members = archive.infolist()
@@ -151,7 +158,7 @@ def _members(
   for info in members:
     if info.compress_type not in _METHODS:
       raise DamagedError(f'{info.filename!r} is compressed in another way')
-  lacking = [key for key in ('image', *rows.REQUIRED) if key not in found]
+  lacking = [key for key in ('image', *required) if key not in found]
   if lacking:
     for info in members:  # A damaged name is not the one before its array.
       archive.open(info).close()

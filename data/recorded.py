@@ -178,7 +178,7 @@ class Recorded:
       bounds, why = asked, 'as --action_bounds says'
     elif named[0] is not None:
       bounds, why = named, 'its bounds'
-    elif np.ndim(low) and max(np.abs(low).max(), np.abs(high).max()) > 1:
+    elif np.ndim(low) and np.abs([low, high]).max() > 1 + rows.ROUNDING:
       bounds, why = (low, high), 'the range in the data, which names no bounds'
     else:
       return
@@ -213,8 +213,13 @@ class Recorded:
   def _scaled(self, action: np.ndarray) -> np.ndarray:
     """Returns actions in [-1, 1] or one-hot; in row 0 they stay zero."""
     if self.discrete and (choices := _single(action)).ndim == 1:
-      chosen = np.eye(self.actions, dtype=np.float32)[choices]
-      chosen[0] = 0
+      if choices[0] not in (0, -1):
+        raise RecordingError(
+          f'its choice in row 0 is {choices[0]}: row 0 is the reset, which no '
+          'action led to; move all one row down'
+        )
+      chosen = np.zeros([len(choices), self.actions], np.float32)
+      chosen[np.arange(1, len(choices)), choices[1:]] = 1
       return chosen
     action = action.reshape(len(action), -1)
     if action[:1].any():

@@ -35,7 +35,7 @@ REQUIRED = ('action', 'reward')
 
 _MOST_STEPS = 10**6  # of the simulator for one action
 # Above 1, of an action: what a conversion of dtypes may add.
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 
 
 class RowsError(errors.UserError, ValueError):
@@ -130,7 +130,7 @@ def check_values(
       'row 0 is the reset: its action and reward must be zero. If action[t] '
       'and reward[t] belong to the step after image[t], move both one row down'
     )
-  beyond = np.abs(result['action']) > 1 + _ROUNDING
+  beyond = np.abs(result['action']) > 1 + ROUNDING
   if beyond.any():
     raise RowsError(
       f'action has {result["action"][beyond][0]:g} in row {_row(beyond)}: '

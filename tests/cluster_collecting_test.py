@@ -400,6 +400,7 @@ def test_a_run_goes_on_without_collectors_and_with_others(
     (['--cluster=127.0.0.1:1'], 'nothing is asked of it: --collectors'),
     (['--collectors=2', '--cluster=127.0.0.1:1'], 'nobody answers there'),
     (['--collectors=2', '--lease_timeout=0'], '--lease_timeout'),
+    (['--lease_timeout=60'], '--lease_timeout goes with --collectors'),
   ],
 )
 def test_wrong_flags_are_one_line(tmp_path, program, flags, said):

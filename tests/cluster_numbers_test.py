@@ -125,6 +125,20 @@ def test_nothing_is_deleted_beyond_one_that_is_missing(tmp_path):
   assert store.numbers == [4, 5, 6] and store.deleted_episodes == 4
 
 
+def test_nothing_is_deleted_that_no_checkpoint_counts(tmp_path):
+  """Lines and a run that goes on have yet to know of it."""
+  store, found = numbers(tmp_path, capacity=2 * STEPS)
+  found.counted(2)
+  for number in (2, 3, 4, 5):
+    found.append(episode(number), number)
+  assert store.numbers == [2, 3, 4, 5] and store.deleted_episodes == 2
+  steps = [store.env_steps_before(number) for number in (3, 4, 5)]
+  assert steps == [3 * STEPS, 4 * STEPS, 5 * STEPS]
+  found.counted(5)
+  found.append(episode(6), 6)
+  assert store.numbers == [5, 6]
+
+
 def test_the_return_of_what_was_deleted_is_kept_for_its_line(tmp_path):
   store, found = numbers(tmp_path, capacity=2 * STEPS)
   for number in (2, 3, 4, 5):

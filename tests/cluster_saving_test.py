@@ -16,6 +16,7 @@ class Slow(collecting.Training):
     self._there = {0, 1}
     self.saved, self.episodes = [], 2
     self._pool = types.SimpleNamespace(count=1)
+    self.counted = []
     self._waits = collections.deque()
     self._waited = 0.0
     self.experience = types.SimpleNamespace(store=None)
@@ -57,8 +58,10 @@ class Slow(collecting.Training):
   ],
 )
 def test_slow_collectors(order, least, monkeypatch):
-  monkeypatch.setattr(collecting, 'Numbers', lambda *unused: None)
   run = Slow(order)
+  numbers = types.SimpleNamespace(counted=run.counted.append)
+  monkeypatch.setattr(collecting, 'Numbers', lambda *unused: numbers)
   run.train()
   assert len(run.saved) >= least, run.saved
   assert run.saved[-1] == 14 and not run._waits
+  assert run.counted == [2, *run.saved]

@@ -61,6 +61,20 @@ def test_a_choice_is_one_hot_or_its_number():
     inputs.batch(CHOICE, IMAGES, [2, 0], SPEED, begins=True)
 
 
+@pytest.mark.parametrize(
+  'given, says',
+  [
+    ([[1, 1, 0]], r'is \[1.0, 1.0, 0.0\]: a choice is one-hot'),
+    (np.float32([[0, 1, 0], [0.3, 0.3, 0.4]]), r'is \[0.3.*one-hot, or'),
+    (np.float32([[1, -1, 0]]), r'is \[1.0, -1.0, 0.0\]: a choice'),
+    ([0, 1, -1], r'a choice is -1: it is from 0 to 2'),
+  ],
+)
+def test_what_is_no_choice(given, says):
+  with pytest.raises(inputs.InputError, match=says):
+    inputs.actions(CHOICE, given, 'imagine', 0)
+
+
 def test_as_many_choices_as_there_are_steps_are_no_action():
   # Numbers of choices [H], [B, H] look like one-hot where H is A.
   for given in ([0, 1, 1], [0, 1, 0], [1, 0, 0]):

@@ -1,9 +1,11 @@
 """`worldmodels.load`: a trained run in a script of the user's own."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
 import sys
+import threading
 import types
 
 import docs_project
@@ -315,6 +317,99 @@ def test_another_planner_for_a_plan(run, state):
     run.plan(state, planner=lambda problem, seed: None)
 
 
+def test_a_planner_that_was_written_anew_is_another(run, state, monkeypatch):
+  """As in a notebook, where it keeps its name."""
+  module = types.ModuleType('my_cell')
+  monkeypatch.setitem(sys.modules, 'my_cell', module)
+  found = []
+  for height in (0.25, -0.75):
+    exec(  # noqa: S102 (a cell of a notebook)
+      'import tensorflow as tf\n'
+      'from worldmodels.problem import Plan\n'
+      'def plan(problem, seed):\n'
+      f'  return Plan(tf.fill(tf.shape(problem.start), {height}))\n',
+      module.__dict__,
+    )
+    module.plan.__module__ = 'my_cell'
+    for planner in (module.plan, 'my_cell:plan'):
+      found.append(float(run.plan(state, planner=planner).actions[0, 0]))
+  assert found == [0.25, 0.25, -0.75, -0.75]
+
+
+def test_graphs_of_a_choice_are_made_once(run, episode):
+  one, two = (run.policy(planner=ones, objective=rise) for _ in range(2))
+  assert one._policy is two._policy
+  image = episode['image'][0]
+  np.testing.assert_array_equal(one(image), two(image))
+  assert one._policy.experimental_get_tracing_count() == 1
+
+
+@dataclasses.dataclass
+class Bright:
+  """An objective without a hash."""
+
+  sign: float
+
+  def __call__(self, states, decoded):
+    return self.sign * rise(states, decoded)
+
+
+def test_what_users_hand_over_may_be_odd(run, state):
+  choice = {'candidates': np.int64(20), 'elites': np.int32(4)}
+  plans = [
+    run.plan(state, planner=choice, objective=Bright(sign)).actions
+    for sign in (1.0, -1.0)
+  ]
+  assert np.abs(plans[0] - plans[1]).max() > 0
+  assert run.policy(explore=1)._explore.dtype == tf.bool
+
+
+def test_states_of_another_run_are_refused(run, state, debug_run):
+  other = worldmodels.load(debug_run)
+  for use in (
+    lambda given: other.imagine(given, np.zeros([3, 1])),
+    other.plan,
+    lambda given: other.observe(run.heldout[0]['image'][:1], state=given),
+  ):
+    with pytest.raises(inputs.InputError, match='is of another run, or load'):
+      use(state)
+    with pytest.raises(
+      inputs.InputError, match='the state is ndarray: it is w'
+    ):
+      use(np.zeros(3))
+
+
+def test_threads_keep_their_planners(run, episode):
+  """While one builds its graph the other must not get its planner."""
+  image, found, errors_of = episode['image'][0], {}, []
+  start = threading.Barrier(3)
+
+  def act(name, **options):
+    try:
+      policy = run.policy(**options)
+      start.wait()
+      found[name] = float(policy(image)[0])
+    except BaseException as error:  # noqa: BLE001
+      errors_of.append(error)
+
+  threads = [
+    threading.Thread(target=act, args=(name,), kwargs=options)
+    for name, options in (
+      ('ones', dict(planner=dict(kind=f'{__name__}:ones', height=0.5))),
+      ('low', dict(planner=dict(kind=f'{__name__}:ones', height=-0.5))),
+      ('own', {}),
+    )
+  ]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert not errors_of
+  assert (found['ones'], found['low']) == (0.5, -0.5)
+  assert found['own'] == float(run.policy()(image)[0])
+  assert found['own'] not in (0.5, -0.5)
+
+
 def rise(states, decoded):
   """An objective of the user's: bright images."""
   del states
@@ -349,10 +444,19 @@ def test_a_policy_acts_as_evaluate_does(run, episode):
     expected = theirs({'image': image[None]}, np.array([step == 0]), step)
     np.testing.assert_array_equal(action, expected[0])
   assert acting.state.shape == () and acting.state.image.shape == (64, 64, 3)
-  # Another episode begins as the first one did.
+  # Another episode begins as the first one did, or with other draws.
   first = run.policy(seed=9)(episode['image'][0])
   acting.reset()
   np.testing.assert_array_equal(acting(episode['image'][0]), first)
+  noisy = run.policy(seed=9, explore=True)
+  drawn = []
+  for seed in (None, 9, 3):
+    noisy.reset(seed)
+    drawn.append(noisy(episode['image'][0]))
+  np.testing.assert_array_equal(drawn[0], drawn[1])
+  assert np.abs(drawn[0] - drawn[2]).max() > 0
+  with pytest.raises(inputs.InputError, match='seed is -1'):
+    noisy.reset(-1)
   with pytest.raises(inputs.InputError, match='no image has been seen'):
     run.policy().state  # noqa: B018 (the access is what is tested)
 

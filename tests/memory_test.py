@@ -1,5 +1,7 @@
 """Too little memory is one line: what was asked for, and what would fit."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -76,6 +78,27 @@ def test_one_line(error, keys, line, monkeypatch):
     memory, 'free_bytes', lambda device: None if device else 3.84e9
   )
   assert memory.explain(error, 'an update', keys) == line
+
+
+def test_what_a_control_group_can_take_back_is_free(monkeypatch, tmp_path):
+  files = {
+    '/sys/fs/cgroup/memory.max': '16000',
+    '/sys/fs/cgroup/memory.current': '15600',
+    '/sys/fs/cgroup/memory.stat': 'anon 5000\ninactive_file 9000\nslab_recla'
+    'imable 100\n',
+  }
+  real = open
+
+  def opened(path, *more, **options):
+    if path in files:
+      return io.StringIO(files[path])
+    return real(path, *more, **options)
+
+  monkeypatch.setattr('builtins.open', opened)
+  assert memory.free_bytes() == 16000 - 15600 + 9100
+  del files['/sys/fs/cgroup/memory.stat']
+  files['/sys/fs/cgroup/memory.stat'] = 'odd'
+  assert memory.free_bytes() == 400
 
 
 def test_what_may_fit_is_a_config(monkeypatch):

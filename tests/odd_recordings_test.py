@@ -170,7 +170,7 @@ def test_a_run_with_episodes_of_others_is_read(tmp_path):
 def test_npz_of_others_may_be_gray_and_have_columns_and_choices(tmp_path):
   given = dict(
     image=np.full([L, 8, 8, 1], 7, np.uint8),
-    action=np.array([2, 0, 1, 2, 2, 1]),
+    action=np.array([0, 0, 1, 2, 2, 1]),
     reward=np.arange(L, dtype=np.float32)[:, None],
     discount=np.ones([L, 1]),
   )
@@ -183,9 +183,34 @@ def test_npz_of_others_may_be_gray_and_have_columns_and_choices(tmp_path):
     one['action'][1:].argmax(1), given['action'][1:]
   )
   np.testing.assert_array_equal(one['reward'], range(L))
+  # Who has put the choice into the row before is told so.
+  for first in (2, 99):
+    moved = dict(given, action=np.array([first, 0, 1, 2, 2, 1]))
+    np.savez(tmp_path / 'a.npz', **moved)
+    with pytest.raises(
+      RecordingError, match=f'choice in row 0 is {first}: row'
+    ):
+      list(opened(tmp_path))
+  # Without rewards they are 0.
+  np.savez(tmp_path / 'a.npz', image=given['image'], action=given['action'])
+  (one,) = opened(tmp_path)
+  assert not one['reward'].any()
   np.savez(tmp_path / 'a.npz', **given | {'reward': np.array(['a'] * L)})
   with pytest.raises(RecordingError, match='reward holds <U1, not real numbe'):
     list(opened(tmp_path))
+
+
+def test_rounding_beyond_1_is_no_other_scale(tmp_path):
+  action = np.zeros([L, 2], np.float32)
+  action[1:, 0], action[1:, 1] = 1.0000001, 0.2
+  given = dict(image=np.zeros([L, 8, 8, 3], np.uint8), action=action)
+  np.savez(tmp_path / 'a.npz', **given)
+  found = opened(tmp_path)
+  assert found.low is None
+  np.testing.assert_allclose(next(iter(found))['action'], action, atol=1e-5)
+  action[1, 0] = 1.01
+  np.savez(tmp_path / 'a.npz', **given)
+  assert opened(tmp_path).low is not None
 
 
 @pytest.mark.parametrize('noted', [True, False])

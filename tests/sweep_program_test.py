@@ -35,6 +35,10 @@ SETTINGS = {
     (['--tasks=hil'], "unknown task 'hil': did you mean hill"),
     (['--seeds=0,-1'], "--seeds has '-1'; they are whole numbers from 0"),
     (['--episodes=RUN', '--updates=3', '--tasks=juggle'], 'are of hill'),
+    (
+      ['--episodes=RUN', '--updates=3', '--evaluation_episodes=5'],
+      '--evaluation_episodes is of runs that act',
+    ),
     (['--config.train.updates_total=3'], 'belongs to --updates'),
   ],
 )

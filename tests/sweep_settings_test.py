@@ -75,6 +75,7 @@ WRONG = {
   ),
   'a path as name': ('a.json', '{"../../etc": {}}', "called '../../etc'"),
   'a file of ours': ('a.toml', '[episodes]', "'episodes', as something else"),
+  'a file of runs': ('a.json', '{"config.json": {}}', 'as something else'),
   'a name with a point': ('a.toml', '[a_0.1]\nx = 1', 'as in ["a_0.1"]'),
   'a date': ('a.toml', '[a]\nkl.scale = 2020-01-01', 'kl.scale is a date'),
   'nothing': ('a.json', '{"a": {"kl.scale": null}}', 'is a NoneType'),

@@ -422,6 +422,27 @@ def begin(root, made=None, settings=None, data=None):
   return place
 
 
+def test_two_tasks_of_one_folder_do_not_meet(tmp_path):
+  begin(tmp_path, live(tmp_path, ('my.tasks:load',))).leave()
+  before = (tmp_path / 'sweep.json').read_bytes()
+  with pytest.raises(
+    errors.UserError, match="that of 'my.tasks_load' would be"
+  ):
+    begin(tmp_path, live(tmp_path, ('my.tasks_load',)))
+  assert (tmp_path / 'sweep.json').read_bytes() == before
+
+
+def test_who_is_stopped_while_a_run_starts_runs_no_more(tmp_path):
+  class Stopped(local.Local):
+    def start(self, *given):
+      raise KeyboardInterrupt
+
+  sweep = runner.Runner(live(tmp_path, seeds=(0, 1)), Stopped(1, fake))
+  with pytest.raises(KeyboardInterrupt):
+    sweep.run()
+  assert [entry.state for entry in sweep.entries] == [runner.WAITING] * 2
+
+
 def test_a_sweep_grows_and_goes_on(tmp_path):
   place = begin(tmp_path, live(tmp_path, seeds=(0, 1)))
   place.leave()

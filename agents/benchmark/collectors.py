@@ -9,6 +9,7 @@ are what `--work=cost --measured=FILE` takes.
 import contextlib
 import functools
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,7 @@ def _sleeping(options: Options) -> Iterator[Figure]:
     # One of them beside the local one, in turns.
     local = here.collector(functools.partial(random_actions.acts, here.spec))
     with _remote(ray, 1, config, here.spec) as remote:
-      alone, one = _in_turns([(local, 1), (remote, 1)], options)
+      alone, one = _in_turns([(local, 1), (remote, 1)], options, here.played)
     what = f'sleeping {1e3 * sizes["sleep"]:g} ms a step, at random'
     yield _rate(f'{what}, local', here, alone)
     yield _rate(f'{what}, 1 collector', here, one)
@@ -65,7 +66,7 @@ def _sleeping(options: Options) -> Iterator[Figure]:
     for count in counts[1:]:
       with _remote(ray, count, config, here.spec) as remote:
         before = time.process_time()
-        (many,) = _in_turns([(remote, count)], options)
+        (many,) = _in_turns([(remote, count)], options, here.played)
         spent = time.process_time() - before
       yield _rate(f'{what}, {count} collectors', here, many)
       yield figure(
@@ -103,14 +104,14 @@ def _acting(options: Options) -> Iterator[Figure]:
     local = here.collector(functools.partial(collect.actions_of, agent))
     acts = pool.Payload(1, ray.ray.put(values))
     with _remote(ray, 1, config, here.spec, acts) as remote:
-      alone, one = _in_turns([(local, 1), (remote, 1)], options)
+      alone, one = _in_turns([(local, 1), (remote, 1)], options, here.played)
     yield _rate(f'{config.task}, the agent acts, local', here, alone)
     line = _rate(f'{config.task}, the agent acts, 1 collector', here, one)
     yield line | {FEEDS: 'steps_per_second'}
     yield _overhead('W11', one, alone)
     if cores > 1:
       with _remote(ray, cores, config, here.spec, acts) as remote:
-        (many,) = _in_turns([(remote, cores)], options)
+        (many,) = _in_turns([(remote, cores)], options, here.played)
       yield _rate(
         f'{config.task}, the agent acts, {cores} collectors', here, many
       )
@@ -155,7 +156,7 @@ class _Here:
   Attributes:
     environment: a worker.
     spec: of the task.
-    steps: agent steps of an episode.
+    played: agent steps of each episode that was collected.
   """
 
   def __init__(self, config: ml_collections.ConfigDict):
@@ -164,8 +165,13 @@ class _Here:
   def __enter__(self) -> '_Here':
     self.environment = build.environment(self._config)
     self.spec: Spec = build.spec_of(self.environment)
-    self.steps: int = self.environment.step_limit
+    self.played: list[int] = []
     return self
+
+  @property
+  def steps(self) -> float:
+    """Agent steps of an episode: the mean of all that were played."""
+    return statistics.fmean(self.played)
 
   def __exit__(self, *unused: object) -> None:
     self.environment.close()
@@ -207,13 +213,16 @@ def _remote(
 
 
 def _in_turns(
-  collectors: Sequence[tuple[Collector, int]], options: Options
+  collectors: Sequence[tuple[Collector, int]],
+  options: Options,
+  played: list[int],
 ) -> list[clock.Timing]:
   """Times the episodes of collectors, which take turns.
 
   Args:
     collectors: each with how many episodes it collects at once.
     options: of the benchmark.
+    played: gets the agent steps of each episode.
 
   Returns:
     of each the seconds for an episode, all of them together.
@@ -227,14 +236,15 @@ def _in_turns(
       for times, (made, count) in zip(seconds, collectors, strict=True):
         episodes = count * sizes['episodes']
         start = time.perf_counter()
-        _collect(made, episodes)
+        played += _collect(made, episodes)
         times.append((time.perf_counter() - start) / episodes)
   return [clock.summary(times, others.cores) for times in seconds]
 
 
-def _collect(made: Collector, episodes: int) -> None:
-  for _ in made.collect(range(episodes), int, True):
-    pass
+def _collect(made: Collector, episodes: int) -> list[int]:
+  """Collects so many episodes; returns the agent steps of each."""
+  collected = made.collect(range(episodes), int, True)
+  return [len(episode['reward']) - 1 for _, episode in collected]
 
 
 def _rounds(options: Options) -> int:

@@ -126,7 +126,7 @@ class Training(loop.Training):
     self._numbers = Numbers(
       self.experience.store, self.config.train, _WAITING * self._pool.count
     )
-    self._saved = self.episodes
+    self._note_saved()
     while self._goes_on(self.episodes):
       # Slow collectors: what a checkpoint counts is there only now.
       self._write_lines(_WAITING * self._pool.count)
@@ -183,7 +183,12 @@ class Training(loop.Training):
       self._write(cycle)
       if not self._waits:
         self.save()
-        self._saved = self.episodes
+        self._note_saved()
+
+  def _note_saved(self) -> None:
+    """Takes in that the newest checkpoint counts the episodes of now."""
+    self._saved = self.episodes
+    self._numbers.counted(self.episodes)
 
   def _complete(self, cycle: Cycle) -> bool:
     """Whether all that the line of a cycle tells is there."""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 _FOLDER = 'worldmodels-ray-'
+_OF_PROGRAM = 'worldmodels-tmp-'  # where a program has its temporary files
 # Paths of sockets have an upper limit (107), which those of Ray come close to.
 _LONGEST_PARENT = 16
 _TRIES = 20
@@ -21,6 +22,8 @@ def made() -> Iterator[pathlib.Path]:
   It is removed in the end, and with it those of processes that were killed.
   """
   parent = pathlib.Path(tempfile.gettempdir())
+  if parent.name.startswith(_OF_PROGRAM):
+    parent = parent.parent  # Beside it: Ray outlives programs.
   if len(str(parent)) > _LONGEST_PARENT:
     parent = pathlib.Path('/tmp')
   for left in parent.glob(f'{_FOLDER}*'):

@@ -38,6 +38,7 @@ class Numbers:
       if number is not None and number >= self._first
     }
     self._returns: dict[int, float] = {}
+    self._counted: int | None = None
     self._close()
 
   @property
@@ -52,6 +53,15 @@ class Numbers:
     self._store.append(episode, index=number)
     self._returns[number] = self._store.return_of(number)
     self._there.add(number)
+    self._close()
+
+  def counted(self, number: int) -> None:
+    """Takes in that a checkpoint counts all before a number.
+
+    Those after it are not deleted: their lines, and a run that goes on from
+    that checkpoint, have yet to know of them.
+    """
+    self._counted = number
     self._close()
 
   def all_before(self, number: int) -> bool:
@@ -99,4 +109,5 @@ class Numbers:
     while self._first in self._there:
       self._there.remove(self._first)
       self._first += 1
-    self._store.missing = self._first
+    known = (self._first, self._counted)
+    self._store.missing = min(x for x in known if x is not None)

@@ -76,18 +76,18 @@ class Cluster:
     news, self._news = self._news, []
     return news
 
-  def check(self) -> None:
-    """Asks all nodes whether they can run commands; leaves out who cannot.
+  def check(self) -> list[places.Node]:
+    """Asks all nodes whether they can run commands; returns those that can.
 
     Raises:
       ClusterError: none of them can.
     """
     there = survey.nodes(self.engine)
     said = survey.ask(self.engine, there, self._token)
-    for x in there:
-      if said[x.number]:
-        self.refuse(x.number, x.name, said[x.number])
+    for x in (x for x in there if said[x.number]):
+      self.refuse(x.number, x.name, said[x.number])
     survey.check(self.engine, self._refused)
+    return [x for x in there if not said[x.number]]
 
   def start(
     self,

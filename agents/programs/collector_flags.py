@@ -62,6 +62,8 @@ def define() -> Callable[[], Collectors]:
         raise errors.OptionError(
           '--cluster', f'is {address}, but nothing is asked of it: --collectors'
         )
+      if lease.present:
+        raise errors.OptionError('--lease_timeout', 'goes with --collectors')
       return Collectors(0, '', lease.value)
     engine.check(address)
     return Collectors(count.value, address, lease.value)

@@ -210,6 +210,10 @@ def _stored(
   """Returns the jobs of fits, and the episodes of each task."""
   if _UPDATES.value is None:
     raise errors.OptionError('--updates', 'is missing: of each fit')
+  if _EVALUATION.present:
+    raise errors.OptionError(
+      '--evaluation_episodes', 'is of runs that act; fits of --episodes do not'
+    )
   given = [paths.expanded('--episodes', path) for path in _EPISODES.value]
   data = episodes.by_task(given, _TASKS.value)
   jobs.check(chosen, list(data), seeds)

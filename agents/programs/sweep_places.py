@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
@@ -91,17 +91,18 @@ def entered(
     return
   slots = max(machine.cores(), jobs or 1)
   with engine.Engine(_address(), slots=slots) as joined:
-    size = places.size(
-      *(survey.nodes(joined), runs, jobs),
-      *(values.job_cores, values.job_gpus),
-    )
+
+    def sized(nodes: Sequence[places.Node]) -> places.Size:
+      return places.size(nodes, runs, jobs, values.job_cores, values.job_gpus)
+
+    size = sized(survey.nodes(joined))
 
     def place(root: pathlib.Path) -> sweeping.Cluster:
       # Which no other program writes as long as this one has it.
       said = root / claim.NAME
       token = node.Token(str(said), said.read_text())
       found = sweeping.Cluster(joined, size, bound.arguments, token)
-      found.check()
+      found.size = sized(found.check())  # Without those that were refused.
       return found
 
     yield place

@@ -121,8 +121,9 @@ def actions(
     raise InputError(f'the actions of {what} are {found.dtype}, not numbers')
   if spec.discrete and _numbers_choices(found, spec.actions, lead):
     if found.size and not 0 <= found.min() <= found.max() < spec.actions:
+      wrong = found[(found < 0) | (found >= spec.actions)][0]
       raise InputError(
-        f'a choice is {found.max()}: it is from 0 to {spec.actions - 1}'
+        f'a choice is {wrong}: it is from 0 to {spec.actions - 1}'
       )
     found = np.eye(spec.actions, dtype=np.float32)[found]
   found = found.astype(np.float32)
@@ -135,6 +136,15 @@ def actions(
     raise InputError(f'{what} was given no action')
   if not np.isfinite(found).all():
     raise InputError(f'an action of {what} is not finite')
+  if spec.discrete:  # A reset has none.
+    ones = np.isclose(found, 1, rtol=0, atol=_ROUNDING).sum(-1)
+    others = (np.abs(found) > _ROUNDING).sum(-1) - ones
+    wrong = found[(ones > 1) | (others > 0)]
+    if len(wrong):
+      raise InputError(
+        f'an action of {what} is {wrong[0].tolist()}: a choice is one-hot, or '
+        'its number'
+      )
   largest = np.abs(found).max(initial=0.0)
   if largest > 1 + _ROUNDING:
     raise InputError(

@@ -136,8 +136,21 @@ def free_bytes(device: str | None = None) -> int | None:
       open(os.path.join(folder, 'memory.max')) as most,
       open(os.path.join(folder, 'memory.current')) as now,
     ):
-      found.append(max(0, int(most.read()) - int(now.read())))
+      used = int(now.read()) - _reclaimable(folder)
+      found.append(max(0, int(most.read()) - used))
   return min(found, default=None)
+
+
+def _reclaimable(folder: str) -> int:
+  """Returns the bytes of a control group that it counts and can take back."""
+  found = 0
+  with contextlib.suppress(OSError, ValueError):
+    with open(os.path.join(folder, 'memory.stat')) as file:
+      for line in file:
+        name, _, size = line.partition(' ')
+        if name in ('inactive_file', 'slab_reclaimable'):
+          found += int(size)
+  return found
 
 
 def _device(message: str) -> str | None:

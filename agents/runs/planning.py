@@ -5,14 +5,17 @@ a graph of that planner is built, and each choice has a graph of its own.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import functools
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
 import tensorflow as tf
 
 from worldmodels import errors
+from worldmodels import kinds
 from worldmodels.agents import objectives
 from worldmodels.agents.agent import WorldModelAgent
 from worldmodels.agents.objectives import Objective
@@ -26,8 +29,18 @@ from worldmodels.states import State
 # A kind of planner, options of the group `planner`, or a function `plan`.
 Choice = str | Mapping[str, Any] | Callable[..., Plan]
 
+_PLANNERS = 'worldmodels.agents.planners'
 # Planners that are kept ready: the first plan of each takes seconds.
 _READY = 8
+
+
+class _Ready(NamedTuple):
+  """What plans and acts by a planner, as graphs; built at the first call."""
+
+  plan: Callable[..., Plan]
+  policy: Callable[..., tuple[tf.Tensor, State]]
+  initial: Callable[..., State]
+  kept: object  # by whose identity this is known
 
 
 class Planners:
@@ -40,7 +53,21 @@ class Planners:
 
   def __init__(self, agent: WorldModelAgent, config: ml_collections.ConfigDict):
     self._agent, self._config = agent, config
-    self._ready: dict[Any, tuple[Planner, Callable[..., Plan]]] = {}
+    self._ready: dict[Any, _Ready] = {}
+    # Of the agent, whose planner is another one while a graph is built.
+    self._lock = threading.RLock()
+
+  @functools.cached_property
+  def own(self) -> Callable[..., tuple[tf.Tensor, State]]:
+    """The agent's own policy, as a graph."""
+    plain = _python(self._agent.policy)
+
+    @tf.function(autograph=False)
+    def policy(*arguments: tf.Tensor) -> tuple[tf.Tensor, State]:
+      with self._lock:
+        return plain(*arguments)
+
+    return policy
 
   def plan(
     self,
@@ -50,7 +77,7 @@ class Planners:
     seed: int,
   ) -> Plan:
     """Plans from states [N, ...]: a Plan of arrays [N, ...]; see Run.plan."""
-    _, plan = self._find(choice, objective)
+    plan = self._find(choice, objective).plan
     inputs.check_seed(seed)
     seeds = tf.constant([[seed, 0], [seed, 1]], tf.int32)
     with explained(objective):
@@ -64,41 +91,53 @@ class Planners:
 
     Beside it a function of counts, which returns the state that it begins in.
     """
-    made, _ = self._find(choice, objective)
-    agent = self._agent
-    # A function of its own: that of the agent is built with its own planner.
-    plain = getattr(agent.policy, 'python_function', agent.policy)
+    found = self._find(choice, objective)
+    return found.policy, found.initial
 
-    @tf.function(autograph=False)
-    def policy(*arguments: tf.Tensor) -> tuple[tf.Tensor, State]:
-      with _acting_by(agent, made):
-        return plain(*arguments)
-
-    def initial(*count: int) -> State:
-      with _acting_by(agent, made):
-        return agent.initial(*count)
-
-    return policy, initial
-
-  def _find(
-    self, choice: Choice | None, objective: Objective | None
-  ) -> tuple[Planner, Callable[..., Plan]]:
-    """Returns a planner, and the graph that plans with it."""
+  def _find(self, choice: Choice | None, objective: Objective | None) -> _Ready:
+    """Returns what plans and acts by a planner for an objective."""
     options = self._options(choice)
-    key = (repr(sorted(options.items())), objective)
-    if key in self._ready:
+    kind = options['kind']
+    # A function that was written anew has the name of the one before.
+    function = choice if callable(choice) else None
+    if ':' in kind:
+      with errors.group('planner.kind'):
+        function = kinds.find(_PLANNERS, kind, 'plan')
+    known = isinstance(objective, Hashable)
+    key = (
+      repr(sorted(options.items())),
+      id(function),
+      (objective if known else id(objective)),
+    )
+    with self._lock:
+      if key not in self._ready:
+        while len(self._ready) >= _READY:
+          del self._ready[next(iter(self._ready))]
+        made = _make(self._agent, options, objective)
+        self._ready[key] = self._graphs(made, (function, objective))
       return self._ready[key]
-    made, agent = _make(self._agent, options, objective), self._agent
+
+  def _graphs(self, made: Planner, kept: object) -> _Ready:
+    """Returns what plans and acts by a planner."""
+    agent, lock = self._agent, self._lock
+    # A function of its own: that of the agent is built with its own planner.
+    plain = _python(agent.policy)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def plan(state: State, seeds: tf.Tensor) -> Plan:
-      with _acting_by(agent, made):
+      with lock, _acting_by(agent, made):
         return agent.plan(state, seeds)
 
-    while len(self._ready) >= _READY:
-      del self._ready[next(iter(self._ready))]
-    self._ready[key] = made, plan
-    return self._ready[key]
+    @tf.function(autograph=False)
+    def policy(*arguments: tf.Tensor) -> tuple[tf.Tensor, State]:
+      with lock, _acting_by(agent, made):
+        return plain(*arguments)
+
+    def initial(*count: int) -> State:
+      with lock, _acting_by(agent, made):
+        return agent.initial(*count)
+
+    return _Ready(plan, policy, initial, kept)
 
   def _options(self, choice: Choice | None) -> dict[str, Any]:
     """Returns the group `planner` of the run, with what is chosen in it."""
@@ -112,9 +151,19 @@ class Planners:
       chosen = {'kind': inputs.name_of(choice, strict=True)}
     if self._config.get('planner') is None:
       raise ConfigError('the config of this run has no planner')
-    values = {f'planner.{name}': value for name, value in chosen.items()}
+    values = {
+      f'planner.{name}': value.item()
+      if isinstance(value, np.generic)
+      else value
+      for name, value in chosen.items()
+    }
     spec = self._agent.spec
     return overrides.laid_over(self._config, spec, values).planner.to_dict()
+
+
+def _python(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Returns what a graph is built of."""
+  return getattr(function, 'python_function', function)
 
 
 @contextlib.contextmanager

@@ -41,12 +41,20 @@ class Policy:
     inputs.check_seed(seed)
     self._agent, self._policy, self._seed = agent, policy, seed
     self._initial = initial
-    self._explore = tf.constant(explore)
+    self._explore = tf.constant(bool(explore))
     self._objective = objective
     self.reset()
 
-  def reset(self) -> None:
-    """Begins another episode."""
+  def reset(self, seed: int | None = None) -> None:
+    """Begins another episode.
+
+    Args:
+      seed: of all that is random from here on; None for the one before, with
+        which the same is drawn again.
+    """
+    if seed is not None:
+      inputs.check_seed(seed)
+      self._seed = seed
     self._state: Any = None
     self._lead: tuple[int, ...] = ()
     self._steps = 0

@@ -44,6 +44,10 @@ class States:
     self._model, self._values = model, values
     self._decoded: dict[str, np.ndarray] = {}
 
+  def is_of(self, model: WorldModel) -> bool:
+    """Returns whether it was this model that made them."""
+    return self._model is model
+
   @property
   def image(self) -> np.ndarray:
     """What the model sees in each, uint8 [..., h, w, c]."""

@@ -121,6 +121,8 @@ class Run:
     Raises:
       InputError: an array is not what this run takes.
     """
+    if state is not None:
+      self._check(state)
     lead, batch = inputs.batch(
       self.spec, images, actions, vectors or {}, begins=state is None
     )
@@ -151,6 +153,7 @@ class Run:
     Raises:
       InputError: the actions are not what this run takes.
     """
+    self._check(state)
     rank = len(state.shape) or None  # From one state, [H] or [N, H].
     action = inputs.actions(self.spec, actions, 'imagine', rank)
     lead = action.shape[:-2]
@@ -190,6 +193,7 @@ class Run:
       ConfigError: there is no such planner, or no such option of it.
       ObjectiveError: the objective raises, has another shape or is not finite.
     """
+    self._check(state)
     found = self._planners.plan(state.tensors, planner, objective, seed)
     return Plan(
       *(
@@ -215,8 +219,8 @@ class Run:
       seed: of all that is random.
     """
     if objective is None and planner is None:
-      agent = self.agent
-      return Policy(agent, agent.policy, agent.initial, explore, seed)
+      own = self._planners.own, self.agent.initial
+      return Policy(self.agent, *own, explore, seed)
     made = self._planners.policy(planner, objective)
     return Policy(self.agent, *made, explore, seed, objective)
 
@@ -231,6 +235,16 @@ class Run:
   ) -> objectives.Objective:
     """Makes the objective of weighed vectors; see goals.linear."""
     return goals.linear(self.model, weights)
+
+  def _check(self, state: States) -> None:
+    """Raises InputError for what is no state of this run."""
+    if not isinstance(state, States):
+      raise inputs.InputError(
+        f'the state is {type(state).__name__}: it is what observe or imagine '
+        'returned'
+      )
+    if not state.is_of(self.model):
+      raise inputs.InputError('the state is of another run, or load')
 
   def __repr__(self) -> str:
     return (

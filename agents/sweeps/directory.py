@@ -84,6 +84,12 @@ class SweepDirectory:
     for job in made:
       run = dict(setting=job.setting, task=job.task, seed=job.seed)
       place = str(job.path.relative_to(self.path))
+      there = stored['runs'].get(place, run)
+      if there.get('task') != job.task:
+        raise SweepError(
+          f'{self.path / place} is of task {there.get("task")!r}, and that of '
+          f'{job.task!r} would be there too: give another --logdir'
+        )
       stored['runs'][place] = run | {'command': job.command}
     self.runs = {self.path / x: run for x, run in stored['runs'].items()}
     text = json.dumps(stored, indent=1) + '\n'
@@ -102,7 +108,7 @@ class SweepDirectory:
     if path.exists() and not path.is_dir():
       raise SweepError(f'--logdir={path} is no directory')
     for name in ('config.json', 'metrics.jsonl'):
-      if (path / name).exists():
+      if (path / name).is_file():
         raise SweepError(
           f'{path} is a run, not the folder of a sweep: give another --logdir'
         )

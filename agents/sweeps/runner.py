@@ -88,8 +88,9 @@ class Runner:
             self._end(*item[:2], status)
     finally:
       local.stop([command for *_, command in self._running])
-      for entry, *_ in self._running:  # To be continued.
-        entry.state, entry.stage = WAITING, ''
+      for entry in self.entries:
+        if entry.state == RUNNING:  # To be continued.
+          entry.state, entry.stage = WAITING, ''
     self._look()
 
   def _go_on(self, entry: Entry, after: Stage | None = None) -> None:

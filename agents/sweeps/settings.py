@@ -31,7 +31,7 @@ MOST = 1000
 # Names of other things in the folder of a sweep: see directory.py.
 _RESERVED = (
   *('episodes', 'table.csv', 'table.md', 'report.html', 'scores.csv'),
-  *('sweep.json', 'claim.json'),
+  *('sweep.json', 'claim.json', 'config.json', 'metrics.jsonl'),
 )
 
 _LARGEST = 1 << 20  # bytes
