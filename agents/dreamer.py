@@ -27,10 +27,11 @@ from worldmodels.states import Tensor
 from worldmodels.world_model import Batch
 from worldmodels.world_model import Options
 
-# What its draws fold into their seed; no draw of a score has this number.
-_PROPOSALS = -1
+# What its draws fold into their seed; no draw of a score has these numbers.
+_PROPOSALS, _TURN = -1, -2
 
 ACTING = ('policy', 'planner')
+EXPLORING = (*ACTING, 'both')
 DREAMING = ('trained', 'averaged')
 
 
@@ -44,7 +45,8 @@ class Agent(agent.WorldModelAgent):
     learner: {kind, and keyword values of that learner}.
     acting: policy or planner: who acts. The planner does so with the learner's
       proposals and value, if its group says so.
-    exploring: policy or planner: who acts where episodes are collected.
+    exploring: who acts where episodes are collected: policy, planner, or both,
+      one of them from a reset to the next, either as likely as the other.
     dreaming: trained or averaged: the weights of the model that behavior is
       learned in. Where averages are kept it is they that act.
     planner: keyword values of `Planner`, without gamma.
@@ -74,12 +76,12 @@ class Agent(agent.WorldModelAgent):
       name='dreamer',
     )
     self.acting = errors.choose('acting', acting, ACTING)
-    self.exploring = errors.choose('exploring', exploring, ACTING)
+    self.exploring = errors.choose('exploring', exploring, EXPLORING)
     errors.choose('dreaming', dreaming, DREAMING)
     self._averages = dreaming == 'averaged' and self.optimizer.keeps_average
     with errors.group('learner'):
       self.learner = load_learner(learner, self.model.features_size, spec)
-    if 'planner' in (acting, exploring):
+    if acting == 'planner' or exploring != 'policy':
       with errors.group('planner'):
         self.planner = self.make_planner(**planner)
     self._exploration = exploration
@@ -106,6 +108,8 @@ class Agent(agent.WorldModelAgent):
   def initial(self, count: int | Tensor) -> State:
     """Returns the state of `policy` before the first step, [count, ...]."""
     kept = self.planner.initial(count) if self.planner else {}
+    if self.exploring == 'both':
+      kept |= {'plans': tf.zeros([count], tf.bool)}
     return super().initial(count) | kept
 
   @tf.function(autograph=False)
@@ -140,11 +144,21 @@ class Agent(agent.WorldModelAgent):
       # Nothing was planned: what was before is a step older.
       return action, self.planner.kept(warm['start']) if warm else {}
 
+    turn = {}
+    if self.exploring == 'both':
+      turn = {'plans': self._turn(state['plans'], observation, seeds[0])}
+
     def explored() -> tuple[Tensor, State]:
       if self.exploring == 'planner':
         action, kept = planned()
       else:
         action, kept = learned(self.learner.act(features, seeds[2]))
+      if turn:
+        action, kept = tf.cond(
+          tf.reduce_any(turn['plans']),
+          lambda: _instead(planned(), action, turn['plans']),
+          lambda: (action, kept),
+        )
       noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
       return noisy, kept
 
@@ -154,7 +168,13 @@ class Agent(agent.WorldModelAgent):
       return learned(self.learner.act(features, seeds[1], explore=False))
 
     action, kept = tf.cond(explore, explored, done)
-    return action, {'action': action, 'model': posterior} | kept
+    return action, {'action': action, 'model': posterior} | kept | turn
+
+  def _turn(self, before: Tensor, observation: Batch, seed: Tensor) -> Tensor:
+    """Returns whose members plan in this episode: bool [B]."""
+    seed = tf.random.experimental.stateless_fold_in(seed, _TURN)
+    drawn = tf.random.stateless_uniform(tf.shape(before), seed) < 0.5
+    return tf.where(observation['is_first'], drawn, before)
 
   def plan(
     self, state: State, seeds: Tensor, start: Tensor | None = None
@@ -213,3 +233,11 @@ class Agent(agent.WorldModelAgent):
       self.model, act, states.repeat(state, count), horizon, seed
     )
     return tf.reshape(rollout.action, [-1, count, horizon, self.spec.actions])
+
+
+def _instead(
+  planned: tuple[Tensor, State], action: Tensor, plans: Tensor
+) -> tuple[Tensor, State]:
+  """Takes what was planned for those members that plan, [B]."""
+  chosen, kept = planned
+  return tf.where(plans[:, None], chosen, action), kept

@@ -31,7 +31,7 @@ def _as_dreamer(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   """Makes a config of PlaNet one of Dreamer, with the values of [C]."""
   config.agent.kind = 'dreamer'
   config.acting = 'policy'  # {policy, planner} the latter may use the learner
-  config.exploring = 'policy'  # {policy, planner} who collects episodes
+  config.exploring = 'policy'  # {policy, planner, both} who collects episodes
   config.dreaming = 'trained'  # {trained, averaged} weights dreamt with
   config.learner = config_dict.create(
     kind='actor_critic',  # {agents/learners/}

@@ -324,7 +324,7 @@ TABLE = [
   value('planet', 'planner.rate', '0', 'above 0, at most 10'),
   value('dreamer', 'planner.proposals', '-2', '-1 to 1000000'),
   value('dreamer', 'acting', 'both', 'one of policy, planner'),
-  value('dreamer', 'exploring', 'actor', 'one of policy, planner'),
+  value('dreamer', 'exploring', 'actor', 'one of policy, planner, both'),
   value('dreamer', 'learner.kind', 'critic', 'one of actor_critic, or module'),
   value('dreamer', 'learner.horizon', '0', '1 to 10000'),
   value('dreamer', 'learner.gamma', '2', '0 to 1'),

@@ -225,7 +225,7 @@ def test_choices_are_those_of_the_code():
     'planner.propagation': trajectories.PROPAGATIONS,
     'planner.risk': trajectories.RISKS,
     'acting': dreamer.ACTING,
-    'exploring': dreamer.ACTING,
+    'exploring': dreamer.EXPLORING,
     'dreaming': dreamer.DREAMING,
     'learner.gradient': actor_critic.GRADIENTS,
     'learner.critic.slow': critic.SLOW,

@@ -161,6 +161,42 @@ def test_who_acts_and_who_explores_are_asked_apart(acting, exploring):
     np.testing.assert_array_equal(after['action'], expected)
 
 
+@pytest.mark.parametrize('warm_start', [False, True])
+def test_both_explore_from_a_reset_to_the_next(warm_start):
+  def change(config):
+    config.update(exploring='both', exploration=0.0)
+    config.planner.warm_start = warm_start
+
+  agent, plans = make(change=change), []
+  agent.plan = lambda state, seeds, **warm: (
+    plans.append(1) or Plan(tf.fill([B, 4, A], 0.25))
+  )
+  agent.learner.act = lambda features, seed, explore=True: tf.fill(
+    [B, A], 0.75 if explore else 0.5
+  )
+  state, found = agent.initial(B), []
+  for step in range(60):
+    first = [step % 3 == 0] * (B - 1) + [step == 0]
+    observation = dict(observe(), is_first=tf.constant(first))
+    action, after = agent.policy(
+      observation, state, YES, tf.constant([step, 7])
+    )
+    tf.nest.assert_same_structure(state, after)
+    state = after
+    found.append(action[:, 0].numpy())
+  found = np.array(found)
+  assert set(np.unique(found)) == {0.25, 0.75}
+  # The last member has one episode, the others twenty of three steps.
+  assert len(set(found[:, -1])) == 1
+  each = found[:, 0].reshape(20, 3)
+  assert (each == each[:, :1]).all()
+  assert 5 <= (each[:, 0] == 0.25).sum() <= 15
+  # Without exploring nobody takes turns.
+  action, _ = agent.policy(observe(), agent.initial(B), NO, SEED)
+  expected = 0.25 if agent.acting == 'planner' else 0.5
+  np.testing.assert_array_equal(action, np.full([B, A], expected))
+
+
 def record_calls(layer, *names):
   """Returns the set of those methods of `layer` that are called from now on."""
   called = set()

@@ -79,11 +79,11 @@ def _kinds_for_actions(
   Of the package's; a module of the user's may load TensorFlow.
   """
   agent = config.agent.kind
-  acting = (config.get('acting'), config.get('exploring'))
+  plans = config.get('acting') == 'planner' or (
+    config.get('exploring', 'policy') != 'policy'
+  )
   found = []
-  if agent in ('planet', 'plan2explore') or (
-    agent == 'dreamer' and 'planner' in acting
-  ):
+  if agent in ('planet', 'plan2explore') or (agent == 'dreamer' and plans):
     found.append(('planner', _PLANNERS))
   learner = config.get('learner', {}).get('kind')
   if agent == 'model_free' or (
