@@ -9,6 +9,7 @@ import threading
 import types
 
 import docs_project
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -377,6 +378,20 @@ def test_states_of_another_run_are_refused(run, state, debug_run):
       inputs.InputError, match='the state is ndarray: it is w'
     ):
       use(np.zeros(3))
+
+
+def test_what_keras_was_told_before_is_no_matter(run, episode, debug_run):
+  """As by a notebook that has trained another network."""
+  policy = keras.config.dtype_policy()
+  keras.config.set_dtype_policy('mixed_bfloat16')
+  try:
+    other = worldmodels.load(debug_run)
+    assert keras.config.dtype_policy().name == 'mixed_bfloat16'
+    first = episode['image'][:2], episode['action'][:2]
+    seen, same = other.observe(*first), run.observe(*first)
+  finally:
+    keras.config.set_dtype_policy(policy)
+  np.testing.assert_array_equal(seen.features, same.features)
 
 
 def test_threads_keep_their_planners(run, episode):

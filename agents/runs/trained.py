@@ -8,10 +8,12 @@ Without a seed a call gives the mean, with a seed one draw; who wants an
 expectation averages over seeds.
 """
 
+import contextlib
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import keras
 import ml_collections
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +64,10 @@ class Run:
     self.config = config
     self.spec = spec
     self.agent: LearningAgent
-    self.agent, self.counters = restore.agent(
-      directory, config, spec, updates, _log
-    )
+    with _float32():
+      self.agent, self.counters = restore.agent(
+        directory, config, spec, updates, _log
+      )
     self._directory = directory
     self._planners = planning.Planners(self.agent, config)
 
@@ -251,6 +254,19 @@ class Run:
       f"Run('{self.path}': {self.config.agent.kind} on {self.config.task}, "
       f'{self.updates} updates)'
     )
+
+
+@contextlib.contextmanager
+def _float32() -> Iterator[None]:
+  """Makes layers of float32, whatever Keras has been told to make."""
+  policy, floats = keras.config.dtype_policy(), keras.config.floatx()
+  keras.config.set_floatx('float32')
+  keras.config.set_dtype_policy('float32')
+  try:
+    yield
+  finally:
+    keras.config.set_floatx(floats)
+    keras.config.set_dtype_policy(policy)
 
 
 def _seed(seed: int | None) -> tf.Tensor | None:
