@@ -101,9 +101,10 @@ def eyes(spec: Spec) -> tuple[str, str]:
 def proposals(count: int, kind: str, spec: Spec, users: bool = False) -> int:
   """Returns how many sequences of the actor a planner tries beside its own.
 
-  Where actions are few the planner finds better ones by itself, and those of
-  the actor, which its own critic likes, keep it from them. Planners of choices
-  take none, nor do those that do not say so.
+  With a single action the planner finds better ones by itself, and those of the
+  actor, which its own critic likes, keep it from them. With two it may find
+  nothing without them (docs/experiments.md, A finger that spins). Planners of
+  choices take none, nor do those that do not say so.
 
   Args:
     count: of the config; BY_ACTIONS for as many as suit planner and task.
@@ -116,7 +117,7 @@ def proposals(count: int, kind: str, spec: Spec, users: bool = False) -> int:
   if count != BY_ACTIONS or not known:
     return count  # Who looks for that planner says what is wrong with it.
   takes = takes_proposals(kind) and not spec.discrete
-  return PROPOSALS if takes and _many_actions(spec) else 0
+  return PROPOSALS if takes and spec.actions > 1 else 0
 
 
 def takes_proposals(kind: str) -> bool:

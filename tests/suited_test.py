@@ -77,7 +77,8 @@ def users(monkeypatch):
   'count,kind,spec,found',
   [
     (-1, 'cem', MANY, 16),
-    (-1, 'cem', Spec(actions=2), 0),
+    (-1, 'cem', Spec(actions=2), 16),
+    (-1, 'cem', Spec(actions=1), 0),
     (-1, 'categorical_cem', Spec(actions=6, discrete=True), 0),
     (3, 'cem', Spec(actions=1), 3),
     # Who looks for these says what is wrong with them.
