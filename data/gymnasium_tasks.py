@@ -88,12 +88,7 @@ class Task(dm_env.Environment):
       {name: space for name, (_, space) in parts.items() if chosen(space)}
       for chosen in (gymnasium_spaces.is_picture, gymnasium_spaces.is_vector)
     )
-    self._drawn = {
-      name: (space, gymnasium_spaces.hint(space))
-      for name, (_, space) in parts.items()
-      if gymnasium_spaces.hint(space)
-    }
-    self._picture = self._choose(image)
+    self._picture = self._choose(image, parts)
     self.has_image = self._picture is not None
     if not self.has_image and not self._vectors:
       raise self._error(
@@ -197,7 +192,9 @@ class Task(dm_env.Environment):
       'Discrete: a gymnasium.ActionWrapper makes one of it'
     )
 
-  def _choose(self, image: str) -> str | None:
+  def _choose(
+    self, image: str, parts: dict[str, tuple[object, object]]
+  ) -> str | None:
     """Chooses a picture: a part that is observed, '' for rendered, or None."""
     modes = list(getattr(self._env, 'metadata', {}).get('render_modes', ()))
     mode = getattr(self._env, 'render_mode', None)
@@ -207,12 +204,13 @@ class Task(dm_env.Environment):
       return (
         'image' if 'image' in self._pictures else next(iter(self._pictures))
       )
-    if image != 'rendered' and self._drawn:
-      name, (space, hint) = next(iter(self._drawn.items()))
-      raise self._error(
-        f'its observation {name!r} is {quote(space)}, a picture that is not '
-        f'uint8 [h, w, 3]: {hint}; or set environment.image to rendered or none'
-      )
+    for name, (_, space) in parts.items() if image != 'rendered' else ():
+      if hint := gymnasium_spaces.hint(space):
+        raise self._error(
+          f'its observation {name!r} is {quote(space)}, a picture that is not '
+          f'uint8 [h, w, 3]: {hint}; or set environment.image to rendered or '
+          'none'
+        )
     if image == 'observed':
       raise self._error(
         'environment.image is observed, and there is no picture in its '

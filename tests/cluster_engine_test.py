@@ -1,6 +1,7 @@
 """Tests of how a Ray is started, joined and left."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import pathlib
@@ -218,6 +219,33 @@ def test_a_folder_that_another_start_removes_is_made_again(monkeypatch):
       pass
   assert not folder.exists()
   swept[0].rmdir()
+
+
+def test_where_nothing_can_be_locked_no_folder_is_left(monkeypatch, tmp_path):
+  def no_locks(descriptor, how):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  monkeypatch.setattr(folders.fcntl, 'flock', no_locks)
+  monkeypatch.setattr(folders, '_LONGEST_PARENT', 1000)
+  monkeypatch.setattr(folders.tempfile, 'tempdir', str(tmp_path))
+  with pytest.raises(OSError, match='No locks available'), folders.made():
+    pass
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_is_where_the_user_has_temporary_files(
+  monkeypatch, tmp_path
+):
+  """Not in that of the program, which ends before a Ray may."""
+  program = tmp_path / f'{folders.OF_PROGRAM}abcd1234'
+  program.mkdir()
+  monkeypatch.setattr(folders.tempfile, 'tempdir', str(program))
+  with folders.made() as folder:  # Paths of sockets would be too long.
+    assert folder.parent == pathlib.Path('/tmp')
+  monkeypatch.setattr(folders, '_LONGEST_PARENT', 1000)
+  with folders.made() as folder:
+    assert folder.parent == tmp_path
+  assert list(tmp_path.iterdir()) == [program]
 
 
 @pytest.mark.parametrize('answers', [True, False])

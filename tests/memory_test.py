@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from worldmodels.agents.programs import launch
 from worldmodels.agents.runs import memory
+from worldmodels.configs import model_free
 from worldmodels.configs import planet
 
 CPU = (
@@ -119,6 +120,13 @@ def test_what_may_fit_is_a_config(monkeypatch):
     with memory.during('an update', config, ('train.length',)):
       raise MemoryError
   fits = config.overshooting.steps + 2
+  assert f'--config.train.length={fits} may fit' in str(caught.value)
+  config = model_free.get_config('cpu')
+  fits = config.agent.frames + config.learner.steps
+  config.train.length = fits + 1
+  with pytest.raises(memory.OutOfMemoryError) as caught:
+    with memory.during('an update', config, ('train.length',)):
+      raise MemoryError
   assert f'--config.train.length={fits} may fit' in str(caught.value)
 
 

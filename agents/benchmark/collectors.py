@@ -59,8 +59,8 @@ def _sleeping(options: Options) -> Iterator[Figure]:
     with _remote(ray, 1, config, here.spec) as remote:
       alone, one = _in_turns([(local, 1), (remote, 1)], options, here.played)
     what = f'sleeping {1e3 * sizes["sleep"]:g} ms a step, at random'
-    yield _rate(f'{what}, local', here, alone)
-    yield _rate(f'{what}, 1 collector', here, one)
+    yield _rate(f'{what}, local', alone)
+    yield _rate(f'{what}, 1 collector', one)
     yield _overhead('W10', one, alone)
     # More of them.
     for count in counts[1:]:
@@ -68,7 +68,7 @@ def _sleeping(options: Options) -> Iterator[Figure]:
         before = time.process_time()
         (many,) = _in_turns([(remote, count)], options, here.played)
         spent = time.process_time() - before
-      yield _rate(f'{what}, {count} collectors', here, many)
+      yield _rate(f'{what}, {count} collectors', many)
       yield figure(
         'W10',
         f'share of {count} times one',
@@ -105,16 +105,14 @@ def _acting(options: Options) -> Iterator[Figure]:
     acts = pool.Payload(1, ray.ray.put(values))
     with _remote(ray, 1, config, here.spec, acts) as remote:
       alone, one = _in_turns([(local, 1), (remote, 1)], options, here.played)
-    yield _rate(f'{config.task}, the agent acts, local', here, alone)
-    line = _rate(f'{config.task}, the agent acts, 1 collector', here, one)
+    yield _rate(f'{config.task}, the agent acts, local', alone)
+    line = _rate(f'{config.task}, the agent acts, 1 collector', one)
     yield line | {FEEDS: 'steps_per_second'}
     yield _overhead('W11', one, alone)
     if cores > 1:
       with _remote(ray, cores, config, here.spec, acts) as remote:
         (many,) = _in_turns([(remote, cores)], options, here.played)
-      yield _rate(
-        f'{config.task}, the agent acts, {cores} collectors', here, many
-      )
+      yield _rate(f'{config.task}, the agent acts, {cores} collectors', many)
     # What is sent.
     ((_, episode),) = local.collect([0], int, True)
     yield from transfers.measure_with(
@@ -225,7 +223,7 @@ def _in_turns(
     played: gets the agent steps of each episode.
 
   Returns:
-    of each the seconds for an episode, all of them together.
+    of each the seconds for an agent step, all of them together.
   """
   sizes = options.sizes['cluster']
   for made, count in collectors:
@@ -236,8 +234,9 @@ def _in_turns(
       for times, (made, count) in zip(seconds, collectors, strict=True):
         episodes = count * sizes['episodes']
         start = time.perf_counter()
-        played += _collect(made, episodes)
-        times.append((time.perf_counter() - start) / episodes)
+        steps = _collect(made, episodes)
+        times.append((time.perf_counter() - start) / sum(steps))
+        played += steps
   return [clock.summary(times, others.cores) for times in seconds]
 
 
@@ -252,10 +251,9 @@ def _rounds(options: Options) -> int:
   return max(2, options.repeats // 3)
 
 
-def _rate(what: str, here: _Here, timing: clock.Timing) -> Figure:
+def _rate(what: str, timing: clock.Timing) -> Figure:
   work = 'W10' if 'at random' in what else 'W11'
-  rate = here.steps / timing.seconds
-  return figure(work, what, rate, 'agent steps/s', timing)
+  return figure(work, what, 1 / timing.seconds, 'agent steps/s', timing)
 
 
 def _overhead(work: str, one: clock.Timing, local: clock.Timing) -> Figure:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 _FOLDER = 'worldmodels-ray-'
-_OF_PROGRAM = 'worldmodels-tmp-'  # where a program has its temporary files
+OF_PROGRAM = 'worldmodels-tmp-'  # where a program has its temporary files
 # Paths of sockets have an upper limit (107), which those of Ray come close to.
 _LONGEST_PARENT = 16
 _TRIES = 20
@@ -22,7 +22,7 @@ def made() -> Iterator[pathlib.Path]:
   It is removed in the end, and with it those of processes that were killed.
   """
   parent = pathlib.Path(tempfile.gettempdir())
-  if parent.name.startswith(_OF_PROGRAM):
+  if parent.name.startswith(OF_PROGRAM):
     parent = parent.parent  # Beside it: Ray outlives programs.
   if len(str(parent)) > _LONGEST_PARENT:
     parent = pathlib.Path('/tmp')
@@ -39,14 +39,15 @@ def made() -> Iterator[pathlib.Path]:
 
 def _held(parent: pathlib.Path, held: contextlib.ExitStack) -> pathlib.Path:
   """Makes a folder and holds it; another start may remove it in between."""
-  for left in reversed(range(_TRIES)):
+  for _ in range(_TRIES):
     folder = pathlib.Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
     try:
       held.enter_context(_locked(folder))
+    except (BlockingIOError, FileNotFoundError):
+      continue  # It is being removed.
     except OSError:
-      if not left:
-        raise
-      continue
+      folder.rmdir()
+      raise
     if folder.exists():
       return folder
   raise FileNotFoundError(f'{folder} is removed by others as soon as made')

@@ -5,6 +5,7 @@ for a while. Each number is collected once: the store says which are there, and
 what was deleted since, beyond its capacity, is remembered.
 """
 
+import math
 from collections.abc import Sequence
 
 import ml_collections
@@ -38,7 +39,7 @@ class Numbers:
       if number is not None and number >= self._first
     }
     self._returns: dict[int, float] = {}
-    self._counted: int | None = None
+    self._counted: float = math.inf
     self._close()
 
   @property
@@ -109,5 +110,4 @@ class Numbers:
     while self._first in self._there:
       self._there.remove(self._first)
       self._first += 1
-    known = (self._first, self._counted)
-    self._store.missing = min(x for x in known if x is not None)
+    self._store.missing = min(self._first, self._counted)

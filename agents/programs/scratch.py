@@ -13,9 +13,10 @@ import re
 import shutil
 import tempfile
 
+from worldmodels.agents.cluster import folders
+
 # Of which the user has no folders, or has some that look otherwise.
-_PREFIX = 'worldmodels-tmp-'
-_NAME = re.compile(f'{_PREFIX}[a-z0-9_]{{8}}')
+_NAME = re.compile(f'{folders.OF_PROGRAM}[a-z0-9_]{{8}}')
 _MARK = 'of-a-program'
 _LEAST = 8 << 20  # bytes
 
@@ -73,7 +74,7 @@ def _made() -> str | None:
 
   The lock ends with this process: its descriptor is never closed.
   """
-  path = tempfile.mkdtemp(prefix=_PREFIX)
+  path = tempfile.mkdtemp(prefix=folders.OF_PROGRAM)
   try:
     _lock(path)
     with open(os.path.join(path, _MARK), 'x'):

@@ -144,11 +144,12 @@ def _returns(
 
 def _evaluated(group: Group, axis: str) -> list[Series]:
   """Returns the curves of evaluations: of each run, and their mean."""
-  shown = [x for x in group.records if evaluations(x, axis)]
-  if not shown:
+  found = [(record, evaluations(record, axis)) for record in group.records]
+  found = [(record, curve) for record, curve in found if curve]
+  if not found:
     return []
-  name = group.name(shown)
-  curves = [thinned(evaluations(record, axis)) for record in shown]
+  name = group.name([record for record, _ in found])
+  curves = [thinned(curve) for _, curve in found]
   if len(curves) == 1:
     dots = len(curves[0]) <= _DOTS
     return [Series(name, curves[0], group.color, 2.5, dots=dots)]

@@ -17,6 +17,7 @@ from worldmodels.agents.runs import build
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import restore
 from worldmodels.agents.runs import rollouts
+from worldmodels.agents.runs import selection
 from worldmodels.agents.runs import team
 from worldmodels.agents.runs import terminal
 from worldmodels.agents.runs.experience import Experience
@@ -217,11 +218,8 @@ class Training:
         f'last evaluation, episode {done} of {evaluate.last_episodes}'
       )
     )
-    newest = [
-      place
-      for place, number in enumerate(heldout.numbers)
-      if number is not None and number >= self.config.train.seed_episodes
-    ][-evaluate.episodes :]
+    random = self.config.train.seed_episodes
+    newest = selection.places_of_policy(heldout, random)[-evaluate.episodes :]
     values = dict(
       last_evaluation_mean=float(np.mean(returns)),
       last_evaluation_std=float(np.std(returns)),

@@ -50,10 +50,17 @@ def during(
       raise
     there = {key: _value(config, key) for key in keys}
     there = {key: value for key, value in there.items() if value is not None}
-    ahead = _value(config, 'overshooting.steps') or 0
+    elites, ahead, frames, steps = (
+      _value(config, key) or 0
+      for key in (
+        *('planner.elites', 'overshooting.steps'),
+        *('agent.frames', 'learner.steps'),
+      )
+    )
+    # As contradictions.py has them.
     least = {
-      'planner.candidates': _value(config, 'planner.elites') or 1,
-      'train.length': max(2, ahead + 2),
+      'planner.candidates': max(1, elites),
+      'train.length': max(ahead + 2, frames + steps),
     }
     raise OutOfMemoryError(explain(error, work, there, least)) from error
 

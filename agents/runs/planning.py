@@ -99,7 +99,7 @@ class Planners:
     options = self._options(choice)
     kind = options['kind']
     # A function that was written anew has the name of the one before.
-    function = choice if callable(choice) else None
+    function = None
     if ':' in kind:
       with errors.group('planner.kind'):
         function = kinds.find(_PLANNERS, kind, 'plan')
@@ -107,7 +107,7 @@ class Planners:
     key = (
       repr(sorted(options.items())),
       id(function),
-      (objective if known else id(objective)),
+      objective if known else id(objective),
     )
     with self._lock:
       if key not in self._ready:

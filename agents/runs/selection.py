@@ -99,6 +99,20 @@ def latest(
   )
 
 
+def places_of_policy(heldout: Store, random: int) -> list[int]:
+  """Returns where the held-out episodes of the policy are, the oldest first.
+
+  Args:
+    heldout: of a run.
+    random: how many of its first numbers are of random actions.
+  """
+  return [
+    place
+    for place, number in enumerate(heldout.numbers)
+    if number is not None and number >= random
+  ]
+
+
 def of_policy(
   directory: RunDirectory,
   random: int,
@@ -125,13 +139,9 @@ def of_policy(
   places = []
   if directory.heldout.is_dir():
     store = Store(directory.heldout, log=log, reading=True)
-    places = [
-      place
-      for place, number in enumerate(store.numbers)
-      if number is not None
-      and number >= random
-      and store.lengths[place] >= shortest
-    ][-count:]
+    long = store.lengths
+    places = [x for x in places_of_policy(store, random) if long[x] >= shortest]
+    places = places[-count:]
   if not places:
     raise RunError(
       f'{directory.path} holds no held-out episode of the policy of at least '

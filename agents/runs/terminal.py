@@ -199,7 +199,7 @@ class Terminal:
     if 'return' in values:
       left = None
       if self._left is not None:
-        self._expect(**counters)
+        self._expect(counters['env_steps'], counters['episodes'])
         self._left.episode(counters['episodes'], values.get('acting_seconds'))
         left = self._left.seconds()
       self._head(values)
@@ -247,9 +247,8 @@ class Terminal:
     if text:
       self.line(text)
 
-  def _expect(self, env_steps: int, episodes: int, updates: int) -> None:
+  def _expect(self, env_steps: int, episodes: int) -> None:
     """Takes in how long episodes are: a budget of env_steps lasts so long."""
-    del updates
     each = env_steps / max(1, episodes)
     likely = self._schedule.likely(each, episodes, env_steps)
     self._left.expect(likely)
