@@ -13,9 +13,13 @@ import warm
 
 from worldmodels.agents.benchmark import clock
 from worldmodels.agents.benchmark import figures
+from worldmodels.agents.benchmark import model
 from worldmodels.agents.benchmark import options
 from worldmodels.agents.benchmark import start
 from worldmodels.agents.programs import benchmark
+from worldmodels.agents.runs import build
+from worldmodels.configs import planet
+from worldmodels.spec import Spec
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = {
@@ -234,3 +238,16 @@ def test_goals_are_met_or_missed():
   )
   assert benchmark._text(line).startswith('~')
   assert '~' not in benchmark._text(figures.figure('W1', 'x', 0.5, 's'))
+
+
+@pytest.mark.parametrize(
+  'spec',
+  [
+    Spec(actions=2, discrete=True),
+    Spec(actions=3, image=None, vectors={'speed': 2, 'place': 1}),
+  ],
+)
+def test_an_update_of_another_task_is_timed_too(spec):
+  config = build.chosen(planet.get_config('debug'), spec)
+  agent = build.agent(config, spec)
+  model.update(agent, 3, config.train.length)()

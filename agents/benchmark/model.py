@@ -64,7 +64,7 @@ def update(
   agent: WorldModelAgent, batch: int, length: int
 ) -> Callable[[], None]:
   """Returns a function that does one update on one resident batch."""
-  data = _batch(batch, length)
+  data = _batch(agent.spec, batch, length)
   seed = tf.constant([0, 0])
   return lambda: ceiling.done(agent.train(data, seed)['loss'])
 
@@ -125,13 +125,22 @@ def _preset(options: Options) -> list[Figure]:
   return result + replay.inputs(options, batch, length)
 
 
-def _batch(batch: int, length: int) -> dict[str, Tensor]:
-  """Makes a batch [B, T, ...] of noise."""
+def _batch(spec: Spec, batch: int, length: int) -> dict[str, Tensor]:
+  """Makes a batch [B, T, ...] of noise, as a task shows and takes it."""
   random = np.random.default_rng(0)
-  lead = (batch, length)
+  lead, size = (batch, length), spec.actions
+  seen = {}
+  if spec.image is not None:
+    seen['image'] = random.integers(0, 256, [*lead, *spec.image], np.uint8)
+  if spec.discrete:
+    action = np.eye(size)[random.integers(size, size=lead)]
+  else:
+    action = random.uniform(-1, 1, [*lead, size])
+  for key, numbers in spec.vectors.items():
+    seen[key] = random.normal(size=[*lead, numbers]).astype(np.float32)
   return {
-    'image': tf.constant(random.integers(0, 256, [*lead, 64, 64, 3], np.uint8)),
-    'action': tf.constant(random.uniform(-1, 1, [*lead, 1]).astype(np.float32)),
+    **{key: tf.constant(value) for key, value in seen.items()},
+    'action': tf.constant(action.astype(np.float32)),
     'reward': tf.constant(random.random(lead, np.float32)),
     'discount': tf.ones(lead),
     'is_first': tf.zeros(lead, tf.bool),
@@ -149,7 +158,7 @@ def _parts(
   """
   # Inputs of each part.
   batch, length = config.train.batch, config.train.length
-  model, data = agent.model, _batch(batch, length)
+  model, data = agent.model, _batch(agent.spec, batch, length)
   embed = tf.random.stateless_normal(
     [batch, length, model.encoder.embed], [0, 1]
   )
