@@ -26,6 +26,7 @@ from worldmodels.data import limits
 from worldmodels.data import observations
 from worldmodels.data import resolve
 from worldmodels.data import rows
+from worldmodels.data import simulation
 from worldmodels.data import view
 
 TaskError = resolve.TaskError
@@ -185,6 +186,17 @@ class Environment(dm_env.Environment):
     kind = dm_env.StepType.LAST if self._over else dm_env.StepType.MID
     observation = self._observe(timestep)
     return rows.TimeStep(kind, reward, discount, observation, env_steps=held)
+
+  def simulate(self, sequences: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Tries actions [N, H, A] from where the episode is, and stays there.
+
+    Returns:
+      (rewards, discounts) [N, H] of agent_steps, see simulation.py.
+    """
+    most = 0 if self._over else self._limit - self._env_steps
+    tried = [[*map(self._actions.to_task, actions)] for actions in sequences]
+    with self._naming():
+      return simulation.attempt(self._env, tried, self.action_repeat, most)
 
   def action_spec(self) -> specs.BoundedArray:
     return actions.spec(self.action_size, self.discrete)

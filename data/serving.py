@@ -76,8 +76,12 @@ def _description(environment: environments.Environment) -> channel.Fields:
 def _serve(
   connection: channel.Channel, environment: environments.Environment
 ) -> None:
-  """Answers one request: an action, or else a reset."""
+  """Answers one request: an action, actions to try, or else a reset."""
   fields, arrays = connection.receive()
+  if 'tried' in arrays:
+    rewards, discounts = environment.simulate(arrays['tried'])
+    connection.send({}, {'rewards': rewards, 'discounts': discounts})
+    return
   if 'action' in arrays:
     timestep = environment.step(arrays['action'])
   else:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dm_env
+import numpy as np
 import numpy.typing as npt
 from dm_env import specs
 
@@ -134,6 +135,17 @@ class Worker(dm_env.Environment):
     if found != self._observed:
       raise self._garbled(f'it observes {list(found)}')
     return rows.TimeStep(kind, *numbers, observation, env_steps=env_steps)
+
+  def simulate(self, sequences: npt.NDArray[np.floating]) -> None:
+    """Starts to try actions [N, H, A] in the task, which stays where it is."""
+    self._send({}, {'tried': sequences})
+
+  def simulated(self) -> tuple[np.ndarray, np.ndarray]:
+    """Waits for (rewards, discounts) [N, H] of what `simulate` has sent."""
+    _, found = self._receive(self._timeout, 'step')
+    if {*found} != {'rewards', 'discounts'}:
+      raise self._garbled(f'{list(found)} of a simulation')
+    return found['rewards'], found['discounts']
 
   def action_spec(self) -> specs.BoundedArray:
     return actions.spec(self.action_size, self.discrete)

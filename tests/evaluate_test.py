@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import warm
 
-from worldmodels.agents.programs import evaluate
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import collect
 from worldmodels.agents.runs import evaluation
 from worldmodels.agents.runs import experience
 from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import scored
+from worldmodels.agents.runs import seeds
 from worldmodels.agents.runs.run_directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -39,7 +40,7 @@ def test_prints_one_json_object(printed):
   assert found['task'] == 'hill' and found['checkpoint'] == 10
   assert found['quality'] and found['action_repeat'] == 1
   assert found['episodes'] == 3
-  assert found['seeds'] == evaluate.seeds_of(3, 0)
+  assert found['seeds'] == seeds.of_played(3, 0)
   assert len(found['returns']) == 3
   assert found['mean'] == pytest.approx(np.mean(found['returns']), abs=0.01)
   assert found['std'] == pytest.approx(np.std(found['returns']), abs=0.01)
@@ -73,26 +74,26 @@ def opened(debug_run):
 
 def test_same_seed_same_returns(opened):
   agent, environment, _ = opened
-  seeds = evaluate.seeds_of(2, seed=3)
-  returns = evaluation.returns(agent, [environment], seeds, str)
-  assert evaluation.returns(agent, [environment], seeds, str) == returns
+  played = seeds.of_played(2, seed=3)
+  returns = evaluation.returns(agent, [environment], played, str)
+  assert evaluation.returns(agent, [environment], played, str) == returns
   # The first episodes of more are the same ones.
-  first = evaluate.seeds_of(1, seed=3)
+  first = seeds.of_played(1, seed=3)
   assert evaluation.returns(agent, [environment], first, str) == returns[:1]
 
 
 def test_no_two_purposes_share_a_seed():
-  seeds = evaluate.seeds_of(20, seed=3)
-  assert seeds == evaluate.seeds_of(30, seed=3)[:20] and len({*seeds}) == 20
-  assert not {*seeds} & {*evaluate.seeds_of(20, seed=4)}
+  played = seeds.of_played(20, seed=3)
+  assert played == seeds.of_played(30, seed=3)[:20] and len({*played}) == 20
+  assert not {*played} & {*seeds.of_played(20, seed=4)}
   # Nor are they those of a run with that seed.
   streams = (experience.COLLECT, experience.HELDOUT, experience.EVALUATE)
   for stream in streams:
-    assert not {*seeds} & {collect.seed_of(3, stream, n) for n in range(20)}
+    assert not {*played} & {collect.seed_of(3, stream, n) for n in range(20)}
 
 
 def test_newest_checkpoint_by_default(opened):
   _, environment, counters = opened
   assert counters['updates'] == 15
-  summary = evaluate.summary(environment, 15, [1], [2.0])
-  assert summary['checkpoint'] == 15 and summary['seeds'] == [1]
+  summary = scored.summary(environment, [1], [2.0])
+  assert summary['task'] == environment.task and summary['seeds'] == [1]

@@ -447,6 +447,20 @@ PLANNER = (
     "'discount': state['discount'],",
     'known_model_test.py::test_a_score_is_that_of_the_steps',
   ),
+  Fault(
+    'what is tried in a task goes on after its time',
+    'data/simulation.py',
+    'for _ in range(min(repeat, left)):',
+    'for _ in range(repeat):',
+    'simulation_test.py::test_after_the_end_nothing_comes',
+  ),
+  Fault(
+    'all episodes of an oracle try the candidates of the first',
+    'agents/oracle.py',
+    'simulator.simulate(action[members])',
+    'simulator.simulate(action[rows[0]])',
+    'oracle_test.py::test_each_episode_is_planned_in_its_own_simulator',
+  ),
 )
 
 ACTOR_CRITIC = (

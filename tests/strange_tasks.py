@@ -269,6 +269,13 @@ class Brief(Task):
     return super().reset()
 
 
+class Chancy(Task):
+  """Its rewards are of random numbers that no copy of it has."""
+
+  def reward(self):
+    return np.random.uniform()
+
+
 class Choosing(Task):
   """Offers three choices, counts them and takes nothing else."""
 

@@ -21,6 +21,7 @@ from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import out_file
 from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import seeds
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import workers
 from worldmodels.spec import Spec
@@ -65,8 +66,6 @@ _JSON = flags.DEFINE_string(
 )
 _LIMITS = time_limits.define()
 
-# Seeds of no episode that `train` has collected; those of `evaluate`.
-_STREAM = 1000
 _STARTS = {'no': (False,), 'yes': (True,), 'both': (False, True)}
 
 
@@ -102,20 +101,16 @@ def _rows(
   """Returns the rows of the table."""
   from worldmodels import cores
   from worldmodels.agents.benchmark import planners
-  from worldmodels.agents.runs import collect
   from worldmodels.agents.runs import operations
 
   cores.halve_threads()
   operations.make_deterministic(config)
   agent, _ = restore.agent(directory, config, spec, log=_say)
   compared = planners.Comparison(agent, config, spec, _say)
-  seeds = [
-    collect.seed_of(_SEED.value, _STREAM, index)
-    for index in range(_EPISODES.value)
-  ]
+  played = seeds.of_played(_EPISODES.value, _SEED.value)
   rows = []
   for row in compared.rows(
-    names, _STARTS[_WARM_START.value], _MILLISECONDS.value, environment, seeds
+    names, _STARTS[_WARM_START.value], _MILLISECONDS.value, environment, played
   ):
     rows.append(row)
     _write(rows, config)

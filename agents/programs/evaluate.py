@@ -13,10 +13,8 @@ over each of the real episodes.
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from worldmodels.agents.programs import checkpoint_flag
@@ -26,10 +24,11 @@ from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import action_scale
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import restore
+from worldmodels.agents.runs import scored
+from worldmodels.agents.runs import seeds
 from worldmodels.agents.runs import witness
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.data import limits
-from worldmodels.data import workers
 
 _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
@@ -64,8 +63,6 @@ _OBJECTIVE = objective_flags.define()
 
 # Of the arguments: see launch.py.
 TAKE, INTERNAL = run_config.take, (run_config.FLAG,)
-# Seeds of no episode that `train` has collected or evaluated on.
-_STREAM = 1000
 
 
 def main(argv: list[str]) -> None:
@@ -102,50 +99,19 @@ def main(argv: list[str]) -> None:
     sums = objective_sums.Sums(agent, objective, _say)
     if environments[0].step_limit is None:
       _say(limits.NO_LIMIT)
-    seeds = seeds_of(_EPISODES.value, _SEED.value)
+    played = seeds.of_played(_EPISODES.value, _SEED.value)
     with sums.explained():
       returns = evaluation.returns(
-        agent, environments, seeds, _say, (sums.add, record.add)
+        agent, environments, played, _say, (sums.add, record.add)
       )
-    found = summary(environments[0], updates, seeds, returns)
+    found = {'task': config.task, 'checkpoint': updates}
+    found |= scored.summary(environments[0], played, returns)
     if differing:
       found['config'] = differing
     print(json.dumps(found | sums.summary() | record.summary()))
   finally:
     for environment in environments:
       environment.close()
-
-
-def seeds_of(episodes: int, seed: int) -> list[int]:
-  """Returns the seeds of episodes; the first ones do not depend on the count.
-
-  Args:
-    episodes: how many.
-    seed: a whole number from 0.
-  """
-  from worldmodels.agents.runs import collect
-
-  return [collect.seed_of(seed, _STREAM, index) for index in range(episodes)]
-
-
-def summary(
-  environment: workers.Worker,
-  updates: int,
-  seeds: Sequence[int],
-  returns: Sequence[float],
-) -> dict[str, Any]:
-  """Returns the dict that is printed."""
-  return {
-    'task': environment.task,
-    'checkpoint': updates,
-    'episodes': len(returns),
-    'mean': round(float(np.mean(returns)), 3),
-    'std': round(float(np.std(returns)), 3),
-    'returns': [round(value, 3) for value in returns],
-    'seeds': list(seeds),
-    'quality': environment.quality,
-    'action_repeat': environment.action_repeat,
-  }
 
 
 def _say_differing(differing: dict[str, Any]) -> None:
