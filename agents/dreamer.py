@@ -16,7 +16,7 @@ from worldmodels import states
 from worldmodels.agents import agent
 from worldmodels.agents import diagnosis
 from worldmodels.agents import learning_agent
-from worldmodels.agents.exploration import add_noise
+from worldmodels.agents.exploration import Noise
 from worldmodels.agents.learner import figures
 from worldmodels.agents.learner import load_learner
 from worldmodels.agents.planner import Planner
@@ -50,7 +50,8 @@ class Agent(agent.WorldModelAgent):
     dreaming: trained or averaged: the weights of the model that behavior is
       learned in. Where averages are kept it is they that act.
     planner: keyword values of `Planner`, without gamma.
-    exploration: as `exploration.add_noise` has it.
+    exploration: deviation of `exploration.Noise`.
+    exploration_color: of it.
     sample_states: states are drawn while acting; else the means.
   """
 
@@ -67,6 +68,7 @@ class Agent(agent.WorldModelAgent):
     sample_states: bool,
     exploring: str = 'policy',
     dreaming: str = 'trained',
+    exploration_color: str = 'white',
   ):
     super().__init__(
       spec=spec,
@@ -84,7 +86,7 @@ class Agent(agent.WorldModelAgent):
     if acting == 'planner' or exploring != 'policy':
       with errors.group('planner'):
         self.planner = self.make_planner(**planner)
-    self._exploration = exploration
+    self._noise = Noise(exploration, exploration_color, spec)
     self.built = True
 
   def make_planner(self, **options: Any) -> Planner:
@@ -110,7 +112,7 @@ class Agent(agent.WorldModelAgent):
     kept = self.planner.initial(count) if self.planner else {}
     if self.exploring == 'both':
       kept |= {'plans': tf.zeros([count], tf.bool)}
-    return super().initial(count) | kept
+    return super().initial(count) | kept | self._noise.initial(count)
 
   @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
@@ -159,13 +161,18 @@ class Agent(agent.WorldModelAgent):
           lambda: _instead(planned(), action, turn['plans']),
           lambda: (action, kept),
         )
-      noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
-      return noisy, kept
+      noisy, noise = self._noise.add(
+        action, state, observation['is_first'], seeds[3]
+      )
+      return noisy, kept | noise
 
     def done() -> tuple[Tensor, State]:
       if self.acting == 'planner':
-        return planned()
-      return learned(self.learner.act(features, seeds[1], explore=False))
+        action, kept = planned()
+      else:
+        act = self.learner.act(features, seeds[1], explore=False)
+        action, kept = learned(act)
+      return action, kept | self._noise.kept(state)
 
     action, kept = tf.cond(explore, explored, done)
     return action, {'action': action, 'model': posterior} | kept | turn

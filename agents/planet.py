@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from worldmodels import errors
 from worldmodels.agents import agent
-from worldmodels.agents.exploration import add_noise
+from worldmodels.agents.exploration import Noise
 from worldmodels.spec import Spec
 from worldmodels.states import State
 from worldmodels.states import Tensor
@@ -24,7 +24,8 @@ class Agent(agent.WorldModelAgent):
     model: keyword values of `WorldModel`.
     optimizer: keyword values of `Optimizer`.
     planner: keyword values of `Planner`.
-    exploration: as `exploration.add_noise` has it.
+    exploration: deviation of `exploration.Noise`.
+    exploration_color: of it.
     sample_states: states are drawn while acting; else the means.
   """
 
@@ -37,6 +38,7 @@ class Agent(agent.WorldModelAgent):
     planner: Options,
     exploration: float,
     sample_states: bool,
+    exploration_color: str = 'white',
   ):
     super().__init__(
       spec=spec,
@@ -47,12 +49,13 @@ class Agent(agent.WorldModelAgent):
     )
     with errors.group('planner'):
       self.planner = self.make_planner(**planner)
-    self._exploration = exploration
+    self._noise = Noise(exploration, exploration_color, spec)
     self.built = True
 
   def initial(self, count: int | Tensor) -> State:
     """Returns the state of `policy` before the first step, [count, ...]."""
-    return super().initial(count) | self.planner.initial(count)
+    kept = self.planner.initial(count) | self._noise.initial(count)
+    return super().initial(count) | kept
 
   @tf.function(autograph=False)
   def policy(
@@ -66,10 +69,12 @@ class Agent(agent.WorldModelAgent):
       observation['is_first'],
       lambda **warm: self.choose(posterior, seeds[1:3], explore, **warm),
     )
-    noisy = add_noise(action, self._exploration, seeds[3], self.spec.discrete)
+    noisy, noise = self._noise.add(
+      action, state, observation['is_first'], seeds[3]
+    )
     action = tf.where(explore, noisy, action)
     state = {'action': action, 'model': posterior}
-    return action, state | kept
+    return action, state | kept | noise
 
   def choose(
     self, state: State, seeds: Tensor, explore: Tensor, **warm: Tensor

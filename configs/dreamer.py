@@ -274,7 +274,7 @@ def debug() -> config_dict.ConfigDict:
 def _shrink(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   """Makes a config of PlaNet one of Dreamer, with the learner of `cpu`."""
   config, wide = _as_dreamer(config), cpu()
-  for key in ('learner', 'exploring', 'exploration'):
+  for key in ('learner', 'exploring', 'exploration', 'exploration_color'):
     config[key] = wide[key]
   config.planner.value = wide.planner.value
   return config

@@ -58,7 +58,7 @@ def _without_model(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   """Makes a config of PlaNet one of this agent."""
   for key in ('dynamics', 'heads', 'kl', 'overshooting', 'planner'):
     del config[key]
-  del config.exploration  # the actor's own
+  del config.exploration, config.exploration_color  # the actor's own
   # So a transition is as likely at the ends of an episode, where one that the
   # task ends tells so, as in its middle: a third of frames and steps.
   config.train.margin = 1 / 3

@@ -186,6 +186,7 @@ def paper() -> config_dict.ConfigDict:
     min_probability=0.01,  # [0, 1] of choices: the least of each
   )
   config.exploration = 0.3  # [0, 1] standard deviation of noise on actions [P]
+  config.exploration_color = 'white'  # {white, pink} of that noise [P: white]
   return config
 
 

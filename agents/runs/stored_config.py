@@ -105,6 +105,8 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
   for name, added in ADDED.items():
     if isinstance(config.get(name), dict):
       config[name] = added | config[name]
+  if 'exploration' in config:
+    config = {'exploration_color': 'white'} | config
   encoder, heads = config.get('encoder'), config.get('heads')
   if isinstance(encoder, dict) and 'points' in encoder:
     config['encoder'] = {'further': [], 'embeds': 'both'} | encoder
