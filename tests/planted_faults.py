@@ -835,6 +835,13 @@ LOOP = (
     'exploration_test.py::test_noise_on_continuous_actions_is_clipped',
   ),
   Fault(
+    'pink noise remembers a single step',
+    'agents/exploration.py',
+    "return noisy, {'noise': parts}",
+    "return noisy, {'noise': draw}",
+    'exploration_test.py::test_pink_noise_begins_anew_with_an_episode_and_is_of_each_member',
+  ),
+  Fault(
     'an agent forgets what it has seen at every step',
     'agents/runs/collect.py',
     'action, state = agent.policy(',
