@@ -155,6 +155,7 @@ PAPER = LATER | {
   'learner.critic.optimizer.warmup': 0,
   'learner.critic.optimizer.average': 0.0,
   'exploration': 0.3,
+  'exploration_color': 'white',
 }
 # danijar/dreamerv2: configs.yaml, defaults and dmc_vision; common/nets.py.
 V2 = PAPER | {
