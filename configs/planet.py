@@ -248,9 +248,8 @@ def cpu() -> config_dict.ConfigDict:
   config.kl.update(free_nats=0.0, prior_scale=1.0, posterior_scale=0.3)
   config.overshooting.update(steps=6, kl=0.5, reward=5.0)
   config.optimizer.update(rate=8e-4, epsilon=1e-5, clip=100.0, average=0.998)
-  config.planner.update(
-    horizon=12, iterations=4, candidates=120, elites=15, sample=False
-  )
+  config.planner.update(horizon=12, iterations=4, candidates=120, elites=15)
+  config.planner.sample = False
   config.agent.sample_states = False
   config.exploration = 0.2
   return config

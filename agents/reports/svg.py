@@ -97,4 +97,4 @@ def _shape(shape: chart.Shape) -> str:
 
 
 def _short(value: float) -> str:
-  return f'{value:.2f}'.rstrip('0').rstrip('.')
+  return f'{value:.1f}'.rstrip('0').rstrip('.')
