@@ -86,7 +86,7 @@ class Agent(agent.WorldModelAgent):
     if acting == 'planner' or exploring != 'policy':
       with errors.group('planner'):
         self.planner = self.make_planner(**planner)
-    self._noise = Noise(exploration, exploration_color, spec)
+    self.noise = Noise(exploration, exploration_color, spec)
     self.built = True
 
   def make_planner(self, **options: Any) -> Planner:
@@ -112,7 +112,7 @@ class Agent(agent.WorldModelAgent):
     kept = self.planner.initial(count) if self.planner else {}
     if self.exploring == 'both':
       kept |= {'plans': tf.zeros([count], tf.bool)}
-    return super().initial(count) | kept | self._noise.initial(count)
+    return super().initial(count) | kept | self.noise.initial(count)
 
   @tf.function(autograph=False)
   def train(self, batch: Batch, seed: Tensor) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ class Agent(agent.WorldModelAgent):
           lambda: _instead(planned(), action, turn['plans']),
           lambda: (action, kept),
         )
-      noisy, noise = self._noise.add(
+      noisy, noise = self.noise.add(
         action, state, observation['is_first'], seeds[3]
       )
       return noisy, kept | noise
@@ -172,7 +172,7 @@ class Agent(agent.WorldModelAgent):
       else:
         act = self.learner.act(features, seeds[1], explore=False)
         action, kept = learned(act)
-      return action, kept | self._noise.kept(state)
+      return action, kept | self.noise.kept(state)
 
     action, kept = tf.cond(explore, explored, done)
     return action, {'action': action, 'model': posterior} | kept | turn

@@ -19,6 +19,9 @@ from worldmodels.world_model import Options
 class Agent(agent.WorldModelAgent):
   """Learns from batches and acts by planning in latent space.
 
+  Attributes:
+    noise: on actions, where episodes are collected.
+
   Args:
     spec: of the task.
     model: keyword values of `WorldModel`.
@@ -49,12 +52,12 @@ class Agent(agent.WorldModelAgent):
     )
     with errors.group('planner'):
       self.planner = self.make_planner(**planner)
-    self._noise = Noise(exploration, exploration_color, spec)
+    self.noise = Noise(exploration, exploration_color, spec)
     self.built = True
 
   def initial(self, count: int | Tensor) -> State:
     """Returns the state of `policy` before the first step, [count, ...]."""
-    kept = self.planner.initial(count) | self._noise.initial(count)
+    kept = self.planner.initial(count) | self.noise.initial(count)
     return super().initial(count) | kept
 
   @tf.function(autograph=False)
@@ -69,7 +72,7 @@ class Agent(agent.WorldModelAgent):
       observation['is_first'],
       lambda **warm: self.choose(posterior, seeds[1:3], explore, **warm),
     )
-    noisy, noise = self._noise.add(
+    noisy, noise = self.noise.add(
       action, state, observation['is_first'], seeds[3]
     )
     action = tf.where(explore, noisy, action)

@@ -20,6 +20,13 @@ LONG = ('fit', 'compare', 'calibrate', 'sweep', 'probe')
 # In this order: {program: (arguments, file that it leaves)}.
 STARTED = {
   'graphics': ((), None),
+  'oracle': (
+    (
+      *('--config=planet:debug', '--config.task=hill', '--episodes=1'),
+      *('--config.planner.candidates=4', '--config.planner.elites=2'),
+    ),
+    None,
+  ),
   'export': ((RUN, '--out=hill'), 'hill/config.json'),
   'report': ((RUN, '--out=report.html', '--noplay'), 'report.html'),
   'plot': (('--logdir=hill', '--out=curves.svg'), 'curves.svg'),
