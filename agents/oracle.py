@@ -1,8 +1,7 @@
 """Plans in the simulator itself: what a planner gets where its model is exact.
 
-The oracle of a task. What it gets beside an agent says whether that lacks a
-model or a planner: with the same search, a better model gets no more than this.
-It learns nothing, and has no critic.
+The oracle of a task: what it gets, beside what an agent with the same planner
+gets, says whether the agent lacks a model. It learns nothing and has no critic.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from worldmodels import errors
-from worldmodels import states
 from worldmodels.agents.planner import Planner
 from worldmodels.known_model import KnownModel
 from worldmodels.spec import Spec
@@ -97,7 +95,7 @@ class Oracle:
     del explore
     seeds = tf.random.split(seed, 2)
     is_first = observation['is_first']
-    now = self._model.now(states.size({'is_first': is_first}))
+    now = self._model.now(tf.shape(is_first)[0])
     action, kept = self.planner.follow(
       state,
       is_first,

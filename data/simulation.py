@@ -42,20 +42,19 @@ def attempt(
   Raises:
     ValueError: the task cannot be put back where it was.
   """
+  if not len(sequences) or not most:  # Nothing has to be put back.
+    shape = len(sequences), len(sequences[0]) if len(sequences) else 0
+    return np.zeros(shape), np.ones(shape)
   begun = _beginnings(env)
-  length = len(sequences[0]) if len(sequences) else 0
-  found = np.zeros([2, len(sequences), length])
-  for number, actions in enumerate(sequences):
-    found[:, number] = _follow(begun, actions, repeat, most)
-  if len(sequences):
-    again = _follow(begun, sequences[0], repeat, most)
-    if not np.array_equal(again, found[:, 0]):
-      raise ValueError(
-        'the same actions from the same place gave other rewards: it keeps '
-        'something (its random numbers, say) where no copy of it has them, so '
-        'that nothing can be tried in it'
-      )
-  return found[0], found[1]
+  found = [_follow(begun, actions, repeat, most) for actions in sequences]
+  if not np.array_equal(_follow(begun, sequences[0], repeat, most), found[0]):
+    raise ValueError(
+      'the same actions from the same place gave other rewards: it keeps '
+      'something (its random numbers, say) where no copy of it has them, so '
+      'that nothing can be tried in it'
+    )
+  rewards, discounts = np.stack(found, 1)
+  return rewards, discounts
 
 
 def _follow(

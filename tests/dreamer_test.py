@@ -197,6 +197,29 @@ def test_both_explore_from_a_reset_to_the_next(warm_start):
   np.testing.assert_array_equal(action, np.full([B, A], expected))
 
 
+def test_pink_noise_lasts_from_step_to_step_and_rests_while_acting():
+  def change(config):
+    config.update(acting='policy', exploring='policy')
+    config.update(exploration=0.1, exploration_color='pink')
+
+  agent, found = make(change=change), []
+  agent.learner.act = lambda features, seed, explore=True: tf.zeros([B, A])
+  state = agent.initial(B)
+  for step in range(40):
+    observation = dict(observe(), is_first=tf.fill([B], step == 0))
+    action, state = agent.policy(
+      observation, state, YES, tf.constant([step, 7])
+    )
+    found.append(action.numpy())
+  # Drawn anew at each step these would be about as far apart as they are large.
+  found = np.array(found)
+  steps = np.square(np.diff(found, axis=0)).mean()
+  assert 0 < steps < 1.2 * np.square(found).mean()
+  action, after = agent.policy(observation, state, NO, SEED)
+  np.testing.assert_array_equal(action, np.zeros([B, A]))
+  np.testing.assert_array_equal(after['noise'], state['noise'])
+
+
 def record_calls(layer, *names):
   """Returns the set of those methods of `layer` that are called from now on."""
   called = set()

@@ -15,7 +15,7 @@ PLAN = dict(iterations=2, candidates=8, elites=3)
 HEAD = dict(scale=1.0, units=6, layers=1, activation='elu')
 
 
-def make(sample=False, vectors=(), planner=()):
+def make(sample=False, vectors=(), planner=(), color='white'):
   """A tiny agent that draws no images."""
   agent = planet.Agent(
     spec=Spec(actions=A, image=(SIZE, SIZE, 3), vectors=dict(vectors)),
@@ -31,6 +31,7 @@ def make(sample=False, vectors=(), planner=()):
     optimizer=dict(rate=1e-2, epsilon=1e-5, clip=100.0),
     planner=dict(kind='cem', horizon=3, sample=sample, **PLAN) | dict(planner),
     exploration=0.3,
+    exploration_color=color,
     sample_states=sample,
   )
   random = np.random.default_rng(0)
@@ -51,6 +52,18 @@ def sampling():
 
 def observe(agent, first=(False,) * B, seed=0):
   return batches.observation(agent.spec, first, seed)
+
+
+def test_pink_noise_is_kept_for_the_next_step():
+  agent = make(color='pink')
+  state, yes = agent.initial(B), tf.constant(True)
+  first = observe(agent, (True,) * B)
+  _, state = agent.policy(first, state, yes, tf.constant([1, 2]))
+  assert (np.abs(state['noise']) > 0).all()
+  # The part with the longest memory hardly moves, that of another member does.
+  _, after = agent.policy(observe(agent), state, yes, tf.constant([3, 4]))
+  longest = np.abs(after['noise'] - state['noise'])[:, -1]
+  assert longest.max() < 0.8 and longest.min() > 0
 
 
 def state_of(agent, seed=1):

@@ -96,6 +96,7 @@ def test_a_run_from_before_a_key_goes_on_as_it_was(tmp_path):
   for group, added in stored_config.ADDED.items():
     for name, value in added.items():
       assert stored[group].pop(name) == value
+  assert stored.pop('exploration_color') == 'white'
   assert stored['encoder'].pop('further') == []
   assert stored['encoder'].pop('embeds') == 'both'
   assert stored['heads']['image'].pop('canvas') == []

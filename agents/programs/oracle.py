@@ -14,6 +14,7 @@ Prints one JSON object; everything else goes to stderr.
 import json
 import sys
 import time
+from typing import Any
 
 from absl import flags
 
@@ -69,16 +70,7 @@ def main(argv: list[str]) -> None:
     for _ in range(min(_PARALLEL.value, _EPISODES.value)):
       environments.append(build.environment(config, **_LIMITS()))
     spec = build.spec_of(environments[0])
-    planner = build.chosen(config, spec).planner.to_dict()
-    dropped = {
-      key: planner[key]
-      for key, value in _UNUSED.items()
-      if planner.get(key, value) != value
-    }
-    if dropped:
-      listed = ', '.join(f'{key}={value}' for key, value in dropped.items())
-      _say(f'of no use here, and left out: {listed}')
-    planner |= {key: _UNUSED[key] for key in dropped}
+    planner = _options(build.chosen(config, spec).planner.to_dict())
     if environments[0].step_limit is None:
       _say(limits.NO_LIMIT)
     from worldmodels.agents import oracle
@@ -107,6 +99,15 @@ def main(argv: list[str]) -> None:
   finally:
     for environment in environments:
       environment.close()
+
+
+def _options(planner: dict[str, Any]) -> dict[str, Any]:
+  """Returns the options of a planner without those that are of no use."""
+  used = planner | {key: x for key, x in _UNUSED.items() if key in planner}
+  dropped = [f'{key}={x}' for key, x in planner.items() if x != used[key]]
+  if dropped:
+    _say(f'of no use here, and left out: {", ".join(dropped)}')
+  return used
 
 
 def _say(line: str) -> None:
