@@ -23,6 +23,7 @@ from worldmodels.agents.runs import selection
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.configs import dreamer
+from worldmodels.problem import Plan
 from worldmodels.spec import Spec
 from worldmodels.world_model import WorldModel
 
@@ -191,6 +192,34 @@ def test_what_is_expected_ends_with_the_episode(played, batch, monkeypatch):
   assert promised[0] != promised[2]
   dreams = planned.dream(agent, batch, 5)
   np.testing.assert_allclose(dreams.recorded, reward[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'options, taken',
+  [
+    ({}, [0.1, 0.1, 0.1, 0.1]),
+    ({'replan': 2}, [0.1, 0.2, 0.1, 0.2]),
+    ({'warm_start': True}, [0.1, 0.3, 0.6, 0.6]),
+  ],
+)
+def test_a_planner_in_the_model_keeps_what_it_keeps_in_the_world(
+  played, batch, monkeypatch, options, taken
+):
+  agent, config, *_ = played
+  options = config.planner.to_dict() | {'horizon': 3} | options
+  monkeypatch.setattr(agent, 'planner', agent.make_planner(**options))
+  steps = tf.constant([0.1, 0.2, 0.3])[None, :, None]
+
+  def plan(state, seeds, start=None):
+    del seeds
+    made = tf.tile(steps, [state['mean'].shape[0], 1, agent.spec.actions])
+    return Plan(made if start is None else made + start)
+
+  monkeypatch.setattr(agent, 'plan', plan)
+  one = {key: value[:, :9] for key, value in batch.items()}
+  actions = planned.dream(agent, one, 5).actions
+  for step, value in enumerate(taken):
+    np.testing.assert_allclose(actions[:, step], value, atol=1e-6)
 
 
 def test_too_large_a_film_is_one_line(played, monkeypatch):

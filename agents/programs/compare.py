@@ -17,6 +17,7 @@ from absl import flags
 
 from worldmodels import errors
 from worldmodels.agents import suited
+from worldmodels.agents.programs import played_flags
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import out_file
@@ -39,9 +40,7 @@ _MILLISECONDS = flags.DEFINE_float(
   lower_bound=1.0,
   upper_bound=60_000.0,
 )
-_EPISODES = flags.DEFINE_integer(
-  'episodes', 10, 'How many of each.', lower_bound=1, upper_bound=100_000
-)
+_EPISODES = played_flags.episodes(10, 'How many of each.')
 _PLANNERS = flags.DEFINE_list(
   'planners',
   None,
@@ -54,13 +53,7 @@ _WARM_START = flags.DEFINE_enum(
   ['no', 'yes', 'both'],
   'Whether plans start from the one before, moved on by a step.',
 )
-_SEED = flags.DEFINE_integer(
-  'seed',
-  0,
-  'Of the episodes and of the planners.',
-  lower_bound=0,
-  upper_bound=2**32 - 1,
-)
+_SEED = played_flags.seed('Of the episodes and of the planners.')
 _JSON = flags.DEFINE_string(
   'json', None, 'File to write the figures to, with the returns.'
 )

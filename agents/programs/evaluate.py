@@ -19,6 +19,7 @@ from absl import flags
 
 from worldmodels.agents.programs import checkpoint_flag
 from worldmodels.agents.programs import objective_flags
+from worldmodels.agents.programs import played_flags
 from worldmodels.agents.programs import run_config
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import action_scale
@@ -33,24 +34,10 @@ from worldmodels.data import limits
 _LOGDIR = flags.DEFINE_string(
   'logdir', None, 'Directory of the run.', required=True
 )
-_EPISODES = flags.DEFINE_integer(
-  'episodes', 10, 'How many to run.', lower_bound=1, upper_bound=100_000
-)
-_SEED = flags.DEFINE_integer(
-  'seed',
-  0,
-  'Of the episodes and of the planner.',
-  lower_bound=0,
-  upper_bound=2**32 - 1,
-)
+_EPISODES = played_flags.episodes(10)
+_SEED = played_flags.seed('Of the episodes and of the planner.')
 _CHECKPOINT = checkpoint_flag.define('evaluate')
-_PARALLEL = flags.DEFINE_integer(
-  'parallel',
-  1,
-  'Episodes run side by side; the random numbers of the planner depend on it.',
-  lower_bound=1,
-  upper_bound=256,
-)
+_PARALLEL = played_flags.parallel()
 _RECORD = flags.DEFINE_list(
   'record',
   [],

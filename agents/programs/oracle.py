@@ -16,10 +16,9 @@ import sys
 import time
 from typing import Any
 
-from absl import flags
-
 from worldmodels import errors
 from worldmodels.agents.programs import config_flag
+from worldmodels.agents.programs import played_flags
 from worldmodels.agents.programs import time_limits
 from worldmodels.agents.runs import build
 from worldmodels.agents.runs import scored
@@ -32,24 +31,11 @@ _CONFIG = config_flag.define(
   'Config of the package, or file of configs, and a preset of it, whose task '
   f'and planner count; by default {CONFIG}.'
 )
-_EPISODES = flags.DEFINE_integer(
-  'episodes', 3, 'How many to run.', lower_bound=1, upper_bound=100_000
+_EPISODES = played_flags.episodes(3)
+_SEED = played_flags.seed(
+  'Of the episodes, which are those of `evaluate`, and of the planner.'
 )
-_SEED = flags.DEFINE_integer(
-  'seed',
-  0,
-  'Of the episodes, which are those of `evaluate`, and of the planner.',
-  lower_bound=0,
-  upper_bound=2**32 - 1,
-)
-_PARALLEL = flags.DEFINE_integer(
-  'parallel',
-  1,
-  'Episodes run side by side, a core for each; the random numbers of the '
-  'planner depend on it.',
-  lower_bound=1,
-  upper_bound=256,
-)
+_PARALLEL = played_flags.parallel(', a core for each')
 _LIMITS = time_limits.define()
 
 # Of the group `planner`: what a simulator without a critic has no use for.

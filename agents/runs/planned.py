@@ -1,8 +1,9 @@
 """A planner at work inside the model: what it would do, were the model true.
 
-From the states that recorded episodes lead to, a plan is made at every step and
-its first action taken, in the model instead of the world. So another planner or
-another objective can be looked at without the environment.
+From the states that recorded episodes lead to, the agent plans and acts as it
+does in the world (a warm start and `planner.replan` count), in the model
+instead. So another planner or another objective can be looked at without the
+environment.
 """
 
 from collections.abc import Sequence
@@ -55,9 +56,14 @@ def dream(agent: WorldModelAgent, batch: Batch, context: int) -> Dream:
   batch = states.tensors(batch)
   predicted = prediction.predict(model, batch, context)
   state, found, actions = states.at(predicted, context - 1), [], []
+  count = len(batch['action'])
+  kept = agent.planner.initial(count)  # Of a warm start, or a plan followed.
   step = tf.function(_step, autograph=False)
   for number in range(batch['action'].shape[1] - context):
-    action, state = step(agent, state, tf.constant([0, number]))
+    is_first = tf.fill([count], number == 0)
+    action, state, kept = step(
+      agent, state, kept, is_first, tf.constant([0, number])
+    )
     found.append(state)
     actions.append(action)
   planned = tf.nest.map_structure(lambda *steps: tf.stack(steps, 1), *found)
@@ -72,11 +78,29 @@ def dream(agent: WorldModelAgent, batch: Batch, context: int) -> Dream:
 
 
 def _step(
-  agent: WorldModelAgent, state: State, seed: Tensor
-) -> tuple[Tensor, State]:
-  """Plans, and takes the first action: (action [B, A], state [B, ...])."""
-  action = agent.plan(state, tf.random.split(seed, 2)).actions[:, 0]
-  return action, agent.model.step(state, action)
+  agent: WorldModelAgent,
+  state: State,
+  kept: State,
+  is_first: Tensor,
+  seed: Tensor,
+) -> tuple[Tensor, State, State]:
+  """Plans and acts as in the world.
+
+  Args:
+    agent: with a planner.
+    state: of the model, [B, ...].
+    kept: of the planner, of the step before.
+    is_first: bool [B], whether there was none.
+    seed: int32 [2].
+
+  Returns:
+    (action [B, A], state [B, ...], what the planner keeps).
+  """
+  seeds = tf.random.split(seed, 2)
+  action, kept = agent.planner.follow(
+    kept, is_first, lambda **warm: agent.plan(state, seeds, **warm).actions
+  )
+  return action, agent.model.step(state, action), kept
 
 
 def film_of(

@@ -205,11 +205,7 @@ class RunDirectory:
         free += ('heads.', 'overshooting.image')
     asked = stored_config.completed(json.loads(_json(config.to_dict())))
     asked = flatten(asked)
-    keys = [
-      key
-      for key in sorted(stored.keys() | asked.keys())
-      if stored.get(key) != asked.get(key) and not key.startswith(free)
-    ]
+    keys = stored_config.differing(stored, asked, free)
     if set(keys) - {'preset'}:  # What the same values are called is no matter.
       differing = [
         f'{key}: {stored.get(key, "absent")} here, {asked.get(key, "absent")} '

@@ -10,6 +10,7 @@ from typing import Any
 import ml_collections
 
 from worldmodels import errors
+from worldmodels.agents import suited
 from worldmodels.agents.runs import provenance
 from worldmodels.data import reading
 
@@ -113,6 +114,27 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
   if isinstance(heads, dict):
     config['heads'] = {key: _completed_head(heads[key]) for key in heads}
   return config
+
+
+def differing(
+  stored: dict[str, Any], asked: dict[str, Any], free: tuple[str, ...]
+) -> list[str]:
+  """Lists the keys of two configs whose values differ.
+
+  What the second one leaves to the task is no difference.
+
+  Args:
+    stored: {key: value} of a run, flat.
+    asked: the same of a run that is to be made.
+    free: how keys begin that may differ.
+  """
+  return [
+    key
+    for key in sorted(stored.keys() | asked.keys())
+    if stored.get(key) != asked.get(key)
+    and not key.startswith(free)
+    and not (key in stored and suited.by_task(key, asked.get(key)))
+  ]
 
 
 def _completed_head(head: object) -> object:

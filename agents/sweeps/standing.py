@@ -10,7 +10,6 @@ import os
 import pathlib
 from typing import Any
 
-from worldmodels.agents import suited
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.run_directory import OPEN_KEYS
@@ -168,14 +167,16 @@ def _is_of(job: Job, config: Line) -> bool:
     config: in its config.json.
   """
   there = config_checks.flatten(stored_config.completed(config))
-  free = {*OPEN_KEYS, 'preset'}
-  if there.get('heads.image.kind') == 'none':  # Of a task without an image.
-    free |= {'heads.image.kind', 'overshooting.image'}
-  return not any(
-    there[key] != (list(value) if isinstance(value, tuple) else value)
+  asked = {
+    key: list(value) if isinstance(value, tuple) else value
     for key, value in job.asked.items()
-    if key in there and key not in free and not suited.by_task(key, value)
-  )
+    if key in there
+  }
+  free = (*OPEN_KEYS, 'preset')
+  if there.get('heads.image.kind') == 'none':  # Of a task without an image.
+    free += ('heads.image.kind', 'overshooting.image')
+  there = {key: there[key] for key in asked}
+  return not stored_config.differing(there, asked, free)
 
 
 def _is_written(job: Job, stage: Stage, lines: list[Line]) -> bool:
