@@ -53,6 +53,7 @@ def paper() -> config_dict.ConfigDict:
   config.train = config_dict.create(
     episodes=1000,  # [1, inf) in all, the seed episodes included [P]
     env_steps=0,  # [0, inf) no further episode after so many; 0: no limit
+    minutes=0.0,  # [0, 1e7] no further episode after so many; 0: no limit
     seed_episodes=5,  # [1, inf) of random actions [P]
     updates=100,  # [1, 1000000] gradient steps per episode [P: C = 100]
     first_updates=0,  # [0, 1000000] further ones before the first episode
@@ -219,14 +220,9 @@ def cpu() -> config_dict.ConfigDict:
     precision='mixed_bfloat16',
   )
   config.dynamics.update(
-    deter=128,
-    stoch=20,
-    hidden=128,
-    cell='layer_norm_gru',
-    activation='elu',
-    initializer='he_normal',
-    fans='part',  # [X]
+    deter=128, stoch=20, hidden=128, cell='layer_norm_gru', activation='elu'
   )
+  config.dynamics.update(initializer='he_normal', fans='part')  # [X]
   config.heads.image = config_dict.create(
     kind='keypoints',  # [X]
     scale=4.0,

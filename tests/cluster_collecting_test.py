@@ -389,6 +389,24 @@ def test_a_run_goes_on_without_collectors_and_with_others(
   assert 'age' in metrics_of(copy)[-2]
 
 
+def test_a_run_with_collectors_ends_where_its_minutes_are_spent(
+  tmp_path, cluster, program
+):
+  flags = ('--collectors=1', f'--cluster={cluster}', '--config.task=hill')
+  budget = ('--config.train.episodes=500', '--config.train.minutes=0.1')
+  train(program, tmp_path / 'run', *flags, *budget)
+  lines = metrics_of(tmp_path / 'run')
+  assert 'last_evaluation_mean' in lines[-1]
+  count = lines[-1]['episodes']  # Of a slow machine it is but the random ones.
+  assert count < 500
+  counts = [x['episodes'] for x in lines if 'return' in x]
+  assert counts == [*range(3, count + 1)]
+  # What was under way when it ended has no line, and is there to go on from.
+  assert len(numbers_in(tmp_path / 'run' / 'episodes')) >= count
+  train(program, tmp_path / 'run', *flags, *budget)
+  assert metrics_of(tmp_path / 'run') == lines
+
+
 # ---------------------------------------------------------- what is wrong ----
 
 

@@ -55,6 +55,7 @@ line = dict(episodes=1, updates=9, env_steps=50, last_evaluation_mean=1.0)
 (run / 'metrics.jsonl').write_text(json.dumps(line) + '\\n')
 """
 BUDGET = {'train.episodes': 1, 'train.env_steps': 0, 'train.updates_total': 0}
+BUDGET['train.minutes'] = 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 # What a program needs that absl does not know of: one of these flags.
 ONE_OF = {'audit': ('logdir', 'maze')}
 # How long a run goes on; the same command with another of these continues it.
-BUDGET = ('train.episodes', 'train.env_steps', 'train.updates_total')
+BUDGET = ('train.episodes', 'train.env_steps', 'train.minutes')
+BUDGET += ('train.updates_total',)
 # Those that make a run, or runs, at --logdir.
 MAKING = ('train', 'fit', 'sweep')
 

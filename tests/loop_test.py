@@ -33,6 +33,7 @@ from worldmodels.agents.runs import selection
 from worldmodels.agents.runs.collect import seed_of
 from worldmodels.agents.runs.experience import SAMPLE
 from worldmodels.agents.runs.experience import TRAIN
+from worldmodels.agents.runs.metrics import Metrics
 from worldmodels.agents.runs.run_directory import RunDirectory
 from worldmodels.agents.runs.run_directory import RunError
 from worldmodels.configs import dreamer
@@ -281,6 +282,58 @@ def test_a_run_ends_where_its_steps_are_spent(
   run(tmp_path / 'whole', monkeypatch, overlap)
   found, whole = lines(path), lines(tmp_path / 'whole')
   assert [strip(x) for x in found] == [strip(x) for x in whole]
+
+
+class Timed(Metrics):
+  """Metrics of a run whose updates take half a minute, and nothing else."""
+
+  def __init__(self, directory, episodes, updates=0, *given):
+    self._updates = updates
+    super().__init__(directory, episodes, updates, *given)
+
+  @property
+  def wall_seconds(self):
+    return 30.0 * self._updates
+
+  def write(self, counters, values):
+    self._updates = counters['updates']
+    super().write(counters, values)
+
+
+@pytest.mark.parametrize('overlap', [False, True])
+@pytest.mark.parametrize('minutes, episodes', [(2.5, 3), (2.6, 4), (99.0, 5)])
+def test_a_run_ends_where_its_minutes_are_spent(
+  minutes, episodes, overlap, tmp_path, monkeypatch
+):
+  """Five updates are an episode, of which the first two are random."""
+  monkeypatch.setattr(loop, 'Metrics', Timed)
+  path = tmp_path / 'run'
+  training, _ = run(path, monkeypatch, overlap, minutes=minutes)
+  assert training.experience.store.episodes == episodes
+  end = lines(path)[-1]
+  assert end['episodes'] == episodes and 'last_evaluation_mean' in end
+  before = (path / 'metrics.jsonl').read_text()
+  run(path, monkeypatch, overlap, minutes=minutes)
+  assert (path / 'metrics.jsonl').read_text() == before
+  # With more it goes on, and comes out as if it had been given at once.
+  run(path, monkeypatch, overlap)
+  run(tmp_path / 'whole', monkeypatch, overlap)
+  found, whole = lines(path), lines(tmp_path / 'whole')
+  assert [strip(x) for x in found] == [strip(x) for x in whole]
+
+
+@pytest.mark.parametrize('stop', [1, 2, 3])
+def test_a_run_that_was_stopped_has_its_minutes_alone(
+  stop, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(loop, 'Metrics', Timed)
+  stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
+  run(stopped, monkeypatch, minutes=5.0, stop=stop)
+  run(stopped, monkeypatch, minutes=5.0)
+  run(whole, monkeypatch, minutes=5.0)
+  found = [strip(x) for x in lines(stopped)]
+  assert found == [strip(x) for x in lines(whole)]
+  assert lines(whole)[-1]['episodes'] == 4
 
 
 def strip(figures):

@@ -1016,6 +1016,20 @@ GYMNASIUM = (
     'schedule_test.py::test_the_budget_in_steps_is_spent_or_not',
   ),
   Fault(
+    'the minutes of a run are looked at after one episode too many',
+    'agents/runs/schedule.py',
+    'return 0 < 60 * self.train.minutes <= seconds',
+    'return 0 < 60 * self.train.minutes < seconds',
+    'schedule_test.py::test_the_budget_in_minutes_is_spent_or_not',
+  ),
+  Fault(
+    'the minutes of a run are those before its newest start',
+    'agents/runs/learning.py',
+    'self.wall_seconds = metrics.wall_seconds',
+    'self.wall_seconds += 0.0',
+    'loop_test.py::test_a_run_ends_where_its_minutes_are_spent',
+  ),
+  Fault(
     'the mean of a vector is that of its copy',
     'worldmodels/prediction.py',
     "found[f'mean_{key}'] = nats(mean)",

@@ -260,7 +260,8 @@ OURS = (
   *('environment.camera', 'environment.quality', 'environment.step_limit'),
   *('environment.crop', 'environment.gray', 'environment.image'),
   *('environment.vectors', 'store.memory_mb'),
-  *('train.env_steps', 'train.checkpoints', 'train.deterministic_ops'),
+  *('train.env_steps', 'train.minutes', 'train.checkpoints'),
+  'train.deterministic_ops',
   *('train.updates_total', 'train.heldout_share', 'evaluate.last_episodes'),
   *('encoder.nats', 'dynamics.members'),
 )

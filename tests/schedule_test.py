@@ -9,6 +9,7 @@ from worldmodels.agents.runs.schedule import Schedule
 def make(every=4, heldout=2, **train):
   """Episodes 0 to 11; 3 are random; 10 updates before each of the others."""
   given = dict(episodes=12, seed_episodes=3, updates=10, first_updates=0)
+  given |= dict(env_steps=0, minutes=0.0)
   return Schedule(
     ml_collections.ConfigDict(given | train),
     ml_collections.ConfigDict(dict(every=every, episodes=heldout)),
@@ -107,6 +108,31 @@ def test_the_episodes_of_a_budget_are_counted_ahead(env_steps, steps, expected):
   """If each is as long as it can be; the random ones are there anyway."""
   likely = make(env_steps=env_steps).likely(steps)
   assert likely.train.episodes == expected
+
+
+def test_the_budget_in_minutes_is_spent_or_not():
+  schedule = make(minutes=1.5)
+  assert [schedule.late(x) for x in (0.0, 89.9, 90.0, 91.0)] == [
+    *(False, False, True, True)
+  ]
+  assert not make(minutes=0.0).late(1e9)
+
+
+@pytest.mark.parametrize(
+  'episodes, seconds, expected',
+  # Three are random; those after them have taken 60, 60 and 30 seconds each.
+  [(4, 60.0, 9), (5, 120.0, 9), (7, 120.0, 12), (8, 330.0, 8), (3, 9.0, 12)],
+)
+def test_the_episodes_of_minutes_are_counted_ahead(episodes, seconds, expected):
+  likely = make(minutes=5.5).likely(None, episodes, 0, seconds)
+  assert likely.train.episodes == expected
+
+
+def test_of_two_budgets_the_sooner_one_counts():
+  schedule = make(minutes=5.5, env_steps=300)
+  assert schedule.likely(50.0, 5, 250, 120.0).train.episodes == 6
+  assert schedule.likely(50.0, 5, 250, 329.0).train.episodes == 6
+  assert schedule.likely(50.0, 4, 100, 300.0).train.episodes == 5
 
 
 def test_shorter_episodes_leave_room_for_more_of_them():

@@ -72,6 +72,7 @@ else:
     'place': {'r2': [0.5, None]}}, returns=[1.0] * count)))
 """
 BUDGET = {'train.episodes': 3, 'train.env_steps': 0, 'train.updates_total': 0}
+BUDGET['train.minutes'] = 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -153,7 +153,7 @@ class Training(loop.Training):
 
     And until there are enough episodes for the updates before it.
     """
-    if episode >= self.config.train.episodes:
+    if self.late or episode >= self.config.train.episodes:
       return False
 
     def known() -> bool:
@@ -277,7 +277,7 @@ class Training(loop.Training):
     while self._pool.idle:
       under_way = [job.number for job in self._jobs(TRAIN)]
       number = self._numbers.next(most, under_way, due=self.episodes)
-      if number is None:
+      if number is None or (self.late and number >= self.episodes):
         return
       job = Job(TRAIN, number, self.experience.seed(number), True)
       self._pool.lease(job, self._payload(newest=False))

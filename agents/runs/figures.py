@@ -22,9 +22,11 @@ def result(values: dict[str, Any], seconds: float) -> str:
   )
 
 
-def budget(env_steps: int) -> str:
+def budget(env_steps: int, minutes: float = 0.0) -> str:
   """Says when a run ends before its episodes are done, if it does."""
-  return f' or {env_steps} env_steps, whichever is first' if env_steps else ''
+  budgets = [f'{env_steps} env_steps'] * bool(env_steps)
+  budgets += [f'{minutes:g} minutes'] * bool(minutes)
+  return f' or {" or ".join(budgets)}, whichever is first' if budgets else ''
 
 
 def open_loop(values: dict[str, Any]) -> str | None:

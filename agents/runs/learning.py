@@ -40,7 +40,7 @@ class Learning:
   Attributes:
     begun: whether there was a checkpoint.
     updates: that have been done, those before that checkpoint included.
-    wall_seconds: that the run had taken then.
+    wall_seconds: that the run had taken at the newest checkpoint.
 
   Args:
     config: of the run.
@@ -133,10 +133,11 @@ class Learning:
   def save(self, metrics: Metrics) -> None:
     """Writes a checkpoint, once the figures that it counts are on disk."""
     metrics.sync()
+    self.wall_seconds = metrics.wall_seconds
     checkpoint.save(
       self._checkpoints,
       self._agent.state_variables,
-      dict(updates=self.updates, wall_seconds=metrics.wall_seconds),
+      dict(updates=self.updates, wall_seconds=self.wall_seconds),
       keep=self._config.train.checkpoints,
     )
 

@@ -92,7 +92,7 @@ class Training:
       )
     self._acting_updates = self.learning.updates
     self.episodes = self.schedule.episodes_at(self.learning.updates)
-    spent = self.experience.spent(self.episodes)
+    spent = self.late or self.experience.spent(self.episodes)
     self.metrics = Metrics(
       directory,
       self.episodes if spent else config.train.episodes,
@@ -124,6 +124,14 @@ class Training:
     self.terminal.end(self.directory.path, values, self.metrics.wall_seconds)
 
   @property
+  def late(self) -> bool:
+    """Whether the budget of minutes is spent, as the checkpoint counts it.
+
+    Who goes on from that decides alike.
+    """
+    return self.schedule.late(self.learning.wall_seconds)
+
+  @property
   def acts_apart(self) -> bool:
     """Whether who acts has parameters of its own."""
     return self.config.train.overlap
@@ -139,9 +147,11 @@ class Training:
     self.terminal.update(updates)
 
   def train(self) -> None:
-    """Learns and collects in turn until the episodes or the budget end."""
+    """Learns and collects in turn until the episodes or a budget end."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
       for episode in self.experience.ahead(self.learning.updates):
+        if self.late:
+          return
         self.report(episode + 1, *self.learn_and_collect(episode, pool))
         self.save()
         self.episodes = episode + 1

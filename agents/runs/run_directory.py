@@ -38,7 +38,10 @@ from worldmodels.spec import Spec
 from worldmodels.spec import SpecError
 
 # What a run may be continued with otherwise than it was started.
-OPEN_KEYS = ('train.episodes', 'train.env_steps', 'train.updates_total')
+OPEN_KEYS = (
+  *('train.episodes', 'train.env_steps', 'train.minutes'),
+  'train.updates_total',
+)
 
 # What a kill may leave before there is a config.
 _BEFORE_START = re.compile(

@@ -36,8 +36,16 @@ class Schedule:
     """Returns whether no further episode is collected after `env_steps`."""
     return 0 < self.train.env_steps <= env_steps
 
+  def late(self, seconds: float) -> bool:
+    """Returns whether no further episode is collected after so long."""
+    return 0 < 60 * self.train.minutes <= seconds
+
   def likely(
-    self, steps: float | None, episodes: int = 0, env_steps: int = 0
+    self,
+    steps: float | None,
+    episodes: int = 0,
+    env_steps: int = 0,
+    seconds: float = 0.0,
   ) -> 'Schedule':
     """Returns the schedule with as many episodes as a run is likely to have.
 
@@ -45,13 +53,21 @@ class Schedule:
       steps: env_steps of an episode, if known.
       episodes: that there are.
       env_steps: of those.
+      seconds: that the run has taken so far, if known.
     """
-    if not (self.train.env_steps and steps):
+    counts = [self.train.episodes]
+    if self.train.env_steps and steps:
+      left = max(0, self.train.env_steps - env_steps)
+      counts.append(episodes + math.ceil(left / steps))
+    learned = episodes - self.train.seed_episodes
+    if self.train.minutes and learned > 0 and seconds > 0:
+      left = max(0.0, 60 * self.train.minutes - seconds)
+      counts.append(episodes + math.ceil(left / (seconds / learned)))
+    if len(counts) == 1:
       return self
-    left = max(0, self.train.env_steps - env_steps)
-    likely = max(self.train.seed_episodes, episodes + math.ceil(left / steps))
     train = self.train.copy_and_resolve_references()
-    train.episodes = min(train.episodes, likely)
+    later = max(self.train.seed_episodes, min(counts[1:]))
+    train.episodes = min(train.episodes, later)
     return Schedule(train, self.evaluate)
 
   def evaluates(self, episode: int) -> bool:

@@ -30,6 +30,7 @@ ADDED = {
   'train': {
     'deterministic_ops': False,
     'env_steps': 0,
+    'minutes': 0.0,
     'updates_total': 0,
     'heldout_share': 0.1,
     'margin': 0.0,

@@ -103,6 +103,7 @@ class Terminal:
     self._updates = likely.updates_before(likely.train.episodes)
     # Episodes that end early leave room for more of them.
     more = train.env_steps and environment.ends_early
+    bound = 'at least ' if more else 'at most ' if train.minutes else ''
     self._entry(
       'task',
       f'{config.task}, action repeat {environment.action_repeat}, quality '
@@ -111,8 +112,9 @@ class Terminal:
     self._entry('device', ', '.join(devices))
     self._entry(
       'length',
-      f'{train.episodes} episodes{figures.budget(train.env_steps)}, '
-      f'{"at least " if more else ""}{self._updates} updates of '
+      f'{train.episodes} episodes'
+      f'{figures.budget(train.env_steps, train.minutes)}, '
+      f'{bound}{self._updates} updates of '
       f'{train.batch} x {train.length} '
       + ('images' if 'image' in environment.observation_spec() else 'steps'),
     )
@@ -199,7 +201,7 @@ class Terminal:
     if 'return' in values:
       left = None
       if self._left is not None:
-        self._expect(counters['env_steps'], counters['episodes'])
+        self._expect(counters['env_steps'], counters['episodes'], seconds)
         self._left.episode(counters['episodes'], values.get('acting_seconds'))
         left = self._left.seconds()
       self._head(values)
@@ -247,10 +249,10 @@ class Terminal:
     if text:
       self.line(text)
 
-  def _expect(self, env_steps: int, episodes: int) -> None:
-    """Takes in how long episodes are: a budget of env_steps lasts so long."""
+  def _expect(self, env_steps: int, episodes: int, seconds: float) -> None:
+    """Takes in how long episodes are: budgets last so long."""
     each = env_steps / max(1, episodes)
-    likely = self._schedule.likely(each, episodes, env_steps)
+    likely = self._schedule.likely(each, episodes, env_steps, seconds)
     self._left.expect(likely)
     self._updates = likely.updates_before(likely.train.episodes)
     if self._bar is not None:

@@ -153,6 +153,9 @@ def _is_made(job: Job, lines: list[Line]) -> bool:
   if job.stages[0].name == 'fit':
     return last['updates'] == budget['train.updates_total']
   spent = 0 < budget['train.env_steps'] <= last['env_steps']
+  seconds = last.get('wall_seconds')
+  if reading.is_number(seconds):
+    spent |= 0 < 60 * budget['train.minutes'] <= seconds
   whole = spent or last['episodes'] == budget['train.episodes']
   return whole and 'last_evaluation_mean' in last
 
