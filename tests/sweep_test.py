@@ -277,6 +277,29 @@ def test_what_is_missing_is_made_again_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize(
+  'budget,done',
+  [
+    ({'train.minutes': 2.0}, True),
+    ({'train.minutes': 2.1}, False),
+    ({'train.env_steps': 700}, True),
+    ({'train.env_steps': 701}, False),
+  ],
+)
+def test_a_run_whose_budget_is_spent_is_done(budget, done, tmp_path):
+  run(live(tmp_path))
+  asked = {'train.episodes': 500, **budget}
+  (job,) = live(tmp_path, settings=[setting(**asked)])
+  there = json.loads((job.path / 'config.json').read_text())
+  there['train'] |= {key.split('.')[1]: x for key, x in asked.items()}
+  (job.path / 'config.json').write_text(json.dumps(there))
+  *lines, last = (job.path / 'metrics.jsonl').read_text().splitlines()
+  last = json.loads(last) | {'wall_seconds': 120.0, 'env_steps': 700}
+  lines.append(json.dumps(last))
+  (job.path / 'metrics.jsonl').write_text('\n'.join(lines) + '\n')
+  assert standing.is_done(job) == done
+
+
+@pytest.mark.parametrize(
   'name,content',
   [
     ('metrics.jsonl', b'\xff\x00 no lines'),
