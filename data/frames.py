@@ -14,6 +14,7 @@ from worldmodels import errors
 
 # How bright red, green and blue look (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
+_OPAQUE = 255  # of alpha
 _LARGEST = 1 << 26  # numbers of a picture; more are a mistake
 
 
@@ -44,11 +45,16 @@ class Framing:
 
     Args:
       picture: uint8 [h, w], or [h, w, c] with 1, 3 or 4 channels, of which the
-        fourth is left out.
+        fourth, alpha, is left out.
 
     Raises:
-      ValueError: nothing is left of it.
+      ValueError: nothing is left of it, or its fourth channel is no alpha.
     """
+    if picture.shape[2:] == (4,) and (picture[:, :, 3] != _OPAQUE).any():
+      raise ValueError(
+        'the fourth channel of its picture is not 255 everywhere, as alpha is: '
+        'leave it out, or show the newest alone of gray frames that are stacked'
+      )
     image = self._cropped(picture.reshape(*picture.shape[:2], -1)[:, :, :3])
     if image.shape[2] == 1:
       image = image.repeat(3, 2)

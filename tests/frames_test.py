@@ -57,8 +57,22 @@ def test_gray_is_as_bright_in_all_colors():
 @pytest.mark.parametrize('shape', [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
 def test_channels_become_three(shape):
   picture = RANDOM.integers(0, 256, shape, np.uint8)
+  if shape[2:] == (4,):
+    picture[:, :, 3] = 255
   assert frames.is_picture(picture.shape, picture.dtype)
   assert frames.Framing(size=4)(picture).shape == (4, 4, 3)
+
+
+def test_gray_frames_that_are_stacked_are_no_colors():
+  picture = RANDOM.integers(0, 255, (5, 7, 1), np.uint8).repeat(4, 2)
+  with pytest.raises(ValueError, match='not 255 everywhere, as alpha is'):
+    frames.Framing(size=4)(picture)
+  # One pixel of them all is enough to tell.
+  picture[:, :, 3] = 255
+  frames.Framing(size=4)(picture)
+  picture[4, 6, 3] = 254
+  with pytest.raises(ValueError, match='show the newest alone'):
+    frames.Framing(size=4)(picture)
 
 
 @pytest.mark.parametrize(
