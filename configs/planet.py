@@ -60,6 +60,7 @@ def paper() -> config_dict.ConfigDict:
     batch=50,  # [1, 65536] chunks [P]
     length=50,  # [2, 10000] agent_steps per chunk [P]
     margin=0.0,  # [0, 1] of a chunk: so far chunks are drawn beyond both ends
+    recency=0.0,  # [0, 1] of the chunks are the likelier the newer they are
     overlap=False,  # collect an episode while learning from those before it
     checkpoints=3,  # [1, 1000] kept
     deterministic_ops=False,  # the same bits on a GPU as well, but slower

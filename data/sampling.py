@@ -21,6 +21,7 @@ def sample(
   lengths: np.ndarray | None = None,
   part: slice = slice(None),
   margin: float = 0.0,
+  recency: float = 0.0,
 ) -> dict[str, np.ndarray]:
   """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -41,6 +42,9 @@ def sample(
     part: which of the chunks are read and returned.
     margin: share of T, from 0 to 1, by which places go on beyond both ends of
       an episode; a chunk drawn there is moved to the nearest where it fits.
+    recency: share of the chunks, from 0 to 1, for which places are as likely as
+      one over the age of their episode, which is 1 for the last of the files
+      (DreamerV3's code, selector `Recency`). The others are uniform.
 
   Returns:
     {key: [B, T, ...]} and `mask` float32 [B, T]: 1 for a row of an episode, 0
@@ -64,6 +68,14 @@ def sample(
   draws = random.integers(ends[-1], size=batch)
   picks = np.searchsorted(ends, draws, side='right')
   starts = draws - (ends - drawable)[picks] - beyond
+  if recency:
+    recent = random.random(batch) < recency
+    weights = np.cumsum(drawable / np.arange(len(drawable), 0, -1))
+    draws = random.random(batch) * weights[-1]
+    found = np.searchsorted(weights, draws, side='right')
+    picks = np.where(recent, found, picks)
+    inside = random.integers(drawable[found]) - beyond
+    starts = np.where(recent, inside, starts)
   starts = np.clip(starts, 0, places[picks] - 1)
   picks, starts = picks[part], starts[part]
   lead = len(picks), length

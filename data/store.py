@@ -131,6 +131,7 @@ class Store(Index):
     short: str = 'pad',
     part: slice = slice(None),
     margin: float = 0.0,
+    recency: float = 0.0,
   ) -> dict[str, np.ndarray]:
     """Draws chunks uniformly over all places where one fits in an episode.
 
@@ -147,6 +148,8 @@ class Store(Index):
       part: which of the chunks are read: those of one of several learners.
       margin: share of T, from 0 to 1, by which places go on beyond both ends
         of an episode, so that these are drawn as often as its middle.
+      recency: share of the chunks that come the likelier the newer they are: by
+        one over the age of their episode.
 
     Returns:
       {key: [B, T, ...]} of each key that all episodes have, but env_steps, and
@@ -158,7 +161,9 @@ class Store(Index):
     """
     given = (batch, length, seed, short)
     with self._lock:
-      return self._drawn(self._there(limit), *given, part=part, margin=margin)
+      return self._drawn(
+        self._there(limit), *given, part=part, margin=margin, recency=recency
+      )
 
   def chunks(
     self,

@@ -106,6 +106,7 @@ class Learning:
       fixed=self._team.fixed,
       part=self._team.rows(train.batch),
       margin=train.margin,
+      recency=train.recency,
     )
     with (
       contextlib.closing(batches),

@@ -34,6 +34,7 @@ ADDED = {
     'updates_total': 0,
     'heldout_share': 0.1,
     'margin': 0.0,
+    'recency': 0.0,
   },
   'planner': {
     'warm_start': False,
