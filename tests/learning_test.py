@@ -40,9 +40,9 @@ class Agent:
 class Batches:
   """Batches whose reward is the number of their update."""
 
-  def chunks(self, *_, start, limit, fixed, part, margin):
+  def chunks(self, *_, start, limit, fixed, part, **drawn):
     del limit, fixed, part
-    self.margin = margin
+    self.drawn = drawn
     self.number = start - 1
     return self
 
@@ -80,11 +80,11 @@ def test_a_batch_is_changed_before_its_update(tmp_path):
   )
 
 
-def test_chunks_have_the_margin_of_the_config(tmp_path):
-  made, drawn = make(tmp_path, Agent()), Batches()
-  made._config.train.margin = 0.5
-  made.learn(drawn, 1)
-  assert drawn.margin == 0.5
+def test_chunks_are_drawn_as_the_config_says(tmp_path):
+  made, batches = make(tmp_path, Agent()), Batches()
+  made._config.train.update(margin=0.5, recency=0.25)
+  made.learn(batches, 1)
+  assert batches.drawn == {'margin': 0.5, 'recency': 0.25}
 
 
 def test_it_goes_on_from_its_checkpoint(tmp_path):

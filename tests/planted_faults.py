@@ -630,8 +630,8 @@ STORE = (
   Fault(
     'a chunk may begin one row late, and end in padding',
     'data/sampling.py',
-    "side='right')",
-    "side='left')",
+    "np.searchsorted(ends, draws, side='right')",
+    "np.searchsorted(ends, draws, side='left')",
     'store_test.py::test_every_place_is_drawn_as_often',
   ),
   Fault(
@@ -1014,6 +1014,13 @@ GYMNASIUM = (
     'return 0 < self.train.env_steps <= env_steps',
     'return 0 < self.train.env_steps < env_steps',
     'schedule_test.py::test_the_budget_in_steps_is_spent_or_not',
+  ),
+  Fault(
+    'the oldest episodes are drawn as the newest ought to be',
+    'data/sampling.py',
+    'drawable / np.arange(len(drawable), 0, -1)',
+    'drawable / np.arange(1, len(drawable) + 1)',
+    'store_test.py::test_chunks_are_the_likelier_the_newer_they_are',
   ),
   Fault(
     'the minutes of a run are looked at after one episode too many',
@@ -1610,7 +1617,7 @@ GROUPS = {
   'store': STORE,
   'loop, evaluation, exploration': LOOP,
   'resume': RESUME,
-  'tasks of Gymnasium, frames, budgets': GYMNASIUM,
+  'tasks of Gymnasium, frames, budgets, recency': GYMNASIUM,
   'objectives, goals, steering a dream': STEERING,
   'recorded data': RECORDED,
   'audits, exploration by disagreement': TRUST,

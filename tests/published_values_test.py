@@ -45,6 +45,7 @@ PAPER = LATER | {
   'train.batch': 50,
   'train.length': 50,
   'train.margin': 0.0,  # "dataset_balance" is off.
+  'train.recency': 0.0,
   'train.overlap': False,
   'evaluate.every': 10,  # 1e4 steps
   'evaluate.episodes': 1,

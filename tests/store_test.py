@@ -403,6 +403,26 @@ def test_a_margin_gives_the_ends_their_share(tmp_path, margin, wanted):
   np.testing.assert_allclose(counts / places, wanted, rtol=0.15)
 
 
+@pytest.mark.parametrize('recency', [0.0, 0.25, 1.0])
+@pytest.mark.parametrize('margin', [0.0, 0.5])
+def test_chunks_are_the_likelier_the_newer_they_are(tmp_path, recency, margin):
+  """By one over their age; where in the episode is left to chance."""
+  store = filled(tmp_path, 7, 5, 7, 4)
+  batch = store.sample(12_000, 4, 1, margin=margin, recency=recency)
+  row, number = batch['position'][:, 0].T.astype(int)
+  places = np.array([4, 2, 4, 1]) + 8 * margin
+  weights = places / [4, 3, 2, 1]
+  shares = (1 - recency) * places / places.sum()
+  shares += recency * weights / weights.sum()
+  np.testing.assert_allclose(np.bincount(number) / 12_000, shares, atol=0.02)
+  # Half of the margin is before the first place, and half behind the last.
+  inside = np.bincount(row[number == 2], minlength=4)
+  wanted = np.array([1, 1, 1, 1]) + 4 * margin * np.array([1, 0, 0, 1])
+  np.testing.assert_allclose(
+    inside / inside.sum(), wanted / wanted.sum(), atol=0.03
+  )
+
+
 def test_a_sample_is_a_pure_function_of_seed_and_episodes(tmp_path):
   store = filled(tmp_path, 9, 12)
   one = store.sample(4, 3, (5, 1))
@@ -416,15 +436,16 @@ def test_a_sample_is_a_pure_function_of_seed_and_episodes(tmp_path):
 
 def test_parts_of_a_batch_are_those_of_the_whole(tmp_path):
   store = filled(tmp_path, 5, 9, 3)
-  whole = store.sample(6, 4, (5, 1))
+  whole = store.sample(6, 4, (5, 1), recency=0.5)
   parts = [
-    store.sample(6, 4, (5, 1), part=slice(first, first + 2))
+    store.sample(6, 4, (5, 1), part=slice(first, first + 2), recency=0.5)
     for first in (0, 2, 4)
   ]
   assert all(len(part['mask']) == 2 for part in parts)
   joined = {key: np.concatenate([x[key] for x in parts]) for key in whole}
   assert_same(whole, joined)
-  with store.chunks(6, 4, 5, start=1, part=slice(2, 4)) as batches:
+  options = dict(start=1, part=slice(2, 4), recency=0.5)
+  with store.chunks(6, 4, 5, **options) as batches:
     assert_same(next(batches), parts[1])
 
 
