@@ -224,6 +224,8 @@ def cpu() -> config_dict.ConfigDict:
   """Returns the recipe for two cores: docs/experiments.md says why."""
   config = _as_dreamer(planet.cpu())
   config.train.episodes = 80
+  # What is new is little of what there is, and where behavior is now [X].
+  config.train.recency = 0.5
   network = dict(units=128, layers=2, initializer='he_normal')
   config.learner.actor.update(continuous='truncated_normal', **network)
   config.learner.actor.optimizer.update(rate=3e-4, epsilon=1e-5, average=0.998)
