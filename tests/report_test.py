@@ -64,7 +64,7 @@ def test_the_committed_results_in_a_browser(
     **no_tensorflow,
   )
   assert done.returncode == 0 and not done.stderr, done.stderr
-  assert f'{out}: 21 runs, ' in done.stdout
+  assert f'{out}: 23 runs, ' in done.stdout
   # The committed ones are of the same command, but that it plays.
   assert (tmp_path / 'scores.csv').read_bytes() == (
     (RESULTS / 'scores.csv').read_bytes()
@@ -95,7 +95,7 @@ def test_the_committed_results_in_a_browser(
     assert shown.errors == []
     loaded = [address.partition(':')[0] for address in shown.requests]
     assert {*loaded} == {'file', 'data'} and loaded.count('file') == 1
-    assert shown.run('document.querySelectorAll("svg").length') == 40
+    assert shown.run('document.querySelectorAll("svg").length') == 44
     text = shown.run('document.body.innerText')
     assert (
       '985.3 ± 2.3 (10)' in text and 'cartpole_balance_dreamer/seed_1' in text

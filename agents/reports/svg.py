@@ -31,7 +31,7 @@ def draw(rows: Rows) -> str:
   return (
     f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
     f'viewBox="0 0 {_short(width)} {_short(height)}" width="{_short(width)}" '
-    f'height="{_short(height)}" font-family="{_FONT}">'
+    f'height="{_short(height)}" font-family="{_FONT}" stroke-linejoin="round">'
     f'<title>{title}</title>'
     f'<rect width="100%" height="100%" fill="#ffffff"/>'
     f'{"".join(body)}</svg>'
@@ -91,8 +91,7 @@ def _shape(shape: chart.Shape) -> str:
   faint = f' stroke-opacity="{shape.opacity}"' if shape.opacity < 1 else ''
   return (
     f'<polyline points="{points}" fill="none" stroke="{shape.color}" '
-    f'stroke-width="{_short(shape.width)}" stroke-linejoin="round"{dashes}'
-    f'{faint}/>'
+    f'stroke-width="{_short(shape.width)}"{dashes}{faint}/>'
   )
 
 
