@@ -129,13 +129,15 @@ def project(tmp_path_factory):
 def flags_of(name):
   """The flags of a program: of its file, and of those that define some for it.
 
-  Those of run_config.py are written --config.KEY=VALUE and not listed.
+  Those of run_config.py are written --config.KEY=VALUE and not listed. What
+  played_flags.py has are functions that are called as their flags.
   """
   text = (FOLDER / f'{name}.py').read_text()
   shared = re.findall(r'\b(\w+)\.define\(', text)
+  played = re.findall(r'\bplayed_flags\.(\w+)\(', text)
   for module in {*shared} - {'run_config', 'config_flag'}:
     text += (FOLDER / f'{module}.py').read_text()
-  return re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", text)
+  return [*re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", text), *played]
 
 
 # ------------------------------------------------------------------ help ---
