@@ -45,6 +45,8 @@ def test_errors_are_those_of_images_or_else_of_the_first_vector():
 def test_a_budget_is_said_where_there_is_one():
   assert figures.budget(0) == ''
   assert figures.budget(500) == ' or 500 env_steps, whichever is first'
+  bounds = [figures.bound(*x) for x in ((0, 0), (9, 0), (0, 1.5), (9, 1.5))]
+  assert bounds == ['', 'at least ', 'at most ', 'about ']
   assert figures.budget(0, 90.0) == ' or 90 minutes, whichever is first'
   assert figures.budget(7, 1.5) == (
     ' or 7 env_steps or 1.5 minutes, whichever is first'

@@ -334,6 +334,12 @@ def test_keys_that_the_user_sets_are_kept():
   assert config.environment.quality == 'fast'
   recorded_data.adopt(config, {}, lambda key: False)
   assert config.task == build.NO_TASK
+  # Of recorded episodes none is newer than another, but for who says so.
+  config.train.recency = 0.5
+  recorded_data.adopt(config, {}, lambda key: key == 'train.recency')
+  assert config.train.recency == 0.5
+  recorded_data.adopt(config, {}, lambda key: False)
+  assert config.train.recency == 0
   # What Gymnasium's pictures were cut to is asked of the task again.
   facts = {'task': 'gymnasium:A-v0', 'crop': [1, 2, 3, 4], 'gray': True}
   recorded_data.adopt(config, facts, lambda key: False)

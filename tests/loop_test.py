@@ -273,14 +273,18 @@ def test_a_run_ends_where_its_steps_are_spent(
   assert end['random_mean'] == pytest.approx(np.mean(random), rel=1e-5)
   last = capsys.readouterr().out.splitlines()[-1]
   assert f'episodes, random policy {np.mean(random):.2f}, ' in last
-  # The same command again has nothing to do, and says the same.
+  assert_it_goes_on_with_more(path, monkeypatch, overlap, env_steps=env_steps)
+
+
+def assert_it_goes_on_with_more(path, monkeypatch, overlap, **budget):
+  """And has nothing to do with the same, for a run whose budget is spent."""
   before = (path / 'metrics.jsonl').read_text()
-  run(path, monkeypatch, overlap, env_steps=env_steps)
+  run(path, monkeypatch, overlap, **budget)
   assert (path / 'metrics.jsonl').read_text() == before
-  # With more it goes on, and comes out as if it had been given at once.
+  # It comes out as if it had been given at once.
   run(path, monkeypatch, overlap)
-  run(tmp_path / 'whole', monkeypatch, overlap)
-  found, whole = lines(path), lines(tmp_path / 'whole')
+  run(path.with_name('whole'), monkeypatch, overlap)
+  found, whole = lines(path), lines(path.with_name('whole'))
   assert [strip(x) for x in found] == [strip(x) for x in whole]
 
 
@@ -312,14 +316,7 @@ def test_a_run_ends_where_its_minutes_are_spent(
   assert training.experience.store.episodes == episodes
   end = lines(path)[-1]
   assert end['episodes'] == episodes and 'last_evaluation_mean' in end
-  before = (path / 'metrics.jsonl').read_text()
-  run(path, monkeypatch, overlap, minutes=minutes)
-  assert (path / 'metrics.jsonl').read_text() == before
-  # With more it goes on, and comes out as if it had been given at once.
-  run(path, monkeypatch, overlap)
-  run(tmp_path / 'whole', monkeypatch, overlap)
-  found, whole = lines(path), lines(tmp_path / 'whole')
-  assert [strip(x) for x in found] == [strip(x) for x in whole]
+  assert_it_goes_on_with_more(path, monkeypatch, overlap, minutes=minutes)
 
 
 @pytest.mark.parametrize('stop', [1, 2, 3])

@@ -29,6 +29,13 @@ def budget(env_steps: int, minutes: float = 0.0) -> str:
   return f' or {" or ".join(budgets)}, whichever is first' if budgets else ''
 
 
+def bound(more: float, fewer: float) -> str:
+  """Says before a count, if need be, that there may be more of it, or fewer."""
+  if more and fewer:
+    return 'about '
+  return 'at least ' if more else 'at most ' if fewer else ''
+
+
 def open_loop(values: dict[str, Any]) -> str | None:
   """Returns the error of the image some steps after the last one seen.
 

@@ -134,6 +134,8 @@ def adopt(
     if name in known and not is_set(key):
       with contextlib.suppress(TypeError):  # A damaged file; it says nothing.
         config.update_from_flattened_dict({key: known[name]})
+  if not is_set('train.recency'):
+    config.train.recency = 0.0  # None of them is newer than another.
 
 
 def copy(

@@ -55,19 +55,19 @@ class Schedule:
       env_steps: of those.
       seconds: that the run has taken so far, if known.
     """
-    counts = [self.train.episodes]
+    ends = []
     if self.train.env_steps and steps:
       left = max(0, self.train.env_steps - env_steps)
-      counts.append(episodes + math.ceil(left / steps))
+      ends.append(episodes + math.ceil(left / steps))
     learned = episodes - self.train.seed_episodes
     if self.train.minutes and learned > 0 and seconds > 0:
       left = max(0.0, 60 * self.train.minutes - seconds)
-      counts.append(episodes + math.ceil(left / (seconds / learned)))
-    if len(counts) == 1:
+      ends.append(episodes + math.ceil(left / (seconds / learned)))
+    if not ends:
       return self
     train = self.train.copy_and_resolve_references()
-    later = max(self.train.seed_episodes, min(counts[1:]))
-    train.episodes = min(train.episodes, later)
+    likely = max(train.seed_episodes, min(ends))
+    train.episodes = min(train.episodes, likely)
     return Schedule(train, self.evaluate)
 
   def evaluates(self, episode: int) -> bool:

@@ -101,9 +101,8 @@ class Terminal:
     likely = self._schedule.likely(held)
     self._steps = steps
     self._updates = likely.updates_before(likely.train.episodes)
-    # Episodes that end early leave room for more of them.
+    # Episodes that end early leave room for more of them; minutes may not do.
     more = train.env_steps and environment.ends_early
-    bound = 'at least ' if more else 'at most ' if train.minutes else ''
     self._entry(
       'task',
       f'{config.task}, action repeat {environment.action_repeat}, quality '
@@ -114,7 +113,7 @@ class Terminal:
       'length',
       f'{train.episodes} episodes'
       f'{figures.budget(train.env_steps, train.minutes)}, '
-      f'{bound}{self._updates} updates of '
+      f'{figures.bound(more, train.minutes)}{self._updates} updates of '
       f'{train.batch} x {train.length} '
       + ('images' if 'image' in environment.observation_spec() else 'steps'),
     )

@@ -10,9 +10,12 @@ import os
 import pathlib
 from typing import Any
 
+from ml_collections import config_dict
+
 from worldmodels.agents.runs import config_checks
 from worldmodels.agents.runs import stored_config
 from worldmodels.agents.runs.run_directory import OPEN_KEYS
+from worldmodels.agents.runs.schedule import Schedule
 from worldmodels.agents.sweeps import jobs
 from worldmodels.agents.sweeps.jobs import Job
 from worldmodels.agents.sweeps.jobs import Stage
@@ -152,11 +155,14 @@ def _is_made(job: Job, lines: list[Line]) -> bool:
   last, budget = lines[-1], job.budget
   if job.stages[0].name == 'fit':
     return last['updates'] == budget['train.updates_total']
-  spent = 0 < budget['train.env_steps'] <= last['env_steps']
+  train = {key.removeprefix('train.'): value for key, value in budget.items()}
+  schedule = Schedule(config_dict.ConfigDict(train), config_dict.ConfigDict())
   seconds = last.get('wall_seconds')
-  if reading.is_number(seconds):
-    spent |= 0 < 60 * budget['train.minutes'] <= seconds
-  whole = spent or last['episodes'] == budget['train.episodes']
+  whole = (
+    last['episodes'] == budget['train.episodes']
+    or schedule.spent(last['env_steps'])
+    or (reading.is_number(seconds) and schedule.late(seconds))
+  )
   return whole and 'last_evaluation_mean' in last
 
 
